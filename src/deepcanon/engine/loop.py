@@ -1,0 +1,354 @@
+"""The one training loop of the library.
+
+    for step:  for player, loss in method.losses(batch):      theta_player <- optimizer_player(theta_player, grad loss)
+
+A method is an `nn.Module` with `loss(batch)` or, when one step makes several updates, a generator `losses(batch)` that yields (player, loss).
+A player is the name of one of its submodules or parameters, "" all that is trainable. The generator is lazy: the code after a `yield`
+runs after that player's optimizer step. This file is the only place that knows backward passes, optimizers, devices, ranks and precision.
+"""
+
+import contextlib
+import itertools
+import shutil
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from deepcanon.engine import parallel
+from deepcanon.engine.callbacks import EMA, Evaluate
+from deepcanon.engine.log import Log
+from deepcanon.engine.optimizers import Factory
+from deepcanon.engine.run import Run, RunFolder, current_options
+
+Loss = Tensor | dict[str, Tensor]
+
+
+def players(method: nn.Module, batch) -> Iterator[tuple[str, Loss]]:
+    """The (player, loss) pairs of one step; `loss(batch)` is the one-player case."""
+    if hasattr(method, "losses"):
+        yield from method.losses(batch)
+    else:
+        yield "", method.loss(batch)
+
+
+class Trainer:
+    """A method, its optimizers, and the step that joins them."""
+
+    def __init__(self, method: nn.Module, data: Iterable, optimizers: Factory | dict[str, Factory], *, total: int | None = None,
+                 clip_norm: float | None = None, clip_value: float | None = None, accumulate: int = 1, bf16: bool = False,
+                 callbacks: Sequence = (), log: Log | None = None, world: int = 1):
+        self.method, self.data, self.total = method, data, total
+        self.factories, self.optimizers = optimizers, {}
+        self.clip_norm, self.clip_value, self.accumulate, self.bf16 = clip_norm, clip_value, accumulate, bf16
+        self.callbacks, self.log, self.world = list(callbacks), log or Log(), world
+        self.device = next((p.device for p in method.parameters()), torch.device("cpu"))
+        self.step, self.stop = 0, ""                                   # stop: why the run ends early
+        self.averaged: Callable = contextlib.nullcontext               # swaps in the averaged weights, see EMA
+
+    # the step
+
+    def train_step(self, batch) -> None:
+        """Every player's update on one batch."""
+        first, *rest = split(batch, self.accumulate)
+        for player, loss in self.forward(first):
+            optimizer, params = self.optimizer(player)
+            optimizer.zero_grad(set_to_none=True)
+            self.backward(player, loss)
+            for part in rest:                                          # accumulation: more of the batch, the same gradient
+                self.backward(*next(self.forward(part)))
+            if self.world > 1:
+                parallel.average_gradients(params)
+            if self.clip_value is not None:
+                nn.utils.clip_grad_value_(params, self.clip_value)
+            if self.clip_norm is not None:
+                nn.utils.clip_grad_norm_(params, self.clip_norm)
+            optimizer.step()
+        self.step += 1
+
+    def forward(self, batch) -> Iterator[tuple[str, Loss]]:
+        """The step's (player, loss) pairs; under bf16 each piece is computed in autocast, the backward pass between two pieces is not."""
+        if not self.bf16:
+            return players(self.method, batch)
+        return self._autocast(players(self.method, batch))
+
+    def _autocast(self, pieces: Iterator) -> Iterator:
+        while True:
+            with torch.autocast(self.device.type, torch.bfloat16):
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+    def backward(self, player: str, loss: Loss) -> None:
+        """Gradients of one loss, which is also noted in the log."""
+        if isinstance(loss, dict):
+            self.log.add_terms(player, loss, self.step)
+            loss = loss["loss"]
+        else:
+            self.log.add(player or "loss", loss, self.step)
+        (loss if self.accumulate == 1 else loss / self.accumulate).backward()
+
+    def optimizer(self, player: str) -> tuple[torch.optim.Optimizer, list[nn.Parameter]]:
+        """The player's optimizer, made when it first plays, at this step's learning rate, and its parameters."""
+        if player not in self.optimizers:
+            self.optimizers[player] = self._make_optimizer(player)
+        optimizer, params, factory = self.optimizers[player]
+        lr = factory.lr * factory.schedule(self.step, self.total)
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        return optimizer, params
+
+    def _make_optimizer(self, player: str):
+        factory = self.factories.get(player) if isinstance(self.factories, dict) else self.factories
+        if factory is None:
+            raise ValueError(f"{type(self.method).__name__} trains the player {player!r}; optimizers were given for {sorted(self.factories)}")
+        params = parameters(self.method, player)
+        return factory(params), params, factory
+
+    # the loop
+
+    def run(self, minutes: float | None = None, folder: RunFolder | None = None) -> None:
+        """Steps until the budget is spent, a callback sets `stop`, or a signal arrives."""
+        self.method.train()
+        batches = self._batches()
+        with interruptible(self), self.log.open(self):
+            while not self._finished(minutes):
+                self.train_step(next(batches))
+                for callback in self.callbacks:
+                    callback.step(self)
+                self.log.step(self.step)
+                if folder and folder.due():
+                    folder.save(self)
+
+    def _finished(self, minutes: float | None) -> bool:
+        if self.total is not None and self.step >= self.total:
+            return True
+        if minutes is not None and self.log.seconds >= 60 * minutes:
+            self.stop = self.stop or f"{minutes:g} minutes"
+        return bool(self.stop)
+
+    def _batches(self) -> Iterator:
+        """Batches from this step on. Data with `at(step)` is indexed; other data is iterated again and again, and skipped over when it has no state."""
+        if hasattr(self.data, "at"):
+            batches = map(self.data.at, itertools.count(self.step))
+        else:
+            batches = endless(self.data)
+            if not hasattr(self.data, "state_dict"):
+                batches = itertools.islice(batches, self.step, None)
+        return batches if self.device.type == "cpu" else (to(batch, self.device) for batch in batches)
+
+    # what a checkpoint holds
+
+    def state_dict(self) -> dict:
+        """Everything that all ranks share: step, weights, optimizers, callbacks, log."""
+        return {
+            "step": self.step,
+            "method": {k: parallel.whole(v) for k, v in self.method.state_dict().items()},
+            "optimizers": {player: _map_tensors(o.state_dict(), parallel.whole) for player, (o, _, _) in self.optimizers.items()},
+            "callbacks": {_name(c): c.state_dict() for c in self.callbacks if hasattr(c, "state_dict")},
+            "log": self.log.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """The inverse of `state_dict`, on the same method, optimizers and callbacks."""
+        own = self.method.state_dict()
+        self.method.load_state_dict({k: parallel.part(v, own[k]) for k, v in state["method"].items()})
+        for player, saved in state["optimizers"].items():
+            optimizer, params, factory = self.optimizers.setdefault(player, self._make_optimizer(player))
+            for index, slots in saved["state"].items():
+                saved["state"][index] = {k: parallel.part(v, params[index]) if v.ndim else v for k, v in slots.items()}
+            optimizer.load_state_dict(saved)
+        for callback in self.callbacks:
+            if hasattr(callback, "state_dict"):
+                callback.load_state_dict(state["callbacks"][_name(callback)])
+        self.log.load_state_dict(state["log"])
+        self.step = state["step"]
+
+
+def fit(method: nn.Module, data: Iterable, optimizers: Factory | dict[str, Factory], *, steps: int | None = None, epochs: float | None = None,
+        minutes: float | None = None, seed: int = 0, clip_norm: float | None = None, clip_value: float | None = None, accumulate: int = 1,
+        bf16: bool = False, compile: Sequence[str] = (), ema: float | None = None, shard: Sequence[str] = (), evaluate=None,
+        evaluate_every: int | None = None, callbacks: Sequence = (), log_every: int = 50) -> Run:
+    """Train `method` on `data`.
+
+    Args:
+        method: an `nn.Module` with `loss(batch)` or `losses(batch)`.
+        data: batches; with `at(step)` their order is a function of the step, otherwise any iterable.
+        optimizers: one factory for every player, or a dict from player to factory.
+        steps, epochs, minutes: the budget; minutes may be given beside one of the others, then what ends first counts.
+        seed: of evaluation, of the ranks' random streams, and of the record; weights were initialised before.
+        clip_norm, clip_value: largest norm of a player's gradient, largest element of it.
+        accumulate: parts that each batch is worked through in: the same gradient in less memory (methods with `loss`).
+        bf16: forward passes under bfloat16 autocast.
+        compile: names of nets to compile.
+        ema: decay of an average of the weights, which is what is evaluated, sampled and saved.
+        shard: names of nets whose parameters are split over the ranks.
+        evaluate: data for `method.metrics`, a function method -> dict of numbers, or a list of these.
+        evaluate_every: steps between evaluations; None evaluates at the end only.
+        callbacks: objects with `step(trainer)` and `end(trainer)`.
+        log_every: steps between two rows of metrics.csv.
+
+    Returns:
+        the Run: trained method, results, history, folder.
+
+    Raises:
+        ValueError: a budget that is missing, a player without optimizer, a checkpoint of other code or data.
+        FloatingPointError: a loss that is not finite; the last checkpoint stays.
+    """
+    options = current_options()
+    total = budget(data, steps, epochs, options.minutes or minutes)
+    if accumulate > 1 and hasattr(method, "losses"):
+        raise ValueError(f"accumulate={accumulate} needs a method with one loss; {type(method).__name__} makes several updates a step")
+    if options.build_only:
+        return Run(method)
+    rank, world = parallel.start(device := options.torch_device())
+    method.to(device)
+    data = data.to(device) if hasattr(data, "to") else data
+    if world > 1:
+        parallel.share_weights(method)
+        data = data.shard(rank, world) if hasattr(data, "shard") else data
+        torch.manual_seed(seed * world + rank)
+    if shard:
+        if world == 1:
+            raise ValueError("shard splits nets over several ranks: start the run with torchrun")
+        parallel.shard(method, shard)
+    compile_nets(method, compile, device)
+
+    callbacks = [*([EMA(ema)] if ema else []), *([Evaluate(evaluate, evaluate_every, seed)] if evaluate is not None else []), *callbacks]
+    folder = RunFolder.open(method, data, seed=seed, rank=rank, world=world)
+    log = Log(folder.path if folder and rank == 0 else None, every=log_every, quiet=options.quiet or rank > 0)
+    trainer = Trainer(method, data, optimizers, total=total, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate, bf16=bf16,
+                      callbacks=callbacks, log=log, world=world)
+    for callback in trainer.callbacks:
+        if hasattr(callback, "start"):
+            callback.start(trainer)
+    if folder:
+        folder.restore(trainer)
+    trainer.run(options.minutes or minutes, folder)
+    return finish(trainer, folder)
+
+
+def finish(trainer: Trainer, folder: RunFolder | None) -> Run:
+    """The last checkpoint, the last evaluation, and the results on disk; an interrupted run exits after its checkpoint."""
+    interrupted = trainer.stop in ("SIGINT", "SIGTERM")
+    if folder and (interrupted or not folder.finished):
+        folder.save(trainer)
+    if interrupted:
+        where = f"; continue with: deepcanon resume {folder.path}" if folder else ""
+        trainer.log.say(f"stopped by {trainer.stop} at step {trainer.step}{where}")
+        raise SystemExit(130 if trainer.stop == "SIGINT" else 143)
+    for callback in trainer.callbacks:
+        if hasattr(callback, "end"):
+            callback.end(trainer)
+    run = Run(trainer.method, trainer.log.results(), trainer.log.history, trainer.log.seconds, trainer.step, folder.path if folder else None)
+    with trainer.averaged():
+        if folder:
+            folder.finish(run, trainer)
+    return run
+
+
+# small parts
+
+
+def parameters(method: nn.Module, player: str) -> list[nn.Parameter]:
+    """The trainable parameters of a player: a submodule, a parameter, or "" for the whole method."""
+    try:
+        owner = getattr(method, player) if player else method
+    except AttributeError:
+        raise ValueError(f"{type(method).__name__} has no part {player!r} to train") from None
+    params = [owner] if isinstance(owner, nn.Parameter) else [p for p in owner.parameters() if p.requires_grad]
+    if not params:
+        raise ValueError(f"the player {player!r} of {type(method).__name__} has no trainable parameter")
+    return params
+
+
+def budget(data: Iterable, steps: int | None, epochs: float | None, minutes: float | None) -> int | None:
+    """The number of steps, None for a budget in minutes alone."""
+    if steps is not None and epochs is not None:
+        raise ValueError("give the budget in steps or in epochs, not in both")
+    if steps is None and epochs is None and minutes is None:
+        raise ValueError("give a budget: steps, epochs or minutes")
+    for name, value in {"steps": steps, "epochs": epochs, "minutes": minutes}.items():
+        if value is not None and value < 0:
+            raise ValueError(f"expected {name} of 0 or more, got {value}")
+    if epochs is not None:
+        if not hasattr(data, "__len__"):
+            raise ValueError(f"a budget in epochs needs data of known length; {type(data).__name__} has none: give steps or minutes")
+        return round(epochs * len(data))
+    return steps
+
+
+def compile_nets(method: nn.Module, names: Sequence[str], device: torch.device) -> None:
+    """`torch.compile` of the named nets, in place; without a C++ compiler they stay as they are, with a warning."""
+    if names and device.type == "cpu" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        warnings.warn("no C++ compiler found: the nets run uncompiled, which is slower and otherwise the same", stacklevel=3)
+        return
+    for name in names:
+        method.get_submodule(name).compile()
+
+
+def endless(data: Iterable) -> Iterator:
+    """One pass over the data after the other."""
+    while True:
+        empty = True
+        for batch in data:
+            empty = False
+            yield batch
+        if empty:
+            raise ValueError(f"{type(data).__name__} holds no batch")
+
+
+def split(batch, parts: int) -> list:
+    """A batch of tensors cut into `parts` equal pieces along the first axis."""
+    if parts == 1:
+        return [batch]
+    if isinstance(batch, Tensor):
+        if len(batch) % parts:
+            raise ValueError(f"accumulate={parts} does not divide a batch of {len(batch)}")
+        return list(batch.chunk(parts))
+    return [type(batch)(piece) for piece in zip(*(split(t, parts) for t in batch))]
+
+
+def to(batch, device: torch.device):
+    """The batch with its tensors on `device`."""
+    if isinstance(batch, Tensor):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, dict):
+        return {k: to(v, device) for k, v in batch.items()}
+    return type(batch)(to(v, device) for v in batch) if isinstance(batch, list | tuple) else batch
+
+
+@contextlib.contextmanager
+def interruptible(trainer: Trainer):
+    """Ctrl-C and SIGTERM end the loop after the step in hand; a second Ctrl-C ends it at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number, frame):
+        if trainer.stop == "SIGINT":
+            raise KeyboardInterrupt
+        trainer.stop = signal.Signals(number).name
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _name(callback) -> str:
+    return getattr(callback, "name", type(callback).__name__)
+
+
+def _map_tensors(value, function: Callable):
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, dict):
+        return {k: _map_tensors(v, function) for k, v in value.items()}
+    return [_map_tensors(v, function) for v in value] if isinstance(value, list) else value

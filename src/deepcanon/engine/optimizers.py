@@ -1,0 +1,52 @@
+"""Optimizer factories: `Adam(lr=1e-3, schedule=cosine())` is a function of parameters, so that a recipe names an optimizer before its parameters exist.
+
+The optimizers are torch's own, in their fused form where the parameters allow it.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import torch
+from torch.nn import Parameter
+
+from deepcanon.engine.schedules import Schedule, constant
+
+
+@dataclass(frozen=True)
+class Factory:
+    """parameters -> torch optimizer, with the schedule of its rate."""
+
+    build: Callable[..., torch.optim.Optimizer]
+    lr: float
+    schedule: Schedule = field(default_factory=constant)
+    options: dict = field(default_factory=dict)
+    decay_vectors: bool = True
+
+    def __post_init__(self):
+        if not self.lr >= 0:
+            raise ValueError(f"expected a learning rate of 0 or more, got {self.lr}")
+
+    def __call__(self, params: Iterable[Parameter]) -> torch.optim.Optimizer:
+        params = list(params)
+        fused = all(p.is_floating_point() and not hasattr(p, "full_tensor") for p in params)
+        groups = [{"params": params}]
+        if not self.decay_vectors:                                     # biases, gains and scalars are not decayed
+            groups = [{"params": [p for p in params if p.ndim > 1]}, {"params": [p for p in params if p.ndim <= 1], "weight_decay": 0.0}]
+        return self.build([g for g in groups if g["params"]], lr=self.lr, fused=fused, **self.options)
+
+
+def Adam(lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, schedule: Schedule | None = None) -> Factory:
+    """Adam (Kingma & Ba 2015, arXiv 1412.6980)."""
+    return Factory(torch.optim.Adam, lr, schedule or constant(), {"betas": betas, "eps": eps})
+
+
+def AdamW(lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.01,
+          decay_vectors: bool = False, schedule: Schedule | None = None) -> Factory:
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv 1711.05101), by default on matrices only."""
+    return Factory(torch.optim.AdamW, lr, schedule or constant(), {"betas": betas, "eps": eps, "weight_decay": weight_decay}, decay_vectors)
+
+
+def SGD(lr: float = 0.1, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0,
+        decay_vectors: bool = True, schedule: Schedule | None = None) -> Factory:
+    """Stochastic gradient descent, with momentum (Polyak 1964) or Nesterov's (Sutskever et al. 2013)."""
+    return Factory(torch.optim.SGD, lr, schedule or constant(), {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}, decay_vectors)

@@ -1,0 +1,405 @@
+"""Recipes, runs and run folders.
+
+    runs/<recipe>/<stamp>/    call.json          the call, versions, commit, hardware, data
+                              metrics.csv        training and evaluation, a row every few steps
+                              state/             checkpoints for resume
+                              weights.safetensors, best.safetensors, samples/, result.json, card.md, report.html
+
+A recipe is a plain function whose typed keyword arguments are the only knobs; it builds objects by ordinary constructor calls and returns `fit(...)`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import inspect
+import os
+import platform
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy
+import torch
+from torch import nn
+
+from deepcanon.engine.checkpoint import load_weights, read_json, read_state, write_json, write_state, write_weights
+
+if TYPE_CHECKING:
+    from deepcanon.engine.loop import Trainer
+
+SAVE_SECONDS = 30.0                                                    # between two checkpoints
+
+
+@dataclass
+class Run:
+    """What `fit` gives back: the trained method, its final numbers, and where it all lies."""
+
+    method: nn.Module
+    results: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
+    steps: int = 0
+    folder: Path | None = None
+
+    def __repr__(self) -> str:
+        numbers = ", ".join(f"{k}={v:.4g}" for k, v in self.results.items())
+        return f"Run({type(self.method).__name__}, {numbers}, {self.steps} steps in {self.seconds:.1f} s, {self.folder})"
+
+
+# options of a call, beside the recipe's own arguments
+
+
+@dataclass(frozen=True)
+class Options:
+    """How and where runs happen; set with `options(...)`."""
+
+    folder: Path | None = None
+    device: str | None = None
+    quiet: bool = False
+    minutes: float | None = None
+    resume: bool = False
+    anyway: bool = False
+    build_only: bool = False
+
+    def torch_device(self) -> torch.device:
+        """The device asked for; by default an accelerator where there is one."""
+        if self.device in (None, "auto"):
+            return torch.device(torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu")
+        try:
+            device = torch.device(self.device)
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(f"the device {self.device!r} cannot be used here: {str(error).splitlines()[0]}") from None
+        return device
+
+
+_options: ContextVar[Options] = ContextVar("options", default=Options())
+_call: ContextVar[tuple[str, dict] | None] = ContextVar("call", default=None)
+
+
+def current_options() -> Options:
+    """The options in force."""
+    return _options.get()
+
+
+@contextlib.contextmanager
+def options(**changes):
+    """Run what is inside with these fields of `Options` changed."""
+    token = _options.set(replace(_options.get(), **changes))
+    try:
+        yield
+    finally:
+        _options.reset(token)
+
+
+# recipes
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A target: at least or at most a value."""
+
+    value: float
+    sign: int
+
+    def holds(self, measured: float) -> bool:
+        return self.sign * (measured - self.value) >= 0
+
+    def __str__(self) -> str:
+        return f"{'>=' if self.sign > 0 else '<='} {self.value:g}"
+
+
+def at_least(value: float) -> Bound:
+    """The measured number must be `value` or more."""
+    return Bound(value, +1)
+
+
+def at_most(value: float) -> Bound:
+    """The measured number must be `value` or less."""
+    return Bound(value, -1)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is claimed of a recipe.
+
+    Args:
+        target: name of a result -> bound, over the mean of the seeds.
+        seconds: training time allowed on two CPU cores.
+        published, source: numbers of the literature, and whose they are.
+        paper: of the method. rows: its systems in the catalogue.
+    """
+
+    target: dict[str, Bound] = field(default_factory=dict)
+    seconds: float | None = None
+    published: dict[str, float] = field(default_factory=dict)
+    source: str = ""
+    paper: str = ""
+    rows: Sequence[str] = ()
+
+
+def recipe(**claims) -> Callable:
+    """Make a function a recipe: its call is recorded in the run folder, and its random numbers follow its `seed`."""
+    about = Recipe(**claims)
+
+    def decorate(function: Callable[..., Run]) -> Callable[..., Run]:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def call(*args, **kwargs) -> Run:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            seed_everything(bound.arguments.get("seed", 0))
+            token = _call.set((function.__name__, dict(bound.arguments)))
+            try:
+                return function(**bound.arguments)
+            finally:
+                _call.reset(token)
+
+        call.recipe = about
+        return call
+
+    return decorate
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the streams of torch, numpy and random."""
+    torch.manual_seed(seed)
+    numpy.random.seed(seed % 2**32)
+    random.seed(seed)
+
+
+# run folders
+
+
+class RunFolder:
+    """The folder of a run in progress; rank 0 writes what the ranks share, every rank its own random streams, buffers and data state."""
+
+    def __init__(self, path: Path, call: dict, rank: int, world: int):
+        self.path, self.call, self.rank, self.world = path, call, rank, world
+        self.saved = time.perf_counter()
+        self.finished = False
+
+    @classmethod
+    def open(cls, method: nn.Module, data: Iterable, seed: int, rank: int, world: int) -> RunFolder | None:
+        """The folder that the options name, or a new one below runs/ for a recipe; None when there is neither."""
+        chosen, called = current_options(), _call.get()
+        if chosen.folder is None and called is None:
+            return None
+        name, arguments = called or (type(method).__name__, {})
+        call = describe(name, arguments, method, data, seed)
+        path = Path(chosen.folder) if chosen.folder else new_folder(name, rank, world)
+        if chosen.resume:
+            check_same(read_call(path), call, path, chosen.anyway)
+        elif (path / "call.json").exists():
+            raise ValueError(f"{path} holds a run already: continue it with 'deepcanon resume {path}' or name another folder")
+        elif rank == 0:
+            write_json(path / "call.json", call)
+        return cls(path, call, rank, world)
+
+    def due(self) -> bool:
+        """Whether it is time for a checkpoint (rank 0 decides)."""
+        due = time.perf_counter() - self.saved > SAVE_SECONDS
+        return _agree(due) if self.world > 1 else due
+
+    def save(self, trainer: Trainer) -> None:
+        """A checkpoint; the one before it stays until this one is complete."""
+        trainer.log.check()
+        shared = trainer.state_dict()
+        state = self.path / "state"
+        write_state(state / f"{trainer.step:09d}.rank{self.rank}", local_state(trainer))
+        _agree(True) if self.world > 1 else None
+        if self.rank == 0:
+            write_state(state / f"{trainer.step:09d}.all", shared)
+            for old in sorted(state.glob("*.all"))[:-2]:
+                for file in state.glob(f"{old.stem}.*"):
+                    file.unlink()
+        self.saved = time.perf_counter()
+
+    def restore(self, trainer: Trainer) -> None:
+        """The newest checkpoint, if this is a resume and there is one."""
+        found = sorted((self.path / "state").glob("*.all")) if current_options().resume else []
+        if not found:
+            return
+        trainer.load_state_dict(read_state(found[-1]))
+        load_local_state(trainer, read_state(found[-1].with_suffix(f".rank{self.rank}")))
+        self.finished = (self.path / "result.json").exists()
+
+    def finish(self, run: Run, trainer: Trainer) -> None:
+        """Weights, numbers and the model card of a run that is over."""
+        weights = {k: v for k, v in trainer.state_dict()["method"].items()}
+        if self.rank > 0:
+            return
+        write_weights(self.path / "weights.safetensors", weights)
+        result = {"results": run.results, "steps": run.steps, "seconds": round(run.seconds, 3), "stopped": trainer.stop or None}
+        write_json(self.path / "result.json", result)
+        (self.path / "card.md").write_text(card(self.call, result), encoding="utf-8")
+
+
+def new_folder(name: str, rank: int, world: int) -> Path:
+    """runs/<name>/<stamp>, a stamp nobody has; the ranks of one run agree on it."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    path = next(p for i in range(10**6) if not (p := Path("runs") / name / (f"{stamp}-{i}" if i else stamp)).exists())
+    if world == 1:
+        return path
+    shared = [path]
+    torch.distributed.broadcast_object_list(shared)
+    return shared[0]
+
+
+def local_state(trainer: Trainer) -> dict:
+    """What differs between ranks: random streams, buffers, data with a state."""
+    kind, keys, position, has_gauss, cached = numpy.random.get_state()
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": [kind, torch.from_numpy(keys.astype("int64")), position, has_gauss, cached],
+        "random": random.getstate(),
+        "buffers": {name: b for name, b in trainer.method.named_buffers()},
+        "data": trainer.data.state_dict() if hasattr(trainer.data, "state_dict") else {},
+    }
+
+
+def load_local_state(trainer: Trainer, state: dict) -> None:
+    """The inverse of `local_state`."""
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    kind, keys, *rest = state["numpy"]
+    numpy.random.set_state((kind, keys.numpy().astype("uint32"), *rest))
+    version, words, gauss = state["random"]
+    random.setstate((version, tuple(words), gauss))
+    for name, buffer in trainer.method.named_buffers():
+        buffer.copy_(state["buffers"][name])
+    if hasattr(trainer.data, "load_state_dict"):
+        trainer.data.load_state_dict(state["data"])
+
+
+def describe(name: str, arguments: dict, method: nn.Module, data: Iterable, seed: int) -> dict:
+    """call.json: all that is needed to do the run again, and to tell whether code or data have changed since."""
+    return {
+        "recipe": name, "arguments": {k: v if isinstance(v, bool | int | float | str | None) else str(v) for k, v in arguments.items()}, "seed": seed,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "method": type(method).__name__,
+        "data": {data.key: data.facts} if hasattr(data, "facts") else {},
+        "code": code_digest(method), **environment(),
+    }
+
+
+def environment() -> dict:
+    """Versions, commit and hardware of this process."""
+    from deepcanon import __version__
+
+    chip = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_name()
+    return {
+        "versions": {"deepcanon": __version__, "torch": torch.__version__, "python": platform.python_version()}, "commit": commit(),
+        "hardware": f"{chip}, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores, "
+                    f"{torch.get_num_threads()} threads",
+    }
+
+
+def cpu_name() -> str:
+    """The processor's name."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def commit() -> str | None:
+    """The commit of the checkout that this package runs from, with a + if it was changed since; None outside a checkout."""
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", str(Path(__file__).parent), *words], capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no", "--", "src") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def code_digest(method: nn.Module) -> str:
+    """sha256 of the sources of the method and its nets, and of the engine."""
+    files = {inspect.getsourcefile(type(m)) for m in method.modules() if not type(m).__module__.startswith("torch.")}
+    files |= {str(f) for f in Path(__file__).parent.glob("loop.py")}
+    digest = hashlib.sha256()
+    for file in sorted(f for f in files if f):
+        digest.update(Path(file).read_bytes())
+    return digest.hexdigest()
+
+
+def read_call(path: Path) -> dict:
+    """call.json of a run folder; a ValueError if it is none."""
+    if not Path(path).is_dir():
+        raise ValueError(f"there is no run folder {path}")
+    if not (Path(path) / "call.json").exists():
+        raise ValueError(f"{path} is not a run folder: it has no call.json")
+    call = read_json(Path(path) / "call.json")
+    if not isinstance(call, dict) or not {"recipe", "arguments", "data", "code"} <= call.keys():
+        raise ValueError(f"{Path(path) / 'call.json'} is not the record of a run")
+    return call
+
+
+def check_same(before: dict, now: dict, path: Path, anyway: bool) -> None:
+    """Refuse to resume with other code or other data, unless told to go on anyway."""
+    if anyway:
+        return
+    if before["data"] != now["data"]:
+        raise ValueError(f"the data of {path} have changed since it was started; resume with --anyway to continue on the new ones")
+    if before["code"] != now["code"]:
+        raise ValueError(f"the code of {before['method']} has changed since {path} was started; resume with --anyway to continue with the new code")
+
+
+def card(call: dict, result: dict) -> str:
+    """The model card."""
+    flags = "".join(f" --{k.replace('_', '-')} {v}" for k, v in call["arguments"].items())
+    numbers = "\n".join(f"| {k} | {v:.6g} |" for k, v in result["results"].items())
+    data = "\n".join(f"- {key}: {', '.join(f'{k} {v}' for k, v in facts.items() if k in ('count', 'shape'))}" for key, facts in call["data"].items())
+    return f"""# {call['method']}: {call['recipe']}
+
+Trained with DeepCanon {call['versions']['deepcanon']} (torch {call['versions']['torch']}, commit {call['commit']}) on {call['hardware']}:
+
+    deepcanon train {call['recipe']}{flags}
+
+| result | value |
+| --- | --- |
+{numbers}
+
+{result['steps']} steps in {result['seconds']:.1f} s. Data:
+
+{data or '- (made during the run)'}
+
+Use it again:
+
+```python
+import deepcanon
+
+method = deepcanon.load("PATH/TO/THIS/FOLDER")
+```
+"""
+
+
+def _agree(value: bool) -> bool:
+    flag = torch.tensor(float(value))
+    torch.distributed.broadcast(flag, src=0)
+    return bool(flag)
+
+
+def restore_weights(method: nn.Module, path: Path, weights: str = "weights") -> None:
+    """The weights of a finished run, or those of its newest checkpoint."""
+    file = Path(path) / f"{weights}.safetensors"
+    if file.exists():
+        load_weights(method, file)
+        return
+    states = sorted((Path(path) / "state").glob("*.all"))
+    if weights != "weights" or not states:
+        raise ValueError(f"{path} has no {file.name}" + ("" if states else " and no checkpoint yet"))
+    print(f"{path} is not finished: using its checkpoint of step {int(states[-1].stem)}", file=sys.stderr)
+    method.load_state_dict(read_state(states[-1])["method"])

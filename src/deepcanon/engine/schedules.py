@@ -1,0 +1,61 @@
+"""Learning-rate schedules: plain functions (step, total) -> factor of the peak rate.
+
+    constant      1
+    warmup(w)     min(1, (t + 1) / w)
+    linear        1 - (1 - f) u
+    cosine        f + (1 - f) (1 + cos(pi u)) / 2            Loshchilov & Hutter 2017, arXiv 1608.03983
+    step_decay    gamma ** #{m in milestones: m <= t / T}
+
+t is the number of optimizer steps taken, T the length of the run, w a linear warm-up (Goyal et al. 2017, arXiv 1706.02677),
+u = (t - w) / (T - w) the part of the run behind us after the warm-up, f the final factor. Every factory takes `warmup` in steps.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+Schedule = Callable[[int, int | None], float]
+
+
+def constant() -> Schedule:
+    """The peak rate throughout."""
+    return lambda step, total: 1.0
+
+
+def warmup(steps: int) -> Schedule:
+    """Linear rise to the peak rate over the first `steps`, then constant."""
+    return _after_warmup(steps, lambda u: 1.0, needs_total=False)
+
+
+def linear(warmup: int = 0, final: float = 0.0) -> Schedule:
+    """A straight line from the peak rate to `final` times it."""
+    return _after_warmup(warmup, lambda u: 1 - (1 - final) * u)
+
+
+def cosine(warmup: int = 0, final: float = 0.0) -> Schedule:
+    """Half a cosine from the peak rate to `final` times it."""
+    return _after_warmup(warmup, lambda u: final + (1 - final) * (1 + math.cos(math.pi * u)) / 2)
+
+
+def step_decay(milestones: Sequence[float] = (0.5, 0.75), gamma: float = 0.1, warmup: int = 0) -> Schedule:
+    """The rate times `gamma` at each milestone, a fraction of the run (after the warm-up) in (0, 1)."""
+    if not all(0 < m < 1 for m in milestones):
+        raise ValueError(f"expected milestones as fractions of the run in (0, 1), got {tuple(milestones)}")
+    return _after_warmup(warmup, lambda u: gamma ** sum(m <= u for m in milestones))
+
+
+def _after_warmup(warmup: int, shape: Callable[[float], float], needs_total: bool = True) -> Schedule:
+    if warmup < 0:
+        raise ValueError(f"expected a warm-up of 0 steps or more, got {warmup}")
+
+    def factor(step: int, total: int | None) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        if not needs_total:
+            return 1.0
+        if total is None:
+            raise ValueError("a schedule that ends needs a run of known length: give steps or epochs, or use constant() or warmup()")
+        if total <= warmup:
+            raise ValueError(f"the warm-up of {warmup} steps leaves nothing of a run of {total} steps")
+        return shape(min(1.0, (step - warmup) / (total - warmup)))
+
+    return factor
