@@ -1,0 +1,55 @@
+"""Image classification by maximum likelihood, with smoothed labels (Szegedy et al. 2016, arXiv 1512.00567).
+
+    L = -sum_k q_k log p_k(x),    p = softmax(net(x)),    q_k = (1 - eps) [k = y] + eps / K
+
+eps = 0 is the cross-entropy, -log p_y(x).
+B batch, C channels, H x W pixels, K classes.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+class Classifier(nn.Module):
+    """Any net from images to logits, trained on (image, label) pairs.
+
+    Args:
+        net: (B, C, H, W) -> (B, K).
+        label_smoothing: eps.
+    """
+
+    def __init__(self, net: nn.Module, *, label_smoothing: float = 0.0):
+        super().__init__()
+        self.net, self.label_smoothing = net, label_smoothing
+
+    def loss(self, batch) -> Float[Tensor, ""]:
+        """Cross-entropy in nats an example. Raises ValueError for a label outside 0..K-1."""
+        x, y = batch
+        return cross_entropy(self.net(x), y, label_smoothing=self.label_smoothing)
+
+    def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
+        """Accuracy (1 or 0) and negative log-likelihood in nats, an example."""
+        x, y = batch
+        logits = self.net(x)
+        return {"accuracy": (logits.argmax(1) == y).float(), "nll": cross_entropy(logits, y, reduction="none")}
+
+    @torch.no_grad()
+    def predict(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+        """Class probabilities."""
+        training = self.training
+        self.eval()
+        probabilities = self.net(x).softmax(1)
+        self.train(training)
+        return probabilities
+
+
+def cross_entropy(logits: Float[Tensor, "B K"], y: Int[Tensor, "B"], **options) -> Tensor:
+    """`F.cross_entropy` that names a label without a class."""
+    if y.shape != logits.shape[:1]:
+        raise ValueError(f"expected one label an image, ({len(logits)},), got {tuple(y.shape)}")
+    try:
+        return F.cross_entropy(logits, y, **options)
+    except IndexError:
+        raise ValueError(f"labels must lie in 0..{logits.shape[1] - 1}, got {y.min()}..{y.max()}") from None
