@@ -1,0 +1,1 @@
+"""Layers that two networks or more share: tensors in, tensors out."""
