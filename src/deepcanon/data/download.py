@@ -1,0 +1,81 @@
+"""Files of the named sets: first the folder `DEEPCANON_DATA`, then the cache, then the network (pooch), always checked.
+
+What a file holds must have the sum written in `sets.py`; a damaged or truncated one is refused with its name, what was expected and what was found.
+"""
+
+import gzip
+import hashlib
+import os
+import zlib
+from pathlib import Path
+
+from .sets import File, lookup
+
+
+def cache() -> Path:
+    """Where downloaded files are kept."""
+    import pooch
+
+    return Path(pooch.os_cache("deepcanon"))
+
+
+def local(name: str) -> Path | None:
+    """The file of that name, or of that name and `.gz`, in `DEEPCANON_DATA`; None when there is none."""
+    folder = os.environ.get("DEEPCANON_DATA")
+    candidates = [Path(folder) / name, Path(folder) / f"{name}.gz"] if folder else []
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def where(name: str) -> list[Path]:
+    """The files of a named set that are on this machine already."""
+    return [path for file in lookup(name).files if (path := local(file.name) or cache() / file.name).is_file()]
+
+
+def get(name: str) -> list[Path]:
+    """The files of a named set, fetched where they are missing, each checked."""
+    files = lookup(name).files
+    for file in files:
+        read(file)
+    return [path(file) for file in files]
+
+
+def path(file: File) -> Path:
+    """The file on this machine, downloaded to the cache if it is not here yet."""
+    found = local(file.name) or cache() / file.name
+    if not found.is_file():
+        download(file, found)
+    return found
+
+
+def download(file: File, target: Path) -> None:
+    """Fetch the address to a temporary name, then rename; FileNotFoundError says what to do by hand."""
+    import pooch
+
+    try:
+        pooch.retrieve(file.address, known_hash=None, fname=target.name, path=target.parent, progressbar=False)
+    except (OSError, ValueError) as error:
+        raise FileNotFoundError(
+            f"could not download {file.name} ({type(error).__name__}); fetch {file.address} by hand "
+            f"and put it as {file.name} in the folder that the environment variable DEEPCANON_DATA names") from error
+
+
+def read(file: File) -> bytes:
+    """The checked content of a file of a named set, unpacked if it is a plain `.gz`."""
+    found = path(file)
+    content = unpacked(found)
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256 != file.sha256:
+        raise ValueError(f"{found} is damaged or another file: expected content with sha256 {file.sha256}, found {sha256} "
+                         f"({len(content):,} bytes); delete it to fetch it again")
+    return content
+
+
+def unpacked(found: Path) -> bytes:
+    """The bytes of a file; of what it holds when it is a `.gz` (but not a `.tar.gz`)."""
+    if found.suffix != ".gz" or found.name.endswith(".tar.gz"):
+        return found.read_bytes()
+    try:
+        with gzip.open(found) as stream:
+            return stream.read()
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{found} is damaged: expected a whole gzip file, found: {error}") from None

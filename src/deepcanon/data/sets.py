@@ -1,0 +1,75 @@
+"""The data sets that have a name: what they are, whose they are, which files they need and where those come from.
+
+Importing this file imports nothing but the standard library, so that `deepcanon data list` answers at once.
+`sha256` is that of the content: of what a `.gz` holds (two compressors write different bytes for one content), else of the file itself.
+"""
+
+import difflib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class File:
+    """One file: its name in `DEEPCANON_DATA` and in the cache, its address, the sum of its content."""
+
+    name: str
+    address: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A named data set; no files: embedded in an installed package."""
+
+    name: str
+    kind: str           # the function that opens it: images, text
+    about: str
+    licence: str
+    files: tuple[File, ...] = ()
+
+
+def idx_files(prefix: str, address: str, sums: dict[str, str]) -> tuple[File, ...]:
+    """The four files of a set in MNIST's form."""
+    return tuple(File(f"{prefix}-{part}-ubyte.gz", f"{address}/{part}-ubyte.gz", sha256) for part, sha256 in sums.items())
+
+
+SETS = {s.name: s for s in [
+    DataSet("digits", "images", "1,797 handwritten digits, 8x8 grey, 10 classes (Alpaydin & Kaynak 1998)", "CC BY 4.0"),
+    DataSet("mnist", "images", "70,000 handwritten digits, 28x28 grey, 10 classes (LeCun et al. 1998)", "CC BY-SA 3.0",
+            idx_files("mnist", "https://ossci-datasets.s3.amazonaws.com/mnist", {
+                "train-images-idx3": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+                "train-labels-idx1": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+                "t10k-images-idx3": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+                "t10k-labels-idx1": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"})),
+    DataSet("fashion", "images", "70,000 pieces of clothing, 28x28 grey, 10 classes (Xiao et al. 2017)", "MIT",
+            idx_files("fashion", "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com", {
+                "train-images-idx3": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+                "train-labels-idx1": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+                "t10k-images-idx3": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+                "t10k-labels-idx1": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"})),
+    DataSet("cifar10", "images", "60,000 small photographs, 32x32 colour, 10 classes (Krizhevsky 2009)", "for research, with citation",
+            (File("cifar-10-binary.tar.gz", "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+                  "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"),)),
+    DataSet("pydoc", "text", "the topics of Python's own help(), half a million characters of English", "PSF"),
+    DataSet("tinyshakespeare", "text", "plays of Shakespeare, 1.1 million characters (Karpathy 2015)", "public domain",
+            (File("tinyshakespeare.txt", "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+                  "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"),)),
+]}
+
+
+def names(kind: str | None = None) -> list[str]:
+    """The known names, of one kind or all."""
+    return [s.name for s in SETS.values() if kind in (None, s.kind)]
+
+
+def nearest(name: str, among: list[str]) -> str:
+    """`; did you mean 'mnist'?` when something in `among` is near `name`, then all there is."""
+    close = difflib.get_close_matches(name, among, n=1, cutoff=0.5)
+    return (f"; did you mean '{close[0]}'?" if close else ";") + f" known: {', '.join(among)}"
+
+
+def lookup(name: str, kind: str | None = None) -> DataSet:
+    """The set of that name; ValueError with the nearest name when there is none."""
+    if name not in names(kind):
+        raise ValueError(f"unknown data set '{name}'{nearest(name, names(kind))}; or give the path of your own data, such as './{name}'")
+    return SETS[name]
