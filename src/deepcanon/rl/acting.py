@@ -1,0 +1,68 @@
+"""Acting without torch's overhead: a small net as a numpy function that shares the net's weights.
+
+A step of a classic world costs microseconds, a torch call on one observation ten times that. On the CPU a tensor and its numpy view are the same
+memory: what the optimizer writes in place is what the next action sees.
+B batch.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from deepcanon.layers.linear import Linear
+
+Layer = Callable[[np.ndarray], np.ndarray]
+
+
+class NumpyNet:
+    """`net` as a function of numpy arrays, (B, ...) -> (B, out), without gradients.
+
+    `nn.Sequential` (nested too) of Linear, ReLU and Tanh with float32 weights on the CPU runs in numpy, any other net in torch.
+    Optimizers, `lerp_` and `load_state_dict` write in place and are seen at once; weights that moved to other memory are found again.
+    """
+
+    def __init__(self, net: nn.Module):
+        self.net = net
+        self.homes = [(module._parameters, name) for module in net.modules() for name, p in module._parameters.items() if p is not None]
+        self.places: list[int] = []
+        self.layers: list[Layer] | None = None
+
+    def __call__(self, x: np.ndarray) -> Float[np.ndarray, "B out"]:
+        places = [home[name].data_ptr() for home, name in self.homes]
+        if places != self.places:
+            self.places, self.layers = places, numpy_layers(self.net)
+        if self.layers is None:
+            return torch_forward(self.net, x)
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+def numpy_layers(net: nn.Module) -> list[Layer] | None:
+    """The net's layers on views of its weights, or None where a layer has no numpy form."""
+    if net._forward_hooks or net._forward_pre_hooks:
+        return None
+    if type(net) is nn.Sequential:
+        parts = [numpy_layers(module) for module in net]
+        return None if None in parts else [layer for part in parts for layer in part]
+    if type(net) in (nn.Linear, Linear) and all(p.device.type == "cpu" and p.dtype == torch.float32 for p in net.parameters()):
+        return [affine(net.weight.detach().numpy().T, 0.0 if net.bias is None else net.bias.detach().numpy())]
+    return {nn.ReLU: [relu], nn.Tanh: [np.tanh]}.get(type(net))
+
+
+def affine(weight: np.ndarray, bias: np.ndarray | float) -> Layer:
+    """x -> x W + b."""
+    return lambda x: x @ weight + bias
+
+
+def relu(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0.0)
+
+
+@torch.no_grad()
+def torch_forward(net: nn.Module, x: np.ndarray) -> np.ndarray:
+    """The same through torch, on the device of the net."""
+    return net(torch.from_numpy(x).to(next(net.parameters()).device)).cpu().numpy()

@@ -1,0 +1,68 @@
+"""Deep Q-network (Mnih et al. 2015, "Human-level control through deep reinforcement learning", Nature 518).
+
+    y = r + gamma * (1 - terminated) * max_a' Q'(s', a'),    min_Q E[regression(Q(s, a), y)],    Q' <- Q' + tau (Q - Q') every N updates
+
+Q' is the target net: y is not differentiated, and tau = 1 is the paper's copy, tau < 1 Polyak averaging (Lillicrap et al. 2016, arXiv 1509.02971).
+Double DQN (van Hasselt et al. 2016, arXiv 1509.06461): Q chooses the action that Q' values.
+B batch, A actions.
+"""
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from deepcanon.rl.acting import NumpyNet
+
+Values = Float[Tensor, "B A"]
+
+
+def max_value(q: nn.Module, target: nn.Module, s: Float[Tensor, "B ..."]) -> Float[Tensor, "B"]:
+    """max_a Q'(s, a)."""
+    return target(s).amax(-1)
+
+
+def double_value(q: nn.Module, target: nn.Module, s: Float[Tensor, "B ..."]) -> Float[Tensor, "B"]:
+    """Q'(s, argmax_a Q(s, a))."""
+    return target(s).gather(-1, q(s).argmax(-1, keepdim=True)).squeeze(-1)
+
+
+class DQN(nn.Module):
+    """Q-learning with a net, a replayed batch and a target net.
+
+    Args:
+        q: observations (B, ...) -> (B, A), one value an action.
+        gamma: discount.
+        value: the value of the next state, `max_value` or `double_value`.
+        regression: (Q(s, a), y) -> scalar; Huber's, which clips the error's gradient at 1 as the paper does, or `F.mse_loss`.
+        tau: the step of the target net towards Q.
+        every: N, updates between two such steps.
+    """
+
+    def __init__(self, q: nn.Module, *, gamma: float = 0.99, value: Callable[..., Tensor] = max_value,
+                 regression: Callable[..., Tensor] = F.smooth_l1_loss, tau: float = 1.0, every: int = 500):
+        super().__init__()
+        self.q, self.target = q, copy.deepcopy(q).requires_grad_(False)
+        self.gamma, self.value, self.regression, self.tau, self.every = gamma, value, regression, tau, every
+        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+        self.values = NumpyNet(q)
+
+    def losses(self, batch):
+        s, a, r, s_next, terminated = batch
+        with torch.no_grad():
+            y = r + self.gamma * (1 - terminated) * self.value(self.q, self.target, s_next)
+        yield "q", self.regression(self.q(s).gather(1, a[:, None]).squeeze(1), y)
+        self.updates += 1
+        if self.updates % self.every == 0:
+            torch._foreach_lerp_([*self.target.parameters()], [*self.q.parameters()], self.tau)
+
+    def act(self, observation: np.ndarray, *, epsilon: float = 0.0, rng: np.random.Generator | None = None) -> int:
+        """argmax_a Q(s, a); with probability epsilon any action, drawn from `rng`."""
+        values = self.values(observation[None])[0]
+        if epsilon and rng.random() < epsilon:
+            return int(rng.integers(len(values)))
+        return int(values.argmax())
