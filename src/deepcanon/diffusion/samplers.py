@@ -1,0 +1,62 @@
+"""Samplers of diffusion models: from noise at time T to data at time 0, through any decreasing times.
+
+With s < t two neighbouring times, x_0 the denoiser's estimate from x_t, eps = (x_t - sqrt(abar_t) x_0) / sqrt(1 - abar_t), z ~ N(0, I):
+
+    ancestral (Ho et al. 2020, arXiv 2006.11239)     x_s = mu(x_t, x_0) + sigma z,        mu, sigma of q(x_s | x_t, x_0), or a larger sigma
+        mu = sqrt(abar_s) beta / (1 - abar_t) x_0 + sqrt(alpha) (1 - abar_s) / (1 - abar_t) x_t,    alpha = abar_t / abar_s,  beta = 1 - alpha
+    DDIM (Song et al. 2021, arXiv 2010.02502)        x_s = sqrt(abar_s) x_0 + sqrt(1 - abar_s - sigma^2) eps + sigma z,    sigma = eta posterior sigma
+
+eta = 1 is the ancestral sampler; eta = 0 is deterministic: Euler steps of an ordinary differential equation, which run in both directions.
+A denoiser is a function (x_t, t) -> E[x_0 | x_t], with t of shape (B,).
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+Denoiser = Callable[[Tensor, Tensor], Tensor]
+Variance = Callable[[Tensor, Tensor], Tensor]  # (abar_t, abar_s) -> sigma^2
+
+
+def posterior_variance(abar_t: Tensor, abar_s: Tensor) -> Tensor:
+    """Variance of q(x_s | x_t, x_0), right if the data were one point: the lower bound of the best sigma^2."""
+    return (1 - abar_s) / (1 - abar_t) * forward_variance(abar_t, abar_s)
+
+
+def forward_variance(abar_t: Tensor, abar_s: Tensor) -> Tensor:
+    """beta, the variance of q(x_t | x_s), right if the data were N(0, I): the upper bound of the best sigma^2."""
+    return 1 - abar_t / abar_s
+
+
+def posterior_mean(x_t: Tensor, x_0: Tensor, abar_t: Tensor, abar_s: Tensor) -> Tensor:
+    """Mean of q(x_s | x_t, x_0)."""
+    alpha = abar_t / abar_s
+    return (abar_s.sqrt() * (1 - alpha) * x_0 + alpha.sqrt() * (1 - abar_s) * x_t) / (1 - abar_t)
+
+
+@torch.no_grad()
+def ancestral(denoise: Denoiser, x: Float[Tensor, "B ..."], abar: Float[Tensor, "T+1"], times: Int[Tensor, "S+1"], *,
+              variance: Variance = posterior_variance) -> Float[Tensor, "B ..."]:
+    """x at times[-1] from x at times[0]. No noise is added in a step to time 0, whose mean is the denoiser's estimate."""
+    for t, s in pairwise(times):
+        x = posterior_mean(x, denoise(x, t.expand(len(x))), abar[t], abar[s])
+        if s > 0:
+            x = x + variance(abar[t], abar[s]).sqrt() * torch.randn_like(x)
+    return x
+
+
+@torch.no_grad()
+def ddim(denoise: Denoiser, x: Float[Tensor, "B ..."], abar: Float[Tensor, "T+1"], times: Int[Tensor, "S+1"], *,
+         eta: float = 0.0) -> Float[Tensor, "B ..."]:
+    """x at times[-1] from x at times[0]. With eta = 0, rising times encode data: start at time 1, where data and x are almost the same."""
+    for t, s in pairwise(times):
+        x_0 = denoise(x, t.expand(len(x)))
+        eps = (x - abar[t].sqrt() * x_0) / (1 - abar[t]).sqrt()
+        sigma = eta * posterior_variance(abar[t], abar[s]).sqrt() if eta else 0
+        x = abar[s].sqrt() * x_0 + (1 - abar[s] - sigma**2).sqrt() * eps
+        if eta:
+            x = x + sigma * torch.randn_like(x)
+    return x
