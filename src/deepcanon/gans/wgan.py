@@ -1,0 +1,81 @@
+"""Wasserstein GAN with gradient penalty (Gulrajani et al. 2017, arXiv 1704.00028; Arjovsky et al. 2017, arXiv 1701.07875).
+
+    critic:     min_D  E[D(G(z))] - E[D(x)] + lam * E[(||grad_u D(u)|| - 1)^2],    u = t x + (1 - t) G(z),  t ~ U[0, 1]
+    generator:  min_G  -E[D(G(z))]
+
+By Kantorovich-Rubinstein duality the critic's value, E[D(x)] - E[D(G(z))] over 1-Lipschitz D, is the distance W1(data, G).
+B batch, D shape of a data point, Z latent.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+def between(x: Float[Tensor, "B *D"], fake: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
+    """A uniformly random point of the segment from each x to its fake, where the paper measures the slope."""
+    t = torch.rand(len(x), *[1] * (x.ndim - 1), dtype=x.dtype, device=x.device)
+    return t * x + (1 - t) * fake
+
+
+def at_data(x: Float[Tensor, "B *D"], fake: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
+    """The data points themselves: a slope of one is asked for on the data only."""
+    return x
+
+
+class WGANGP(nn.Module):
+    """A generator and a critic kept near slope one.
+
+    Args:
+        generator: (B, Z) -> (B, *D), a data point for each latent.
+        critic: (B, *D) -> (B, 1) or (B,), without batch statistics: the penalty is per example.
+        latent_dim: Z.
+        critic_steps: critic updates for one of the generator.
+        penalty: lam.
+        where: (x, fake) -> the points u at which the slope is held at one: `between` them, or `at_data`.
+    """
+
+    def __init__(self, generator: nn.Module, critic: nn.Module, *, latent_dim: int, critic_steps: int = 5, penalty: float = 10.0,
+                 where: Callable[[Tensor, Tensor], Tensor] = between):
+        super().__init__()
+        self.generator, self.critic = generator, critic
+        self.latent_dim, self.critic_steps, self.penalty, self.where = latent_dim, critic_steps, penalty, where
+
+    def losses(self, batch) -> Iterator[tuple[str, Tensor]]:
+        """The critic's updates, each on its own equal share of the batch, then the generator's.
+
+        Raises:
+            ValueError: fewer examples than critic updates.
+        """
+        x = batch[0]                                                             # (B, *D)
+        if len(x) < self.critic_steps:
+            raise ValueError(f"expected a batch of {self.critic_steps} examples or more, one for each critic update, got {len(x)}")
+        for real in x.tensor_split(self.critic_steps):
+            with torch.no_grad():
+                fake = self.draw(real)
+            yield "critic", -self.distance(real, fake).mean() + self.penalty * self.slope_penalty(real, fake)
+        yield "generator", -self.critic(self.draw(real)).mean()
+
+    def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
+        return {"distance": self.distance(batch[0], self.draw(batch[0]))}
+
+    def distance(self, x: Float[Tensor, "B *D"], fake: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
+        """D(x) - D(fake) for each pair; its mean estimates W1(data, G) in the units of the data."""
+        return (self.critic(x) - self.critic(fake)).flatten()
+
+    def slope_penalty(self, x: Float[Tensor, "B *D"], fake: Float[Tensor, "B *D"]) -> Float[Tensor, ""]:
+        """E[(||grad_u D(u)|| - 1)^2], differentiable in the critic."""
+        u = self.where(x, fake).detach().requires_grad_()
+        (slope,) = torch.autograd.grad(self.critic(u).sum(), u, create_graph=True)
+        return (slope.flatten(1).norm(dim=1) - 1).square().mean()
+
+    def draw(self, like: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
+        """As many generated points as there are rows in `like`, on its device."""
+        return self.generator(torch.randn(len(like), self.latent_dim, dtype=like.dtype, device=like.device))
+
+    @torch.no_grad()
+    def sample(self, n: int) -> Float[Tensor, "n *D"]:
+        """n generated points."""
+        return self.draw(next(self.generator.parameters()).new_empty(n))

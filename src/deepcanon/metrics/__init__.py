@@ -1,0 +1,1 @@
+"""Measures of what models produce: functions of tensors."""

@@ -1,0 +1,51 @@
+"""How close generated images are to real ones: Frechet inception distance (Heusel et al. 2017, arXiv 1706.08500) and class balance.
+
+    FID = ||mu_p - mu_q||^2 + tr(S_p + S_q - 2 (S_p S_q)^{1/2})
+
+mu and S are the mean and covariance of an image network's features over a set of images; the distance is the squared 2-Wasserstein distance of the
+two Gaussians. Since tr (S_p S_q)^{1/2} = tr (R S_q R)^{1/2} with R = S_p^{1/2}, two symmetric eigenproblems give it, all in float64.
+N images, F features, K classes.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+class Gaussian(NamedTuple):
+    """Mean (F,) and covariance (F, F)."""
+
+    mean: Tensor
+    covariance: Tensor
+
+
+def fit_gaussian(features: Float[Tensor, "N F"]) -> Gaussian:
+    """Mean and unbiased covariance in float64.
+
+    Raises:
+        ValueError: not a matrix of two rows or more.
+    """
+    if features.ndim != 2 or len(features) < 2:
+        raise ValueError(f"expected features (N, F) of two examples or more, got {tuple(features.shape)}")
+    x = features.double()
+    return Gaussian(x.mean(0), torch.atleast_2d(x.T.cov()))
+
+
+def frechet_distance(p: Gaussian, q: Gaussian) -> Float[Tensor, ""]:
+    """Squared 2-Wasserstein distance of two Gaussians, in squared units of the features."""
+    values, vectors = torch.linalg.eigh(p.covariance)
+    root = vectors * values.clamp(min=0).sqrt() @ vectors.T                      # S_p^{1/2}
+    overlap = torch.linalg.eigvalsh(root @ q.covariance @ root).clamp(min=0).sqrt().sum()
+    return (p.mean - q.mean).square().sum() + p.covariance.trace() + q.covariance.trace() - 2 * overlap
+
+
+def fid(features: Float[Tensor, "N F"], reference: Float[Tensor, "M F"]) -> Float[Tensor, ""]:
+    """Frechet distance between the Gaussians fitted to two sets of features, 0 for equal sets."""
+    return frechet_distance(fit_gaussian(features), fit_gaussian(reference))
+
+
+def class_shares(labels: Int[Tensor, "N"], num_classes: int) -> Float[Tensor, "K"]:
+    """The share of each class among the labels, summing to 1."""
+    return torch.bincount(labels, minlength=num_classes) / len(labels)
