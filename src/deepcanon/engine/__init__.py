@@ -7,6 +7,6 @@ from deepcanon.engine.run import Recipe, Run, at_least, at_most, options, recipe
 from deepcanon.engine.schedules import constant, cosine, linear, step_decay, warmup
 
 __all__ = [
-    "EMA", "SGD", "Adam", "AdamW", "Best", "EarlyStopping", "Evaluate", "Factory", "Recipe", "Run", "Samples", "TensorBoard", "Trainer", "WandB", "at_least",
-    "at_most", "constant", "cosine", "evaluate", "fit", "linear", "maximize", "minimize", "options", "players", "recipe", "step_decay", "warmup",
+    "EMA", "SGD", "Adam", "AdamW", "Best", "EarlyStopping", "Evaluate", "Factory", "Recipe", "Run", "Samples", "TensorBoard", "Trainer", "WandB",
+    "at_least", "at_most", "constant", "cosine", "evaluate", "fit", "linear", "maximize", "minimize", "options", "players", "recipe", "step_decay", "warmup",
 ]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from deepcanon.engine import parallel
 from deepcanon.engine.checkpoint import write_weights
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class EMA:
 
     def load_state_dict(self, state: dict) -> None:
         self.count = state["count"]
-        torch._foreach_copy_(self.average, state["average"])
+        torch._foreach_copy_(self.average, [parallel.part(saved, own) for saved, own in zip(state["average"], self.average)])
 
 
 class Evaluate:
@@ -150,9 +151,10 @@ class Best:
     def _compare(self, trainer: Trainer, value: float) -> None:
         if value > self.value:
             self.value, self.at, self.waited = value, trainer.step, 0
+            with trainer.averaged():
+                weights = trainer.weights()
             if self.path:
-                with trainer.averaged():
-                    write_weights(self.path, trainer.method.state_dict())
+                write_weights(self.path, weights)
             return
         self.waited += 1
         if self.patience is not None and self.waited >= self.patience:
@@ -198,12 +200,13 @@ class Samples:
 
     def end(self, trainer: Trainer) -> None:
         folder = trainer.log.file.parent / "samples" if trainer.log.file else None
-        if folder is None or any(folder.glob(f"{trainer.step:07d}.*")):
+        if trainer.world == 1 and (folder is None or any(folder.glob(f"{trainer.step:07d}.*"))):
             return
         with trainer.averaged(), evaluation_mode(trainer.method, self.seed):
             made = self.make(trainer.method)
-        folder.mkdir(exist_ok=True)
-        write_samples(folder / f"{trainer.step:07d}", made)
+        if folder is not None:
+            folder.mkdir(exist_ok=True)
+            write_samples(folder / f"{trainer.step:07d}", made)
 
 
 def write_samples(stem: Path, made: Tensor | str) -> Path:

@@ -64,10 +64,12 @@ class Log:
         if evaluation:
             self.evaluation = evaluation
             means |= {f"eval/{name}": value for name, value in evaluation.items()}
+        if not means:
+            return
         if self.history and self.history[-1]["step"] == step:
             self.history[-1] |= means
             self._rewrite()
-        elif means:
+        else:
             self.history.append({"step": step, "seconds": round(self.seconds, 3)} | means)
             self._append(self.history[-1])
 
@@ -145,7 +147,8 @@ class Log:
         with self._make_bar(trainer):
             try:
                 yield
-                self.row(trainer.step)
+                if not trainer.stop.startswith("SIG"):                 # an interrupted run resumes in the middle of a row
+                    self.row(trainer.step)
             finally:
                 self.before, self.started = self.seconds, None
                 if self.bar is not None:

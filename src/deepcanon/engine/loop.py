@@ -14,6 +14,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,7 @@ from deepcanon.engine.optimizers import Factory
 from deepcanon.engine.run import Run, RunFolder, current_options
 
 Loss = Tensor | dict[str, Tensor]
+SIGNALS = ("SIGINT", "SIGTERM")
 
 
 def players(method: nn.Module, batch) -> Iterator[tuple[str, Loss]]:
@@ -38,7 +40,7 @@ def players(method: nn.Module, batch) -> Iterator[tuple[str, Loss]]:
 class Trainer:
     """A method, its optimizers, and the step that joins them."""
 
-    def __init__(self, method: nn.Module, data: Iterable, optimizers: Factory | dict[str, Factory], *, total: int | None = None,
+    def __init__(self, method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], *, total: int | None = None,
                  clip_norm: float | None = None, clip_value: float | None = None, accumulate: int = 1, bf16: bool = False,
                  callbacks: Sequence = (), log: Log | None = None, world: int = 1):
         self.method, self.data, self.total = method, data, total
@@ -121,7 +123,10 @@ class Trainer:
                 for callback in self.callbacks:
                     callback.step(self)
                 self.log.step(self.step)
-                if folder and folder.due():
+                save = folder is not None and folder.due()
+                if self.world > 1:
+                    self.stop, save = parallel.agree(self.stop, save, self.device)
+                if save:
                     folder.save(self)
 
     def _finished(self, minutes: float | None) -> bool:
@@ -132,7 +137,7 @@ class Trainer:
         return bool(self.stop)
 
     def _batches(self) -> Iterator:
-        """Batches from this step on. Data with `at(step)` is indexed; other data is iterated again and again, and skipped over when it has no state."""
+        """Batches from this step on. Data with `at(step)` is indexed; other data is iterated again and again, from the start if it has no state."""
         if hasattr(self.data, "at"):
             batches = map(self.data.at, itertools.count(self.step))
         else:
@@ -147,29 +152,33 @@ class Trainer:
         """Everything that all ranks share: step, weights, optimizers, callbacks, log."""
         return {
             "step": self.step,
-            "method": {k: parallel.whole(v) for k, v in self.method.state_dict().items()},
+            "method": self.weights(),
             "optimizers": {player: _map_tensors(o.state_dict(), parallel.whole) for player, (o, _, _) in self.optimizers.items()},
-            "callbacks": {_name(c): c.state_dict() for c in self.callbacks if hasattr(c, "state_dict")},
+            "callbacks": {type(c).__name__: _map_tensors(c.state_dict(), parallel.whole) for c in self.callbacks if hasattr(c, "state_dict")},
             "log": self.log.state_dict(),
         }
+
+    def weights(self) -> dict[str, Tensor]:
+        """The method's state dict; gathered, on every rank, where it is sharded."""
+        return {k: parallel.whole(v) for k, v in self.method.state_dict().items()}
 
     def load_state_dict(self, state: dict) -> None:
         """The inverse of `state_dict`, on the same method, optimizers and callbacks."""
         own = self.method.state_dict()
         self.method.load_state_dict({k: parallel.part(v, own[k]) for k, v in state["method"].items()})
         for player, saved in state["optimizers"].items():
-            optimizer, params, factory = self.optimizers.setdefault(player, self._make_optimizer(player))
+            optimizer, params, _ = self.optimizers.setdefault(player, self._make_optimizer(player))
             for index, slots in saved["state"].items():
                 saved["state"][index] = {k: parallel.part(v, params[index]) if v.ndim else v for k, v in slots.items()}
             optimizer.load_state_dict(saved)
         for callback in self.callbacks:
             if hasattr(callback, "state_dict"):
-                callback.load_state_dict(state["callbacks"][_name(callback)])
+                callback.load_state_dict(state["callbacks"][type(callback).__name__])
         self.log.load_state_dict(state["log"])
         self.step = state["step"]
 
 
-def fit(method: nn.Module, data: Iterable, optimizers: Factory | dict[str, Factory], *, steps: int | None = None, epochs: float | None = None,
+def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], *, steps: int | None = None, epochs: float | None = None,
         minutes: float | None = None, seed: int = 0, clip_norm: float | None = None, clip_value: float | None = None, accumulate: int = 1,
         bf16: bool = False, compile: Sequence[str] = (), ema: float | None = None, shard: Sequence[str] = (), evaluate=None,
         evaluate_every: int | None = None, callbacks: Sequence = (), log_every: int = 50) -> Run:
@@ -183,7 +192,7 @@ def fit(method: nn.Module, data: Iterable, optimizers: Factory | dict[str, Facto
         seed: of evaluation, of the ranks' random streams, and of the record; weights were initialised before.
         clip_norm, clip_value: largest norm of a player's gradient, largest element of it.
         accumulate: parts that each batch is worked through in: the same gradient in less memory (methods with `loss`).
-        bf16: forward passes under bfloat16 autocast.
+        bf16: forward passes under bfloat16 autocast, where the device has bfloat16 arithmetic; elsewhere float32 is faster and is kept.
         compile: names of nets to compile.
         ema: decay of an average of the weights, which is what is evaluated, sampled and saved.
         shard: names of nets whose parameters are split over the ranks.
@@ -221,8 +230,8 @@ def fit(method: nn.Module, data: Iterable, optimizers: Factory | dict[str, Facto
     callbacks = [*([EMA(ema)] if ema else []), *([Evaluate(evaluate, evaluate_every, seed)] if evaluate is not None else []), *callbacks]
     folder = RunFolder.open(method, data, seed=seed, rank=rank, world=world)
     log = Log(folder.path if folder and rank == 0 else None, every=log_every, quiet=options.quiet or rank > 0)
-    trainer = Trainer(method, data, optimizers, total=total, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate, bf16=bf16,
-                      callbacks=callbacks, log=log, world=world)
+    trainer = Trainer(method, data, optimizers, total=total, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate,
+                      bf16=bf16 and native_bf16(device), callbacks=callbacks, log=log, world=world)
     for callback in trainer.callbacks:
         if hasattr(callback, "start"):
             callback.start(trainer)
@@ -234,13 +243,13 @@ def fit(method: nn.Module, data: Iterable, optimizers: Factory | dict[str, Facto
 
 def finish(trainer: Trainer, folder: RunFolder | None) -> Run:
     """The last checkpoint, the last evaluation, and the results on disk; an interrupted run exits after its checkpoint."""
-    interrupted = trainer.stop in ("SIGINT", "SIGTERM")
+    interrupted = trainer.stop in SIGNALS
     if folder and (interrupted or not folder.finished):
         folder.save(trainer)
     if interrupted:
         where = f"; continue with: deepcanon resume {folder.path}" if folder else ""
         trainer.log.say(f"stopped by {trainer.stop} at step {trainer.step}{where}")
-        raise SystemExit(130 if trainer.stop == "SIGINT" else 143)
+        raise SystemExit(128 + signal.Signals[trainer.stop])
     for callback in trainer.callbacks:
         if hasattr(callback, "end"):
             callback.end(trainer)
@@ -266,7 +275,7 @@ def parameters(method: nn.Module, player: str) -> list[nn.Parameter]:
     return params
 
 
-def budget(data: Iterable, steps: int | None, epochs: float | None, minutes: float | None) -> int | None:
+def budget(data: Any, steps: int | None, epochs: float | None, minutes: float | None) -> int | None:
     """The number of steps, None for a budget in minutes alone."""
     if steps is not None and epochs is not None:
         raise ValueError("give the budget in steps or in epochs, not in both")
@@ -289,6 +298,13 @@ def compile_nets(method: nn.Module, names: Sequence[str], device: torch.device) 
         return
     for name in names:
         method.get_submodule(name).compile()
+
+
+def native_bf16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16; a CPU without such instructions emulates them, several times slower than float32."""
+    if device.type == "cpu":
+        return any(getattr(torch.cpu, test, lambda: True)() for test in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return device.type != "cuda" or torch.cuda.is_bf16_supported()
 
 
 def endless(data: Iterable) -> Iterator:
@@ -334,16 +350,12 @@ def interruptible(trainer: Trainer):
             raise KeyboardInterrupt
         trainer.stop = signal.Signals(number).name
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in map(signal.Signals.__getitem__, SIGNALS)}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _name(callback) -> str:
-    return getattr(callback, "name", type(callback).__name__)
 
 
 def _map_tensors(value, function: Callable):

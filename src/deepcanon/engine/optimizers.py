@@ -1,4 +1,4 @@
-"""Optimizer factories: `Adam(lr=1e-3, schedule=cosine())` is a function of parameters, so that a recipe names an optimizer before its parameters exist.
+"""Optimizer factories: `Adam(lr=1e-3, schedule=cosine())` is a function of parameters, so that a recipe names one before they exist.
 
 The optimizers are torch's own, in their fused form where the parameters allow it.
 """
@@ -49,4 +49,5 @@ def AdamW(lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: floa
 def SGD(lr: float = 0.1, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0,
         decay_vectors: bool = True, schedule: Schedule | None = None) -> Factory:
     """Stochastic gradient descent, with momentum (Polyak 1964) or Nesterov's (Sutskever et al. 2013)."""
-    return Factory(torch.optim.SGD, lr, schedule or constant(), {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}, decay_vectors)
+    options = {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
+    return Factory(torch.optim.SGD, lr, schedule or constant(), options, decay_vectors)

@@ -39,6 +39,14 @@ def share_weights(method: nn.Module) -> None:
         dist.broadcast(t.detach(), src=0)
 
 
+def agree(stop: str, save: bool, device: torch.device) -> tuple[str, bool]:
+    """One answer for all ranks: stop if any rank was told to, save if rank 0 wants to."""
+    reasons = ["", "SIGINT", "SIGTERM", stop]
+    flags = torch.tensor([reasons.index(stop), float(save and dist.get_rank() == 0)], device=device)
+    dist.all_reduce(flags, dist.ReduceOp.MAX)
+    return reasons[int(flags[0])] or stop, bool(flags[1])
+
+
 def shard(method: nn.Module, names: Sequence[str]) -> None:
     """Split the parameters of the named nets over the ranks, in place."""
     from torch.distributed.device_mesh import init_device_mesh

@@ -20,11 +20,11 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy
 import torch
@@ -34,8 +34,6 @@ from deepcanon.engine.checkpoint import load_weights, read_json, read_state, wri
 
 if TYPE_CHECKING:
     from deepcanon.engine.loop import Trainer
-
-SAVE_SECONDS = 30.0                                                    # between two checkpoints
 
 
 @dataclass
@@ -65,6 +63,7 @@ class Options:
     device: str | None = None
     quiet: bool = False
     minutes: float | None = None
+    save_seconds: float = 30.0
     resume: bool = False
     anyway: bool = False
     build_only: bool = False
@@ -81,8 +80,18 @@ class Options:
         return device
 
 
-_options: ContextVar[Options] = ContextVar("options", default=Options())
-_call: ContextVar[tuple[str, dict] | None] = ContextVar("call", default=None)
+@dataclass
+class Call:
+    """A recipe at work; its second `fit` gets the folder stage2 inside the first one's, and so on."""
+
+    recipe: str
+    arguments: dict
+    stages: int = 0
+    folder: Path | None = None
+
+
+_options: ContextVar[Options] = ContextVar("options", default=Options())  # noqa: B039 (frozen)
+_call: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
 def current_options() -> Options:
@@ -158,13 +167,13 @@ def recipe(**claims) -> Callable:
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
             seed_everything(bound.arguments.get("seed", 0))
-            token = _call.set((function.__name__, dict(bound.arguments)))
+            token = _call.set(Call(function.__name__, dict(bound.arguments)))
             try:
                 return function(**bound.arguments)
             finally:
                 _call.reset(token)
 
-        call.recipe = about
+        call.recipe = about  # type: ignore[attr-defined]
         return call
 
     return decorate
@@ -173,7 +182,7 @@ def recipe(**claims) -> Callable:
 def seed_everything(seed: int) -> None:
     """Seed the streams of torch, numpy and random."""
     torch.manual_seed(seed)
-    numpy.random.seed(seed % 2**32)
+    numpy.random.seed(seed % 2**32)  # noqa: NPY002 (the global streams are meant)
     random.seed(seed)
 
 
@@ -183,32 +192,34 @@ def seed_everything(seed: int) -> None:
 class RunFolder:
     """The folder of a run in progress; rank 0 writes what the ranks share, every rank its own random streams, buffers and data state."""
 
-    def __init__(self, path: Path, call: dict, rank: int, world: int):
-        self.path, self.call, self.rank, self.world = path, call, rank, world
-        self.saved = time.perf_counter()
+    def __init__(self, path: Path, call: dict, rank: int):
+        self.path, self.call, self.rank = path, call, rank
+        self.saved, self.every = time.perf_counter(), current_options().save_seconds
         self.finished = False
 
     @classmethod
-    def open(cls, method: nn.Module, data: Iterable, seed: int, rank: int, world: int) -> RunFolder | None:
+    def open(cls, method: nn.Module, data: Any, seed: int, rank: int, world: int) -> RunFolder | None:
         """The folder that the options name, or a new one below runs/ for a recipe; None when there is neither."""
-        chosen, called = current_options(), _call.get()
-        if chosen.folder is None and called is None:
+        chosen, at_work = current_options(), _call.get()
+        if chosen.folder is None and at_work is None:
             return None
-        name, arguments = called or (type(method).__name__, {})
-        call = describe(name, arguments, method, data, seed)
-        path = Path(chosen.folder) if chosen.folder else new_folder(name, rank, world)
-        if chosen.resume:
+        at_work = at_work or Call(type(method).__name__, {})
+        at_work.stages += 1
+        at_work.folder = at_work.folder or (Path(chosen.folder) if chosen.folder else new_folder(at_work.recipe, world))
+        path = at_work.folder if at_work.stages == 1 else at_work.folder / f"stage{at_work.stages}"
+        call = describe(at_work.recipe, at_work.arguments, method, data, seed)
+        begun = (path / "call.json").exists()
+        if begun and chosen.resume:
             check_same(read_call(path), call, path, chosen.anyway)
-        elif (path / "call.json").exists():
+        elif begun and rank == 0:
             raise ValueError(f"{path} holds a run already: continue it with 'deepcanon resume {path}' or name another folder")
         elif rank == 0:
             write_json(path / "call.json", call)
-        return cls(path, call, rank, world)
+        return cls(path, call, rank)
 
     def due(self) -> bool:
-        """Whether it is time for a checkpoint (rank 0 decides)."""
-        due = time.perf_counter() - self.saved > SAVE_SECONDS
-        return _agree(due) if self.world > 1 else due
+        """Whether it is time for a checkpoint."""
+        return time.perf_counter() - self.saved > self.every
 
     def save(self, trainer: Trainer) -> None:
         """A checkpoint; the one before it stays until this one is complete."""
@@ -216,8 +227,9 @@ class RunFolder:
         shared = trainer.state_dict()
         state = self.path / "state"
         write_state(state / f"{trainer.step:09d}.rank{self.rank}", local_state(trainer))
-        _agree(True) if self.world > 1 else None
-        if self.rank == 0:
+        if trainer.world > 1:
+            torch.distributed.barrier()
+        if self.rank == 0:                                             # written last: a step with this file is complete
             write_state(state / f"{trainer.step:09d}.all", shared)
             for old in sorted(state.glob("*.all"))[:-2]:
                 for file in state.glob(f"{old.stem}.*"):
@@ -231,11 +243,12 @@ class RunFolder:
             return
         trainer.load_state_dict(read_state(found[-1]))
         load_local_state(trainer, read_state(found[-1].with_suffix(f".rank{self.rank}")))
-        self.finished = (self.path / "result.json").exists()
+        if (self.path / "result.json").exists():
+            self.finished, trainer.total = True, trainer.step
 
     def finish(self, run: Run, trainer: Trainer) -> None:
         """Weights, numbers and the model card of a run that is over."""
-        weights = {k: v for k, v in trainer.state_dict()["method"].items()}
+        weights = trainer.weights()
         if self.rank > 0:
             return
         write_weights(self.path / "weights.safetensors", weights)
@@ -244,7 +257,7 @@ class RunFolder:
         (self.path / "card.md").write_text(card(self.call, result), encoding="utf-8")
 
 
-def new_folder(name: str, rank: int, world: int) -> Path:
+def new_folder(name: str, world: int) -> Path:
     """runs/<name>/<stamp>, a stamp nobody has; the ranks of one run agree on it."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     path = next(p for i in range(10**6) if not (p := Path("runs") / name / (f"{stamp}-{i}" if i else stamp)).exists())
@@ -257,11 +270,11 @@ def new_folder(name: str, rank: int, world: int) -> Path:
 
 def local_state(trainer: Trainer) -> dict:
     """What differs between ranks: random streams, buffers, data with a state."""
-    kind, keys, position, has_gauss, cached = numpy.random.get_state()
+    kind, keys, *rest = numpy.random.get_state()  # noqa: NPY002
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "numpy": [kind, torch.from_numpy(keys.astype("int64")), position, has_gauss, cached],
+        "numpy": [kind, torch.from_numpy(numpy.asarray(keys, "int64")), *rest],
         "random": random.getstate(),
         "buffers": {name: b for name, b in trainer.method.named_buffers()},
         "data": trainer.data.state_dict() if hasattr(trainer.data, "state_dict") else {},
@@ -274,7 +287,7 @@ def load_local_state(trainer: Trainer, state: dict) -> None:
     if state["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])
     kind, keys, *rest = state["numpy"]
-    numpy.random.set_state((kind, keys.numpy().astype("uint32"), *rest))
+    numpy.random.set_state((kind, keys.numpy().astype("uint32"), *rest))  # noqa: NPY002
     version, words, gauss = state["random"]
     random.setstate((version, tuple(words), gauss))
     for name, buffer in trainer.method.named_buffers():
@@ -283,7 +296,7 @@ def load_local_state(trainer: Trainer, state: dict) -> None:
         trainer.data.load_state_dict(state["data"])
 
 
-def describe(name: str, arguments: dict, method: nn.Module, data: Iterable, seed: int) -> dict:
+def describe(name: str, arguments: dict, method: nn.Module, data: Any, seed: int) -> dict:
     """call.json: all that is needed to do the run again, and to tell whether code or data have changed since."""
     return {
         "recipe": name, "arguments": {k: v if isinstance(v, bool | int | float | str | None) else str(v) for k, v in arguments.items()}, "seed": seed,
@@ -317,7 +330,8 @@ def cpu_name() -> str:
 def commit() -> str | None:
     """The commit of the checkout that this package runs from, with a + if it was changed since; None outside a checkout."""
     def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(Path(__file__).parent), *words], capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        call = ["git", "-C", str(Path(__file__).parent), *words]
+        return subprocess.run(call, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
 
     try:
         return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no", "--", "src") else "")
@@ -327,12 +341,9 @@ def commit() -> str | None:
 
 def code_digest(method: nn.Module) -> str:
     """sha256 of the sources of the method and its nets, and of the engine."""
-    files = {inspect.getsourcefile(type(m)) for m in method.modules() if not type(m).__module__.startswith("torch.")}
-    files |= {str(f) for f in Path(__file__).parent.glob("loop.py")}
-    digest = hashlib.sha256()
-    for file in sorted(f for f in files if f):
-        digest.update(Path(file).read_bytes())
-    return digest.hexdigest()
+    modules = {type(m).__module__ for m in method.modules() if not type(m).__module__.startswith("torch.")} | {"deepcanon.engine.loop"}
+    files = sorted(f for m in modules if (f := getattr(sys.modules[m], "__file__", None)))
+    return hashlib.sha256(b"".join(Path(f).read_bytes() for f in files)).hexdigest()
 
 
 def read_call(path: Path) -> dict:
@@ -384,12 +395,6 @@ import deepcanon
 method = deepcanon.load("PATH/TO/THIS/FOLDER")
 ```
 """
-
-
-def _agree(value: bool) -> bool:
-    flag = torch.tensor(float(value))
-    torch.distributed.broadcast(flag, src=0)
-    return bool(flag)
 
 
 def restore_weights(method: nn.Module, path: Path, weights: str = "weights") -> None:
