@@ -8,5 +8,6 @@ from deepcanon.engine.schedules import constant, cosine, linear, step_decay, war
 
 __all__ = [
     "EMA", "SGD", "Adam", "AdamW", "Best", "EarlyStopping", "Evaluate", "Factory", "Recipe", "Run", "Samples", "TensorBoard", "Trainer", "WandB",
-    "at_least", "at_most", "constant", "cosine", "evaluate", "fit", "linear", "maximize", "minimize", "options", "players", "recipe", "step_decay", "warmup",
+    "at_least", "at_most", "constant", "cosine", "evaluate", "fit", "linear", "maximize", "minimize", "options", "players",
+    "recipe", "step_decay", "warmup",
 ]

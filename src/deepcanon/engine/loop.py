@@ -212,8 +212,9 @@ def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], 
     total = budget(data, steps, epochs, options.minutes or minutes)
     if accumulate > 1 and hasattr(method, "losses"):
         raise ValueError(f"accumulate={accumulate} needs a method with one loss; {type(method).__name__} makes several updates a step")
+    callbacks = [*([EMA(ema)] if ema else []), *([Evaluate(evaluate, evaluate_every, seed)] if evaluate is not None else []), *callbacks]
     if options.build_only:
-        return Run(method)
+        return Run(method, callbacks=callbacks)
     rank, world = parallel.start(device := options.torch_device())
     method.to(device)
     data = data.to(device) if hasattr(data, "to") else data
@@ -227,7 +228,6 @@ def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], 
         parallel.shard(method, shard)
     compile_nets(method, compile, device)
 
-    callbacks = [*([EMA(ema)] if ema else []), *([Evaluate(evaluate, evaluate_every, seed)] if evaluate is not None else []), *callbacks]
     folder = RunFolder.open(method, data, seed=seed, rank=rank, world=world)
     log = Log(folder.path if folder and rank == 0 else None, every=log_every, quiet=options.quiet or rank > 0)
     trainer = Trainer(method, data, optimizers, total=total, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate,
@@ -253,7 +253,8 @@ def finish(trainer: Trainer, folder: RunFolder | None) -> Run:
     for callback in trainer.callbacks:
         if hasattr(callback, "end"):
             callback.end(trainer)
-    run = Run(trainer.method, trainer.log.results(), trainer.log.history, trainer.log.seconds, trainer.step, folder.path if folder else None)
+    run = Run(trainer.method, trainer.log.results(), trainer.log.history, trainer.log.seconds, trainer.step,
+              folder.path if folder else None, trainer.callbacks)
     with trainer.averaged():
         if folder:
             folder.finish(run, trainer)

@@ -46,6 +46,7 @@ class Run:
     seconds: float = 0.0
     steps: int = 0
     folder: Path | None = None
+    callbacks: Sequence = field(default=(), repr=False)
 
     def __repr__(self) -> str:
         numbers = ", ".join(f"{k}={v:.4g}" for k, v in self.results.items())
@@ -71,7 +72,7 @@ class Options:
     def torch_device(self) -> torch.device:
         """The device asked for; by default an accelerator where there is one."""
         if self.device in (None, "auto"):
-            return torch.device(torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu")
+            return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
         try:
             device = torch.device(self.device)
             torch.empty(0, device=device)
@@ -300,7 +301,8 @@ def describe(name: str, arguments: dict, method: nn.Module, data: Any, seed: int
     """call.json: all that is needed to do the run again, and to tell whether code or data have changed since."""
     return {
         "recipe": name, "arguments": {k: v if isinstance(v, bool | int | float | str | None) else str(v) for k, v in arguments.items()}, "seed": seed,
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "method": type(method).__name__,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "method": type(method).__name__, "about": inspect.getdoc(sys.modules[type(method).__module__]) or "",
+        "parameters": sum(p.numel() for p in method.parameters() if p.requires_grad),
         "data": {data.key: data.facts} if hasattr(data, "facts") else {},
         "code": code_digest(method), **environment(),
     }

@@ -1,0 +1,90 @@
+"""Proof of a recipe: run it over several seeds, compare the mean with its target, and keep the record.
+
+    results/<recipe>.json    each seed's numbers and seconds, mean, 95 % interval, target, published value, command, hardware, versions, commit
+
+The interval is mean +- t_{0.975, n-1} s / sqrt(n), Student's, over the n seeds.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from deepcanon import catalogue
+from deepcanon.engine.checkpoint import write_json
+from deepcanon.engine.run import environment, options
+from deepcanon.report import holds, number
+from deepcanon.runs import find_recipe
+
+
+def prove(name: str, seeds: int | Sequence[int] = 3, out: str | Path = "results", folder: str | Path | None = None, **arguments) -> dict:
+    """Run the recipe once a seed and write `<out>/<name>.json`.
+
+    Args:
+        name: the recipe.
+        seeds: how many (0, 1, ...), or which.
+        out: folder of the records.
+        folder: where the runs are kept; by default below runs/.
+        arguments: of the recipe, where they differ from its defaults.
+
+    Returns:
+        the record; its "passed" tells whether every target holds and the runs took no longer than allowed.
+    """
+    seeds = range(seeds) if isinstance(seeds, int) else seeds
+    if not len(seeds):
+        raise ValueError("expected one seed or more")
+    about, function = catalogue.recipe(name), find_recipe(name)
+    root = Path(folder or Path("runs") / f"prove-{name}" / time.strftime("%Y%m%d-%H%M%S"))
+    runs = []
+    for seed in seeds:
+        began = time.perf_counter()
+        with options(folder=root / f"seed{seed}"):
+            run = function(**arguments, seed=seed)
+        runs.append({"seed": seed, "results": run.results, "seconds": round(run.seconds, 2), "wall_seconds": round(time.perf_counter() - began, 2)})
+        shown = ", ".join(f"{k} {number(run.results[k])}" for k, _, _ in about.target if k in run.results)
+        print(f"{name} seed {seed}: {shown} in {run.seconds:.1f} s", file=sys.stderr, flush=True)
+    summary = {k: interval([r["results"][k] for r in runs]) for k in runs[0]["results"]}
+    seconds = statistics.mean(r["seconds"] for r in runs)
+    means = {k: s["mean"] for k, s in summary.items()}
+    targets = {k: {"bound": f"{sign} {bound:g}", "measured": means.get(k), "holds": holds(means.get(k), sign, bound)} for k, sign, bound in about.target}
+    record = {
+        "recipe": name, "arguments": arguments, "passed": all(t["holds"] for t in targets.values()), "target": targets,
+        "seconds": round(seconds, 2), "seconds_allowed": about.seconds, "in_time": about.seconds is None or seconds <= about.seconds,
+        "summary": summary, "runs": runs, "published": about.published, "source": about.source, "paper": about.paper,
+        "command": f"deepcanon prove {name} --seeds {len(seeds)}", "date": time.strftime("%Y-%m-%d"), **environment(),
+    }
+    write_json(Path(out) / f"{name}.json", record)
+    return record
+
+
+def interval(values: Sequence[float]) -> dict[str, float]:
+    """Mean and 95 % interval of the mean (Student's t); no interval for a single value."""
+    mean = statistics.mean(values)
+    if len(values) == 1:
+        return {"mean": mean}
+    from scipy.stats import t
+
+    half = t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return {"mean": mean, "low": mean - half, "high": mean + half}
+
+
+def table(folder: str | Path = "results") -> str:
+    """The proofs in a folder as a Markdown table, one row a recipe."""
+    from deepcanon.engine.checkpoint import read_json
+
+    rows = ["| recipe | measured (95 % interval) | target | published | seeds | seconds | hardware |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    for file in sorted(Path(folder).glob("*.json")):
+        record = read_json(file)
+        if "summary" not in record:
+            continue
+        for k, target in record["target"].items():
+            s = record["summary"][k]
+            measured = number(s["mean"]) + (f" ({number(s['low'])} to {number(s['high'])})" if "low" in s else "")
+            bound, published = f"{target['bound']} {'✓' if target['holds'] else '✗'}", record["published"].get(k, "")
+            cells = (record["recipe"], f"{k} {measured}", bound, published, len(record["runs"]), f"{record['seconds']:.0f}", record["hardware"])
+            rows.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(rows)
