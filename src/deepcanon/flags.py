@@ -1,0 +1,132 @@
+"""Flags from signatures: the keyword arguments of a recipe, as its source declares them, become the flags of `deepcanon train`.
+
+    latent: int = 16                              --latent INT
+    fast: bool = True                             --fast, --no-fast
+    size: Literal["small", "full"] = "small"      --size {small,full}
+    width: int | None = None                      --width INT        ("none" gives None)
+
+Only the flags that were given are passed on, so that every default stays the recipe's own.
+"""
+
+import argparse
+import ast
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from deepcanon.catalogue import Parameter, RecipeInfo, suggest
+from deepcanon.errors import UsageError
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that raises UsageError and suggests the nearest flag."""
+
+    def __init__(self, verb: str, operands: str, about: str, epilog: str = ""):
+        super().__init__(f"deepcanon {verb}", f"deepcanon {verb} {operands}", about, epilog, allow_abbrev=False, formatter_class=Formatter)
+        self._optionals.title, self._positionals.title = "options", "what"
+        self.verb = verb
+
+    def error(self, message: str):
+        message = re.sub("the following arguments are required: (.*)", r"\1 is missing", message.removeprefix("argument "))
+        raise UsageError(f"{self.verb}: {message}; see {self.prog} --help")
+
+    def parse(self, words: list[str]) -> argparse.Namespace:
+        """Every word understood, or a UsageError that names the first one that is not; --clip_norm is --clip-norm."""
+        words = [re.sub(r"^--[^=]+", lambda name: name[0].replace("_", "-"), word) for word in words]
+        parsed, unknown = self.parse_known_args(words)
+        if not unknown:
+            return parsed
+        word, known = unknown[0].partition("=")[0], [flag for flag in self._option_string_actions if flag.startswith("--")]
+        if word.startswith("-"):
+            raise UsageError(f"{self.verb} has no flag '{word}'{suggest(word, known) or f'; see {self.prog} --help'}")
+        self.error(f"unexpected '{word}'")
+
+
+class Formatter(argparse.HelpFormatter):
+    """Help in one column of flags and one of words."""
+
+    def __init__(self, prog: str):
+        super().__init__(prog, max_help_position=30, width=98)
+
+
+def recipe_parser(recipe: RecipeInfo) -> Parser:
+    """The parser of `deepcanon train RECIPE`."""
+    parser = Parser(f"train {recipe.name}", "[--flags]", recipe.summary)
+    notes = dict(re.findall(r"^\s+(\w+): (.+)$", recipe.doc, re.MULTILINE))
+    group = parser.add_argument_group(f"arguments of {recipe.name}")
+    for p in recipe.parameters:
+        add_flag(group, p, notes.get(p.name, ""))
+    add_run_options(parser)
+    return parser
+
+
+def add_flag(group, parameter: Parameter, note: str) -> None:
+    """One keyword argument as a flag."""
+    about = f"{note} (default {parameter.default})".strip().replace("%", "%%")
+    name, kinds = flag(parameter), [kind.strip() for kind in re.split(r"\|(?![^\[]*\])", parameter.type)]
+    if kinds == ["bool"]:
+        group.add_argument(name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=about)
+        return
+    metavar = next((k for k in kinds if k != "None"), "str")
+    if metavar.startswith("Literal["):
+        metavar = "{" + ",".join(map(str, choices_of(metavar))) + "}"
+    group.add_argument(name, type=reader(kinds), default=argparse.SUPPRESS, metavar=metavar.upper() if metavar.isalpha() else metavar, help=about)
+
+
+def add_run_options(parser: argparse.ArgumentParser, folder: str | None = "the run folder (default runs/RECIPE/DATE-TIME)") -> None:
+    """Where and how a run happens, whatever it runs; `folder` explains --folder, None leaves it out."""
+    group = parser.add_argument_group("run options")
+    if folder:
+        group.add_argument("--folder", type=Path, metavar="DIR", help=folder)
+    group.add_argument("--device", default="auto", metavar="DEVICE", type=reader(["Literal['auto', 'cpu', 'cuda']"]),
+                       help="auto (the default: a GPU where there is one), cpu or cuda")
+    group.add_argument("--quiet", action="store_true", help="no progress bar, no report: only what a script needs")
+
+
+def run_options(asked: argparse.Namespace) -> dict:
+    """The run options among parsed arguments, removed from there: what `engine.options` takes."""
+    return {name: vars(asked).pop(name) for name in ("folder", "device", "quiet") if name in asked}
+
+
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """Which weights of a run."""
+    parser.add_argument("--weights", default="weights", metavar="WHICH", type=reader(["Literal['weights', 'best']"]),
+                        help="weights (the last ones, the default) or best")
+
+
+def flag(parameter: Parameter) -> str:
+    """--clip-norm for clip_norm."""
+    return "--" + parameter.name.replace("_", "-")
+
+
+def choices_of(literal: str) -> list:
+    """The values of a Literal[...] as written."""
+    return list(ast.literal_eval(f"({literal[len('Literal['):-1]},)"))
+
+
+def reader(kinds: list[str]) -> Callable[[str], object]:
+    """Text to value for int, float, str, Literal and None; argparse's own error where it is none of them."""
+    readers = {"int": (int, "a whole number"), "float": (float, "a number"), "str": (str, "text"), "Path": (Path, "a path")}
+
+    def read(text: str):
+        if "None" in kinds and text.lower() == "none":
+            return None
+        expected, options = [], {}
+        for kind in kinds:
+            if kind.startswith("Literal["):
+                options = {str(choice): choice for choice in choices_of(kind)}
+                if text in options:
+                    return options[text]
+                expected.append(", ".join(options))
+            elif kind in readers:
+                convert, name = readers[kind]
+                try:
+                    return convert(text)
+                except ValueError:
+                    expected.append(name)
+        raise argparse.ArgumentTypeError(f"expected {' or '.join(expected)}, got '{text}'{suggest(text, options)}")
+
+    return read
+
+
+whole, decimal = reader(["int"]), reader(["float"])
