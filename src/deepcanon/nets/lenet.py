@@ -9,6 +9,7 @@ B batch, C channels, H x W pixels, K classes.
 
 from collections.abc import Callable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -24,9 +25,9 @@ class LeNet(nn.Module):
         in_channels: C.
         image_size: H = W. Images below 32 pixels get a border of two, as the 28x28 digits did in the paper.
         widths: maps of the two convolutions, units of the two hidden layers.
-        activation: after every layer but the last, `nn.Tanh` in the paper.
+        activation: after every pooling and hidden layer, `nn.Tanh` in the paper.
         pool: takes a window of 2x2, `nn.AvgPool2d` in the paper.
-        norm: of a convolution's maps, before its activation, e.g. `nn.BatchNorm2d`.
+        norm: of a convolution's maps, e.g. `nn.BatchNorm2d`.
         standardize: first layer, from raw pixels to centred ones.
     """
 
@@ -56,6 +57,7 @@ class LeNet(nn.Module):
         )  # fmt: skip
         self.hidden = nn.Sequential(nn.Linear(c2 * side * side, f1), activation(), nn.Linear(f1, f2), activation())
         self.head = nn.Linear(f2, num_classes)
+        self.to(memory_format=torch.channels_last)  # activations follow the weights  # pyright: ignore[reportCallIssue]
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
         return self.head(self.features(x))

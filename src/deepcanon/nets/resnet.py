@@ -2,8 +2,8 @@
 
     H(x) = F(x) + x,        dH/dx = dF/dx + I
 
-so that a gradient always has one path through which nothing scales it. F is two 3x3 convolutions (`basic`), or 1x1, 3x3, 1x1 around a bottleneck; where a stage
-halves the resolution and widens, a 1x1 convolution of stride two takes the place of x.
+so that a gradient always has one path on which nothing scales it. F is two 3x3 convolutions (`basic`), or 1x1, 3x3, 1x1 (`bottleneck`); where a
+stage halves the resolution and widens, a 1x1 convolution of stride two takes the place of x.
 
     stem -> stage 1 -> stage 2 -> ... -> mean over space -> linear
 
@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 Block = Callable[[int, int, int], tuple[nn.Module, int]]  # (channels in, width, stride) -> block, channels out
+Stem = Callable[[int, int], nn.Module]  # (channels in, channels out) -> stem
 
 
 class Residual(nn.Module):
@@ -66,7 +67,7 @@ class ResNet(nn.Module):
         self.stages = nn.Sequential(*stages)
         self.head = nn.Linear(channels, num_classes)
         self.apply(he_normal)
-        self.to(memory_format=torch.channels_last)  # activations follow the weights: 1.25x faster in float32, 2.4x in bfloat16
+        self.to(memory_format=torch.channels_last)  # activations follow the weights  # pyright: ignore[reportCallIssue]
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
         return self.head(self.features(x))
@@ -127,9 +128,6 @@ def resnet_cifar(depth: int = 20, num_classes: int = 10, *, in_channels: int = 3
         raise ValueError(f"depth must be 6n + 2 (8, 14, 20, 32, 44, 56, 110), got {depth}")
     widths = (width, 2 * width, 4 * width)
     return ResNet(small_stem(in_channels, width), width, [depth // 6] * 3, widths, num_classes, standardize=standardize)
-
-
-Stem = Callable[[int, int], nn.Module]
 
 
 def resnet18(num_classes: int = 1000, *, in_channels: int = 3, stem: Stem = large_stem, standardize: nn.Module | None = None) -> ResNet:

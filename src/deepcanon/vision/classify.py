@@ -33,7 +33,8 @@ class Classifier(nn.Module):
         """Accuracy (1 or 0) and negative log-likelihood in nats, an example."""
         x, y = batch
         logits = self.net(x)
-        return {"accuracy": (logits.argmax(1) == y).float(), "nll": cross_entropy(logits, y, reduction="none")}
+        nll = cross_entropy(logits, y, reduction="none")
+        return {"accuracy": (logits.argmax(1) == y).float(), "nll": nll}
 
     @torch.no_grad()
     def predict(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
@@ -47,8 +48,8 @@ class Classifier(nn.Module):
 
 def cross_entropy(logits: Float[Tensor, "B K"], y: Int[Tensor, "B"], **options) -> Tensor:
     """`F.cross_entropy` that names a label without a class."""
-    if y.shape != logits.shape[:1]:
-        raise ValueError(f"expected one label an image, ({len(logits)},), got {tuple(y.shape)}")
+    if y.shape != logits.shape[:1] or y.dtype != torch.int64:
+        raise ValueError(f"expected one integer label an image, ({len(logits)},), got {y.dtype} {tuple(y.shape)}")
     try:
         return F.cross_entropy(logits, y, **options)
     except IndexError:
