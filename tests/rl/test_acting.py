@@ -10,12 +10,12 @@ from torch import nn
 from deepcanon.nets.mlp import mlp
 from deepcanon.rl.acting import NumpyNet, numpy_layers
 
-x = np.random.default_rng(0).standard_normal((7, 4)).astype(np.float32)
+x = np.random.default_rng(0).standard_normal(4).astype(np.float32)
 
 
 def in_torch(net):
     with torch.no_grad():
-        return net(torch.from_numpy(x)).numpy()
+        return net(torch.from_numpy(x)[None])[0].numpy()
 
 
 @pytest.mark.parametrize("net", [
@@ -55,7 +55,7 @@ def test_sees_every_change_of_the_weights():
 
     follows()
     optimizer = torch.optim.Adam(net.parameters(), 0.1, fused=True)
-    net(torch.from_numpy(x)).square().sum().backward()
+    net(torch.from_numpy(x)[None]).square().sum().backward()
     optimizer.step()
     follows()
     net.load_state_dict(donor.state_dict())

@@ -104,6 +104,7 @@ def test_the_target_is_copied_every_few_updates_and_constant_between():
         updates(method, batch(), optimizer, 1)
         assert torch.equal(method.target[0].weight, before) == (update % 3 != 0)
         assert torch.equal(method.target[0].weight, method.q[0].weight) == (update % 3 == 0)
+        assert not method.target[0].weight.requires_grad
 
 
 @pytest.mark.row("RL-31")

@@ -87,6 +87,10 @@ class CartPole:
         self.rng.bit_generator.state = state["rng"]
 
 
+# Modules whose environments and wrappers keep all their state in plain attributes.
+TRANSPARENT = "gymnasium.envs.classic_control", "gymnasium.envs.toy_text", "gymnasium.wrappers.common"
+
+
 class Gymnasium:
     """Any Gymnasium environment with array observations (or numbered ones, given as one-hot vectors) and one action, numbered or real.
 
@@ -132,9 +136,6 @@ class Gymnasium:
         for layer, values in zip(layers(self.env), state["layers"], strict=True):
             vars(layer).update({name: v.numpy().copy() if isinstance(v, torch.Tensor) else v for name, v in values.items()})
         return None
-
-
-TRANSPARENT = "gymnasium.envs.classic_control", "gymnasium.envs.toy_text", "gymnasium.wrappers.common"  # all their state is in plain attributes
 
 
 def make(name: str, options: dict[str, Any]) -> Any:

@@ -2,10 +2,10 @@
 
 A step of a classic world costs microseconds, a torch call on one observation ten times that. On the CPU a tensor and its numpy view are the same
 memory: what the optimizer writes in place is what the next action sees.
-B batch.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ Layer = Callable[[np.ndarray], np.ndarray]
 
 
 class NumpyNet:
-    """`net` as a function of numpy arrays, (B, ...) -> (B, out), without gradients.
+    """`net` as a function of one observation, (...) -> (out,), without gradients.
 
     `nn.Sequential` (nested too) of Linear, ReLU and Tanh with float32 weights on the CPU runs in numpy, any other net in torch.
     Optimizers, `lerp_` and `load_state_dict` write in place and are seen at once; weights that moved to other memory are found again.
@@ -30,7 +30,7 @@ class NumpyNet:
         self.places: list[int] = []
         self.layers: list[Layer] | None = None
 
-    def __call__(self, x: np.ndarray) -> Float[np.ndarray, "B out"]:
+    def __call__(self, x: np.ndarray) -> Float[np.ndarray, "out"]:
         places = [home[name].data_ptr() for home, name in self.homes]
         if places != self.places:
             self.places, self.layers = places, numpy_layers(self.net)
@@ -49,13 +49,12 @@ def numpy_layers(net: nn.Module) -> list[Layer] | None:
         parts = [numpy_layers(module) for module in net]
         return None if None in parts else [layer for part in parts for layer in part]
     if type(net) in (nn.Linear, Linear) and all(p.device.type == "cpu" and p.dtype == torch.float32 for p in net.parameters()):
-        return [affine(net.weight.detach().numpy().T, 0.0 if net.bias is None else net.bias.detach().numpy())]
+        return [partial(affine, net.weight.detach().numpy(), 0.0 if net.bias is None else net.bias.detach().numpy())]
     return {nn.ReLU: [relu], nn.Tanh: [np.tanh]}.get(type(net))
 
 
-def affine(weight: np.ndarray, bias: np.ndarray | float) -> Layer:
-    """x -> x W + b."""
-    return lambda x: x @ weight + bias
+def affine(weight: np.ndarray, bias: np.ndarray | float, x: np.ndarray) -> np.ndarray:
+    return weight.dot(x) + bias
 
 
 def relu(x: np.ndarray) -> np.ndarray:
@@ -65,4 +64,4 @@ def relu(x: np.ndarray) -> np.ndarray:
 @torch.no_grad()
 def torch_forward(net: nn.Module, x: np.ndarray) -> np.ndarray:
     """The same through torch, on the device of the net."""
-    return net(torch.from_numpy(x).to(next(net.parameters()).device)).cpu().numpy()
+    return net(torch.from_numpy(x)[None].to(next(net.parameters()).device))[0].cpu().numpy()

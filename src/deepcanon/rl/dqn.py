@@ -56,13 +56,18 @@ class DQN(nn.Module):
         with torch.no_grad():
             y = r + self.gamma * (1 - terminated) * self.value(self.q, self.target, s_next)
         yield "q", self.regression(self.q(s).gather(1, a[:, None]).squeeze(1), y)
+        self.follow()                                                            # runs after the optimizer step
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Q' <- Q' + tau (Q - Q') at every N-th call."""
         self.updates += 1
         if self.updates % self.every == 0:
             torch._foreach_lerp_([*self.target.parameters()], [*self.q.parameters()], self.tau)
 
     def act(self, observation: np.ndarray, *, epsilon: float = 0.0, rng: np.random.Generator | None = None) -> int:
-        """argmax_a Q(s, a); with probability epsilon any action, drawn from `rng`."""
-        values = self.values(observation[None])[0]
-        if epsilon and rng.random() < epsilon:
+        """argmax_a Q(s, a); with probability epsilon, if there is an `rng`, any action."""
+        values = self.values(observation)
+        if rng and rng.random() < epsilon:
             return int(rng.integers(len(values)))
         return int(values.argmax())
