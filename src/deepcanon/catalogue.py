@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from deepcanon.data.sets import SETS
+
 PACKAGE = Path(__file__).parent
 AREAS = {
     "FND": "foundations",
@@ -30,7 +32,6 @@ AREAS = {
     "EXP": "explanation",
     "MET": "metrics",
 }
-DATA_DOORS = {"images", "text", "pairs", "graph", "env", "table", "episodes"}          # functions of deepcanon.data that open a set by name
 
 
 class Entry(NamedTuple):
@@ -184,8 +185,10 @@ def _parameters(arguments: ast.arguments) -> tuple[Parameter, ...]:
 
 def _targets(node: ast.expr) -> tuple[tuple[str, str, float], ...]:
     """{"elbo": at_least(-99.0)} as (("elbo", ">=", -99.0),)."""
+    if not isinstance(node, ast.Dict):
+        raise ValueError("expected a dict")
     signs, targets = {"at_least": ">=", "at_most": "<="}, []
-    for name, bound in zip(node.keys, node.values) if isinstance(node, ast.Dict) else []:
+    for name, bound in zip(node.keys, node.values):
         if name is None or not isinstance(bound, ast.Call) or ast.unparse(bound.func) not in signs:
             raise ValueError("expected {name: at_least(...) or at_most(...)}")
         targets.append((ast.literal_eval(name), signs[ast.unparse(bound.func)], ast.literal_eval(bound.args[0])))
@@ -193,10 +196,10 @@ def _targets(node: ast.expr) -> tuple[tuple[str, str, float], ...]:
 
 
 def _data(node: ast.FunctionDef) -> tuple[str, ...]:
-    """The sets that a recipe opens by name, in the order in which it names them."""
-    doors = [n for n in ast.walk(node) if isinstance(n, ast.Call) and ast.unparse(n.func).rpartition(".")[2] in DATA_DOORS and n.args]
-    names = [call.args[0].value for call in doors if isinstance(call.args[0], ast.Constant)]
-    return tuple(dict.fromkeys(n for n in names if isinstance(n, str)))
+    """The named sets and the environments that a recipe speaks of."""
+    constants = [n for n in ast.walk(node) if isinstance(n, ast.Constant)]
+    worlds = [n.args[0] for n in ast.walk(node) if isinstance(n, ast.Call) and ast.unparse(n.func).rpartition(".")[2] == "env" and n.args]
+    return tuple(dict.fromkeys(str(n.value) for n in constants if n in worlds or n.value in SETS))
 
 
 def _defined(node: ast.stmt) -> list[str]:

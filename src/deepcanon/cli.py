@@ -94,7 +94,7 @@ def list_(words: list[str]) -> None:
     built = [e for e in catalogue.entries().values() if e.where]
     if asked.what == "recipes":
         known = catalogue.recipes().values()
-        table(["recipe", "data", "target", "proven", "what it is"], [[r.name, ", ".join(r.data), targets(r), proven(r), r.summary] for r in known])
+        table(["recipe", "data", "target", "proven", "what it is"], [[r.name, ", ".join(r.data), targets(r, 1), proven(r), r.summary] for r in known])
         footer(f"{len(known)} recipes, {len(built)} of {len(catalogue.entries())} systems built. Next: deepcanon show {example()}")
         return
     area = asked.what.upper()
@@ -168,9 +168,9 @@ def claim_facts(recipe: RecipeInfo) -> list[tuple[str, str]]:
             ("proof", proof_line(recipe) or f"none yet: deepcanon prove {recipe.name}")]
 
 
-def targets(recipe: RecipeInfo) -> str:
-    """What must be reached, as in `elbo >= -99`."""
-    return ", ".join(f"{name} {sign} {bound:g}" for name, sign, bound in recipe.target)
+def targets(recipe: RecipeInfo, first: int | None = None) -> str:
+    """What must be reached, as in `elbo >= -99`; all of it or the first few."""
+    return ", ".join(f"{name} {sign} {bound:g}" for name, sign, bound in recipe.target[:first])
 
 
 def proven(recipe: RecipeInfo) -> str:

@@ -2,7 +2,7 @@
 
     latent: int = 16                              --latent INT
     fast: bool = True                             --fast, --no-fast
-    size: Literal["small", "full"] = "small"      --size {small,full}
+    size: Literal["small", "full"] = "small"      --size small|full
     width: int | None = None                      --width INT        ("none" gives None)
 
 Only the flags that were given are passed on, so that every default stays the recipe's own.
@@ -12,6 +12,7 @@ import argparse
 import ast
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from deepcanon.catalogue import Parameter, RecipeInfo, suggest
@@ -63,14 +64,12 @@ def recipe_parser(recipe: RecipeInfo) -> Parser:
 def add_flag(group, parameter: Parameter, note: str) -> None:
     """One keyword argument as a flag."""
     about = f"{note} (default {parameter.default})".strip().replace("%", "%%")
-    name, kinds = flag(parameter), [kind.strip() for kind in re.split(r"\|(?![^\[]*\])", parameter.type)]
+    name, kinds = flag(parameter), split_union(parameter.type)
     if kinds == ["bool"]:
         group.add_argument(name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=about)
         return
-    metavar = next((k for k in kinds if k != "None"), "str")
-    if metavar.startswith("Literal["):
-        metavar = "{" + ",".join(map(str, choices_of(metavar))) + "}"
-    group.add_argument(name, type=reader(kinds), default=argparse.SUPPRESS, metavar=metavar.upper() if metavar.isalpha() else metavar, help=about)
+    metavar = "|".join(str(choice) for k in kinds if k != "None" for choice in choices_of(k) or [k.upper()])
+    group.add_argument(name, type=reader(kinds), default=argparse.SUPPRESS, metavar=metavar, help=about)
 
 
 def add_run_options(parser: argparse.ArgumentParser, folder: str | None = "the run folder (default runs/RECIPE/DATE-TIME)") -> None:
@@ -99,32 +98,32 @@ def flag(parameter: Parameter) -> str:
     return "--" + parameter.name.replace("_", "-")
 
 
+def split_union(annotation: str) -> list[str]:
+    """int, None for int | None; what stands in brackets stays together."""
+    return [kind.strip() for kind in re.split(r"\|(?![^\[]*\])", annotation)]
+
+
 def choices_of(literal: str) -> list:
-    """The values of a Literal[...] as written."""
-    return list(ast.literal_eval(f"({literal[len('Literal['):-1]},)"))
+    """The values of a Literal[...] as written; nothing for another type."""
+    match = re.fullmatch(r"Literal\[(.+)\]", literal)
+    return list(ast.literal_eval(f"({match[1]},)")) if match else []
 
 
 def reader(kinds: list[str]) -> Callable[[str], object]:
     """Text to value for int, float, str, Literal and None; argparse's own error where it is none of them."""
     readers = {"int": (int, "a whole number"), "float": (float, "a number"), "str": (str, "text"), "Path": (Path, "a path")}
+    choices, scalars = {str(choice): choice for kind in kinds for choice in choices_of(kind)}, [kind for kind in kinds if kind in readers]
 
     def read(text: str):
         if "None" in kinds and text.lower() == "none":
             return None
-        expected, options = [], {}
-        for kind in kinds:
-            if kind.startswith("Literal["):
-                options = {str(choice): choice for choice in choices_of(kind)}
-                if text in options:
-                    return options[text]
-                expected.append(", ".join(options))
-            elif kind in readers:
-                convert, name = readers[kind]
-                try:
-                    return convert(text)
-                except ValueError:
-                    expected.append(name)
-        raise argparse.ArgumentTypeError(f"expected {' or '.join(expected)}, got '{text}'{suggest(text, options)}")
+        if text in choices:
+            return choices[text]
+        for kind in scalars:
+            with suppress(ValueError):
+                return readers[kind][0](text)
+        expected = [*choices, *(readers[kind][1] for kind in scalars)]
+        raise argparse.ArgumentTypeError(f"expected {' or '.join(expected)}, got '{text}'{suggest(text, choices)}")
 
     return read
 

@@ -19,14 +19,15 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def rich_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """The same for a reader: the last column takes the room that is left."""
+    """The same for a reader, a line each: the last column takes the room that is left and is cut there."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for i, heading in enumerate(headings):
-        shown.add_column(heading, style="bold cyan" if i == 0 else "", no_wrap=i == 0, overflow="fold")
+        width = None if i == len(headings) - 1 else max(len(row[i]) for row in [headings, *rows])
+        shown.add_column(heading, style="bold cyan" if i == 0 else "", no_wrap=True, overflow="ellipsis", min_width=width)
     for row in rows:
         shown.add_row(*map(Text, row))
     Console(highlight=False).print(shown)
