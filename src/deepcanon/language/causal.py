@@ -1,0 +1,174 @@
+"""Causal language model (Shannon 1948; Bengio et al. 2003, JMLR 3): text as a chain of next tokens.
+
+    log p(x_1 .. x_T) = sum_t log p(x_t | x_1 .. x_{t-1}),      L = -1/T sum_t log p(x_t | x_<t) nats a token,      perplexity = exp(L)
+
+Sampling draws x_{t+1} ~ softmax(logits / temperature), on request from the k likeliest tokens (Fan et al. 2018, arXiv 1805.04833) or from the fewest
+that hold the mass p (Holtzman et al. 2020, arXiv 1904.09751). Temperature 0 takes the likeliest: greedy decoding.
+B batch, T tokens read, V vocabulary, n new tokens.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """Text to token numbers and back."""
+
+    def encode(self, string: str) -> list[int]: ...
+    def decode(self, numbers: Sequence[int]) -> str: ...
+
+
+@runtime_checkable
+class Network(Protocol):
+    """What a language model asks of its network, as `GPT` has it."""
+
+    context: int
+
+    def __call__(self, tokens: Tensor) -> Tensor: ...
+    def decoder(self, dtype: torch.dtype | None = None) -> Any: ...
+
+
+class LanguageModel(nn.Module):
+    """A network of next-token logits, trained by cross-entropy, that continues text.
+
+    Beyond its context the model forgets: when its window is full it keeps the later half, reads that anew from position 0 and goes on, so that a
+    token is drawn given the last context / 2 to context tokens, never more. Within the context, decoding is exact.
+
+    The sampling options `how` of the verbs are those of `decode`.
+
+    Args:
+        net: tokens (B, T) -> logits (B, T, V), with `context` and `decoder(dtype)`: a `GPT`.
+        tokenizer: text to token numbers and back, for the verbs on text.
+    """
+
+    def __init__(self, net: Network, tokenizer: Tokenizer):
+        super().__init__()
+        self.net, self.tokenizer = net, tokenizer
+
+    def loss(self, batch) -> Float[Tensor, ""]:
+        """Mean nats a token. A batch is (tokens, next tokens), (B, T) each; the next token is -100 where it does not count."""
+        tokens, following = batch
+        return F.cross_entropy(self.net(tokens).flatten(0, 1), following.flatten())
+
+    def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
+        """Nats and bits a token (a character, when the tokens are characters), the mean over each sequence."""
+        nll = -self.log_prob(*batch).sum(1) / (batch[1] != -100).sum(1)
+        return {"nll": nll, "bits_per_token": nll / math.log(2)}
+
+    def log_prob(self, tokens: Int[Tensor, "B T"], following: Int[Tensor, "B T"]) -> Float[Tensor, "B T"]:
+        """log p(next token | tokens up to here) in nats; 0 where the next token is -100."""
+        return -F.cross_entropy(self.net(tokens).mT, following, reduction="none")
+
+    def stream(self, prompt: str, n: int, **how) -> Iterator[str]:
+        """The prompt's continuation, one piece of text for each of n tokens, as they come."""
+        for column in decode(self.net, self.rows([prompt]), n, **how):
+            yield self.text(column)
+
+    def sample(self, prompts: str | Sequence[str], n: int, **how) -> list[str]:
+        """Each prompt with n tokens more. Prompts may differ in length; all are continued together."""
+        rows = self.rows([prompts] if isinstance(prompts, str) else prompts)
+        ends = (rows >= 0).sum(1).tolist()
+        return [self.text(row[: end + n]) for row, end in zip(self.extend(rows, n, **how), ends)]
+
+    def generate(self, prompts: str | Sequence[str], n: int, **how) -> list[str]:
+        """Each prompt with its n likeliest next tokens, chosen greedily one after the other."""
+        return self.sample(prompts, n, temperature=0.0, **how)
+
+    def extend(self, tokens: Int[Tensor, "B T"], n: int, **how) -> Int[Tensor, "B T+n"]:
+        """The rows with n tokens more. A row that is shorter ends in -1, which is drawn too."""
+        start = given(tokens)
+        return torch.cat([tokens[:, :start], *(column[:, None] for column in decode(self.net, tokens, n, **how))], 1)
+
+    def rows(self, prompts: Sequence[str]) -> Int[Tensor, "B T"]:
+        """The prompts' tokens, on the network's device; shorter rows end in -1."""
+        device = next(self.parameters()).device
+        encoded = [torch.tensor(self.tokenizer.encode(prompt), dtype=torch.long, device=device) for prompt in prompts]
+        return nn.utils.rnn.pad_sequence(encoded, batch_first=True, padding_value=-1)
+
+    def text(self, tokens: Int[Tensor, "T"]) -> str:
+        return self.tokenizer.decode(tokens.tolist())
+
+
+@torch.inference_mode()
+def decode(
+    net: Network,
+    tokens: Int[Tensor, "B T"],
+    n: int,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    generator: torch.Generator | None = None,
+    dtype: torch.dtype | None = None,
+) -> Iterator[Int[Tensor, "B"]]:
+    """The columns that follow those given in full, until n after the last, one at a time.
+
+    Args:
+        net: the network; `LanguageModel` says what happens beyond its context.
+        tokens: at least one a row. Shorter rows end in -1, which is drawn.
+        n: columns after the last given.
+        temperature: divides the logits; 0 takes the likeliest token.
+        top_k, top_p: draw from the k likeliest tokens; from the fewest that hold the mass p.
+        generator: of the draws; torch's global one when None.
+        dtype: of the copy of the weights that is used; torch.bfloat16 is faster where the processor computes in it, and rounds.
+    """
+    (B, T), start = tokens.shape, given(tokens)
+    window, decoder = net.context, net.decoder(dtype)
+    seen = torch.cat([tokens, tokens.new_full((B, n), -1)], 1)                                            # (B, T + n)
+    state, first, end = decoder.start(B), max(0, start - window), max(0, start - window)                  # first..end: what the state has read
+    for t in range(start, T + n):
+        if t - first > window:
+            state, first, end = decoder.start(B), t - window // 2, t - window // 2
+        logits, state = decoder(seen[:, end:t], state)
+        end = t
+        drawn = draw(logits, temperature, top_k, top_p, generator)
+        seen[:, t] = torch.where(seen[:, t] < 0, drawn, seen[:, t]) if t < T else drawn
+        yield seen[:, t].clone()
+
+
+def draw(
+    logits: Float[Tensor, "B V"],
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    generator: torch.Generator | None = None,
+) -> Int[Tensor, "B"]:
+    """A token for each row of logits."""
+    if temperature == 0:
+        return logits.argmax(-1)
+    probabilities = truncate(logits.float() / temperature, top_k, top_p).softmax(-1)
+    return torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
+
+
+def truncate(logits: Float[Tensor, "B V"], top_k: int | None = None, top_p: float | None = None) -> Float[Tensor, "B V"]:
+    """The logits of the k likeliest tokens, and of those the fewest that hold the mass p; -inf for all others."""
+    if top_k is not None and top_k < logits.shape[-1]:
+        logits = logits.masked_fill(logits < logits.topk(top_k).values[:, -1:], -math.inf)
+    if top_p is not None and top_p < 1:
+        likeliest = logits.softmax(-1).sort(descending=True)
+        outside = likeliest.values.cumsum(-1) - likeliest.values >= top_p                                 # the tokens before hold p already
+        logits = logits.masked_fill(outside.scatter(1, likeliest.indices, outside), -math.inf)
+    return logits
+
+
+def perplexity(log_prob: Float[Tensor, "*N"], counted: Bool[Tensor, "*N"] | None = None) -> Float[Tensor, ""]:
+    """exp of the mean nats a token, that is prod_t p_t^(-1/N), over the N tokens that count (not padding)."""
+    return (-(log_prob if counted is None else log_prob[counted]).mean()).exp()
+
+
+def given(tokens: Int[Tensor, "B T"]) -> int:
+    """How many columns every row has, checked at the door: at least one, and -1 at the ends of rows only."""
+    if tokens.ndim != 2 or tokens.is_floating_point():
+        raise ValueError(f"expected integer tokens (B, T), got {tokens.dtype} {tuple(tokens.shape)}")
+    present = tokens >= 0
+    lengths = present.sum(1)
+    if tokens.shape[1] == 0 or int(lengths.min()) == 0:
+        raise ValueError("a prompt is empty: give at least one token to continue")
+    return int(lengths.min())
