@@ -355,8 +355,8 @@ def data_list(name: str | None) -> None:
     def state(s: sets.DataSet) -> str:
         return "embedded" if not s.files else "here" if len(download.where(s.name)) == len(s.files) else "to fetch"
 
-    table(["name", "kind", "files", "licence", "what it is"], [[s.name, s.kind, state(s), s.licence, s.about] for s in sets.SETS.values()])
-    footer("Fetched when first used, or by deepcanon data get NAME; looked up first in the folder that DEEPCANON_DATA names.")
+    table(["name", "kind", "files", "what it is", "licence"], [[s.name, s.kind, state(s), s.about, s.licence] for s in sets.SETS.values()])
+    footer("Looked for in the folder that DEEPCANON_DATA names, else fetched when first used.")
 
 
 def data_get(name: str) -> None:

@@ -11,7 +11,8 @@ import unicodedata
 from functools import cache
 from itertools import pairwise
 
-from deepcanon.catalogue import Entry, RecipeInfo, entries, recipes
+from deepcanon import catalogue
+from deepcanon.catalogue import Entry, RecipeInfo
 
 
 def find(query: str, limit: int = 15) -> list[Entry | RecipeInfo]:
@@ -22,12 +23,12 @@ def find(query: str, limit: int = 15) -> list[Entry | RecipeInfo]:
 
 def resolve(query: str) -> Entry | RecipeInfo:
     """The one system or recipe that `query` names: an id, a recipe, a name, an object or a file. ValueError with the nearest otherwise."""
-    if query.upper() in entries():
-        return entries()[query.upper()]
-    if query in recipes():
-        return recipes()[query]
+    if query.upper() in catalogue.entries():
+        return catalogue.entries()[query.upper()]
+    if query in catalogue.recipes():
+        return catalogue.recipes()[query]
     for names in (_called, _kept_in):
-        for entry in entries().values():
+        for entry in catalogue.entries().values():
             if _squash(query) in names(entry):
                 return entry
     near = find(query, limit=3)
@@ -68,8 +69,8 @@ def _scores(query: str) -> list[tuple[float, Entry | RecipeInfo]]:
     wanted, whole = _words(query), _squash(query)
     if not wanted:
         raise ValueError(f"nothing to look for in '{query}'")
-    texts = [(e, _index(f"{e.id} {e.name} {e.where.rpartition('.')[2]} {e.recipe}")) for e in entries().values()]
-    texts += [(r, _index(f"{r.name} {' '.join(r.data)} {r.summary}")) for r in recipes().values()]
+    texts = [(e, _index(f"{e.id} {e.name} {e.where.rpartition('.')[2]} {e.recipe}")) for e in catalogue.entries().values()]
+    texts += [(r, _index(f"{r.name} {' '.join(r.data)} {r.summary}")) for r in catalogue.recipes().values()]
     near = {word: _near(word, set().union(*(words for _, words in texts))) for word in {*wanted, whole}}
 
     def score(words: set[str]) -> float:

@@ -1,5 +1,7 @@
 """What the command line prints: tables and facts, coloured on a terminal, plain and unwrapped in a pipe."""
 
+import os
+import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -7,35 +9,20 @@ from pathlib import Path
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns under headings; empty columns are left out."""
+    """Columns under headings, without the empty ones; on a terminal a row is cut at the edge, in a pipe it is whole."""
     kept = [i for i, _ in enumerate(headings) if any(row[i] for row in rows)]
-    headings, rows = [headings[i] for i in kept], [[row[i] for i in kept] for row in rows]
-    if sys.stdout.isatty():
-        rich_table(headings, rows)
-        return
-    widths = [max(len(row[i]) for row in [headings, *rows]) for i, _ in enumerate(headings)]
-    for row in [headings, *rows]:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
-
-
-def rich_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """The same for a reader, a line each: the last column takes the room that is left and is cut there."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for i, heading in enumerate(headings):
-        width = None if i == len(headings) - 1 else max(len(row[i]) for row in [headings, *rows])
-        shown.add_column(heading, style="bold cyan" if i == 0 else "", no_wrap=True, overflow="ellipsis", min_width=width)
-    for row in rows:
-        shown.add_row(*map(Text, row))
-    Console(highlight=False).print(shown)
+    lines = [[row[i] for i in kept] for row in [headings, *rows]]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    for i, cells in enumerate(lines):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths)).rstrip()
+        line = line if len(line) <= room else line[: room - 1] + "…"
+        print(dim(line) if i == 0 else style(line[: widths[0]], "1;36") + line[widths[0] :])
 
 
 def title(text: str) -> None:
     """A line that stands out."""
-    print(f"\033[1m{text}\033[0m" if sys.stdout.isatty() else text, end="\n\n")
+    print(style(text, "1"), end="\n\n")
 
 
 def facts(pairs: Sequence[tuple[str, str]], width: int = 98) -> None:
@@ -62,7 +49,12 @@ def footer(text: str) -> None:
 
 def dim(text: str) -> str:
     """Faint on a terminal."""
-    return f"\033[2m{text}\033[0m" if sys.stdout.isatty() else text
+    return style(text, "2")
+
+
+def style(text: str, code: str) -> str:
+    """An ANSI style on a terminal that wants colour."""
+    return f"\033[{code}m{text}\033[0m" if sys.stdout.isatty() and "NO_COLOR" not in os.environ else text
 
 
 def readable(path: Path) -> str:

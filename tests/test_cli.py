@@ -1,0 +1,233 @@
+"""The command line: what it prints, how fast, what it makes of mistakes."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from deepcanon import catalogue, cli, errors
+from deepcanon.catalogue import Parameter, RecipeInfo
+from deepcanon.flags import recipe_parser
+
+LOOKING = [["--help"], ["list"], ["find", "wgan-gp"], ["show", "GEN-18"], ["show", "vae_digits"], ["list", "GEN"], ["train", "vae_digits", "--help"]]
+VERBS = ["list", "find", "show", "train", "resume", "evaluate", "sample", "compare", "prove", "data"]
+
+
+def deepcanon(*words, **options):
+    return subprocess.run([sys.executable, "-m", "deepcanon.cli", *words], capture_output=True, text=True, timeout=120, check=False, **options)
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command in this process: (status, stdout, stderr)."""
+    def command(*words):
+        status = cli.main(list(words))
+        return status, *capsys.readouterr()
+
+    return command
+
+
+def test_looking_around_imports_no_torch_and_is_quick():
+    code = (f"import sys; from deepcanon import cli; statuses = [cli.main(words) for words in {LOOKING!r}]; "
+            "assert statuses == [0] * len(statuses), statuses; assert 'torch' not in sys.modules and 'numpy' not in sys.modules")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words", LOOKING[:4], ids=" ".join)
+def test_looking_around_takes_a_moment(words):
+    def seconds():
+        began = time.perf_counter()
+        assert deepcanon(*words).returncode == 0
+        return time.perf_counter() - began
+
+    assert min(seconds() for _ in range(3)) < 0.8                                      # 0.1 to 0.2 s on a machine with nothing else to do
+
+
+def test_import_deepcanon_adds_nothing_to_import_torch():
+    code = ("import sys, time; began = time.perf_counter(); import deepcanon; spent = time.perf_counter() - began; "
+            "assert 'torch' not in sys.modules; assert spent < 0.2, spent")
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr == ""
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(run, verb):
+    status, out, err = run(verb, "--help")
+    assert (status, err) == (0, "")
+    assert out.startswith(f"usage: deepcanon {verb}")
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_help_names_every_verb_and_fits(run):
+    for words in ([], ["--help"], ["-h"], ["help"]):
+        status, out, err = run(*words)
+        assert (status, err) == (0, "")
+        assert all(re.search(rf"^  {verb} ", out, re.MULTILINE) for verb in VERBS)
+        assert max(map(len, out.splitlines())) <= 100
+    assert run("--version")[1].startswith("deepcanon 0.")
+
+
+@pytest.mark.parametrize(("words", "status", "message"), [
+    (["lst"], 2, "no verb 'lst'; did you mean 'list'?"),
+    (["qqqq"], 2, "no verb 'qqqq'; see deepcanon --help"),
+    (["--vers"], 2, "no flag '--vers'; did you mean '--version'?"),
+    (["list", "GAN"], 2, "no area 'GAN'; did you mean 'GEN'?"),
+    (["list", "--biult"], 2, "list has no flag '--biult'; did you mean '--built'?"),
+    (["find"], 2, "find: WORDS is missing; see deepcanon find --help"),
+    (["find", "qqqq"], 1, "nothing is like 'qqqq'; see `deepcanon list systems`"),
+    (["show", "infogna"], 1, "nothing is called 'infogna'; did you mean GEN-74 (InfoGAN)?"),
+    (["train"], 2, "train: RECIPE is missing; see deepcanon train --help"),
+    (["train", "vae_mnits"], 2, "no recipe 'vae_mnits'; did you mean 'vae_mnist'?"),
+    (["train", "vae_digits", "--bta", "4"], 2, "train vae_digits has no flag '--bta'; did you mean '--beta'?"),
+    (["train", "--bta=4", "vae_digits"], 2, "train vae_digits has no flag '--bta'; did you mean '--beta'?"),
+    (["train", "vae_digits", "--beta", "four"], 2, "train vae_digits: --beta: expected a number, got 'four'; see deepcanon train vae_digits --help"),
+    (["train", "vae_digits", "--steps", "1.5"], 2,
+     "train vae_digits: --steps: expected a whole number, got '1.5'; see deepcanon train vae_digits --help"),
+    (["train", "vae_digits", "--steps"], 2, "train vae_digits: --steps: expected one argument; see deepcanon train vae_digits --help"),
+    (["train", "vae_digits", "4"], 2, "train vae_digits: unexpected '4'; see deepcanon train vae_digits --help"),
+    (["train", "vae_digits", "--device", "cdua"], 2,
+     "train vae_digits: --device: expected auto or cpu or cuda, got 'cdua'; did you mean 'cuda'?; see deepcanon train vae_digits --help"),
+    (["compare", "vae_digits", "lenet_digts"], 2, "no recipe 'lenet_digts'; did you mean 'lenet_digits'?"),
+    (["prove", "vae_digts"], 2, "no recipe 'vae_digts'; did you mean 'vae_digits'?"),
+    (["resume"], 2, "resume: FOLDER is missing; see deepcanon resume --help"),
+    (["data"], 2, "data: list|get|where is missing; see deepcanon data --help"),
+    (["data", "lits"], 2, "deepcanon data has no 'lits'; did you mean 'list'?"),
+    (["data", "get"], 2, "deepcanon data get needs a name; see deepcanon data list"),
+])
+def test_mistakes_are_one_line_with_the_nearest_word(run, words, status, message):
+    assert run(*words) == (status, "", f"deepcanon: {message}\n")
+
+
+@pytest.mark.parametrize("words", [["data", "get", "mnsit"], ["data", "where", "mnsit"]])
+def test_misspelt_data(run, words):
+    status, out, err = run(*words)
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "did you mean 'mnist'?" in err
+
+
+@pytest.mark.parametrize("verb", ["resume", "evaluate", "sample"])
+def test_what_is_no_run_folder_is_named(run, verb, tmp_path):
+    for folder, message in [(tmp_path / "nowhere", "there is no run folder"), (tmp_path, "is not a run folder")]:
+        status, out, err = run(verb, str(folder))
+        assert (status, out, err.count("\n")) == (1, "", 1)
+        assert message in err
+        assert str(folder) in err
+
+
+def test_debug_shows_the_traceback():
+    for words in (["--debug", "show", "infogna"], ["show", "--debug", "infogna"], ["show", "infogna", "--debug"]):
+        with pytest.raises(ValueError, match="nothing is called 'infogna'"):
+            cli.main(words)
+    assert "Traceback" in deepcanon("show", "infogna", "--debug").stderr
+    assert "Traceback" not in deepcanon("show", "infogna").stderr
+
+
+@pytest.mark.parametrize(("error", "status", "line"), [
+    (ValueError("expected images,\n  got text"), 1, "expected images, got text"),
+    (FileNotFoundError(2, "No such file or directory", "photos"), 1, "photos: no such file or directory"),
+    (OSError(28, "could not write a.csv (No space left on device)"), 1, "could not write a.csv (No space left on device)"),
+    (KeyError("no column 'price'"), 1, "no column 'price'"),
+    (FloatingPointError("the loss is nan"), 1, "the loss is nan"),
+    (ModuleNotFoundError("no", name="gymnasium.envs"), 1, "this needs gymnasium, which is not installed: pip install 'deepcanon[rl]'"),
+    (errors.UsageError("no verb"), 2, "no verb"),
+    (KeyboardInterrupt(), 130, "interrupted"),
+    (KeyError("loss"), 1, "KeyError: loss; this looks like a bug in deepcanon: run again with --debug for the traceback"),
+    (RuntimeError("shapes"), 1, "RuntimeError: shapes; this looks like a bug in deepcanon: run again with --debug for the traceback"),
+])
+def test_mistakes_and_bugs_are_told_apart(capsys, error, status, line):
+    assert errors.report(error) == status
+    assert capsys.readouterr().err == f"deepcanon: {line}\n"
+
+
+def test_exits_keep_their_status(capsys):
+    assert [errors.report(SystemExit(code)) for code in (None, 0, 143, "text")] == [0, 0, 143, 1]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-m", "deepcanon.cli", "list", "systems"], stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_list_shows_every_recipe_and_every_system(run):
+    _, out, _ = run("list")
+    assert [line.split()[0] for line in out.splitlines()[1:]] == list(catalogue.recipes())
+    _, out, _ = run("list", "systems")
+    assert [line.split()[0] for line in out.splitlines()[1:]] == list(catalogue.entries())
+    assert len(run("list", "rl")[1].splitlines()) == 36
+    assert len(run("list", "systems", "--built")[1].splitlines()) == 1 + sum(bool(e.where) for e in catalogue.entries().values())
+
+
+def test_show_prints_equation_paper_file_recipe_target_and_proof(run, tmp_path, monkeypatch):
+    vae = catalogue.entries()["GEN-18"]._replace(where="deepcanon.vae.vae:VAE", recipe="vae_digits")
+    proof = {"summary": {"elbo": {"mean": -24.25}}, "target": {"elbo": {}}, "runs": [{}, {}, {}], "passed": True, "seconds": 12.34,
+             "hardware": "a small machine", "commit": "abc1234", "date": "2026-01-01"}
+    monkeypatch.setattr(catalogue, "entries", lambda: {"GEN-18": vae})
+    monkeypatch.setattr(catalogue, "proof", lambda name: json.loads(json.dumps(proof)) if name == "vae_digits" else None)
+    _, out, _ = run("show", "GEN-18")
+    assert "log p(x)" in out                                                           # the header of vae.py
+    for name, value in [("paper", "Kingma & Welling 2014, arXiv 1312.6114"), ("file", r"\S*vae/vae\.py:\d+"),
+                        ("import", "from deepcanon.vae.vae import VAE"), ("recipes", "vae_digits  VAE on .*"),
+                        ("target", "elbo >= .*"), ("proof", "elbo -24.25; 3 seeds, 12.34 s each on a small machine, commit abc1234, 2026-01-01")]:
+        assert re.search(rf"^{name} +{value}", out.replace("\n          ", " "), re.MULTILINE), f"{name}:\n{out}"
+    _, out, _ = run("show", "vae_digits")
+    assert re.search(r"^arguments +--\w", out, re.MULTILINE)
+    assert re.search(r"^shows +GEN-18 Variational autoencoder", out, re.MULTILINE)
+    assert re.search(r"^train +deepcanon train vae_digits$", out, re.MULTILINE)
+
+
+def test_flags_follow_the_signature(tmp_path):
+    kinds = {"width": "int", "lr": "float", "fast": "bool", "loss_kind": "Literal['hinge', 'log']", "depth": "int | None", "data": "str | Path"}
+    info = RecipeInfo("toy", tmp_path, 1, tuple(Parameter(n, t, "0") for n, t in kinds.items()), "A toy.\n\n    width: hidden units.", (), {})
+    parser = recipe_parser(info)
+    common = {"folder": None, "device": "auto", "quiet": False}
+    assert vars(parser.parse([])) == common
+    words = ["--width", "3_000", "--lr", "1e-4", "--no-fast", "--loss-kind", "hinge", "--depth", "none", "--data", "./x", "--quiet"]
+    asked = vars(parser.parse(words))
+    assert asked == common | {"width": 3000, "lr": 1e-4, "fast": False, "loss_kind": "hinge", "depth": None, "data": "./x", "quiet": True}
+    assert vars(parser.parse(["--loss_kind=log", "--fast", "--depth", "2"])) == common | {"loss_kind": "log", "fast": True, "depth": 2}
+    assert re.search(r"--width INT +hidden units\. \(default 0\)", parser.format_help())
+    with pytest.raises(errors.UsageError, match=r"--loss-kind: expected hinge or log, got 'hing'; did you mean 'hinge'\?"):
+        parser.parse(["--loss-kind", "hing"])
+    with pytest.raises(errors.UsageError, match="train toy has no flag '--dat'; did you mean '--data'"):
+        parser.parse(["--dat", "x"])
+
+
+def test_data_tells_what_is_here(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("DEEPCANON_DATA", str(tmp_path))
+    (tmp_path / "tinyshakespeare.txt").write_text("not the plays")
+    status, out, _ = run("data", "list")
+    assert status == 0
+    assert re.search(r"^digits +images +embedded ", out, re.MULTILINE)
+    assert re.search(r"^tinyshakespeare +text +here ", out, re.MULTILINE)
+    assert run("data", "where", "tinyshakespeare") == (0, f"{tmp_path / 'tinyshakespeare.txt'}\n", "")
+    assert run("data", "where", "digits") == (0, "digits is embedded: it needs no file\n", "")
+    assert run("data", "get", "digits") == (0, "digits is embedded: nothing to fetch\n", "")
+    status, _, err = run("data", "get", "tinyshakespeare")
+    assert status == 1
+    assert "is damaged or another file" in err
+
+
+def test_a_run_from_training_to_samples(run, tmp_path):
+    folder = str(tmp_path / "run")
+    status, out, _ = run("train", "--quiet", "vae_digits", "--steps", "3", "--folder", folder)
+    assert (status, out) == (0, f"{folder}\n")
+    status, out, err = run("train", "vae_digits", "--steps", "3", "--folder", folder)
+    assert (status, err.count("\n")) == (1, 1)
+    assert f"continue it with 'deepcanon resume {folder}'" in err
+    status, out, _ = run("resume", folder)
+    assert status == 0
+    assert re.search(r"^elbo +-\d+.* target >= -\d+.*not met$", out, re.MULTILINE)
+    status, evaluated, _ = run("evaluate", folder)
+    assert status == 0
+    assert re.search(r"^elbo +-\d", evaluated, re.MULTILINE)
+    status, out, _ = run("sample", folder, "--n", "4", "--out", str(tmp_path / "four.png"))
+    assert status == 0
+    assert (tmp_path / "four.png").read_bytes().startswith(b"\x89PNG")
