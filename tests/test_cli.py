@@ -18,7 +18,7 @@ VERBS = ["list", "find", "show", "train", "resume", "evaluate", "sample", "compa
 
 
 def deepcanon(*words, **options):
-    return subprocess.run([sys.executable, "-m", "deepcanon.cli", *words], capture_output=True, text=True, timeout=120, check=False, **options)
+    return subprocess.run([sys.executable, "-m", "deepcanon", *words], capture_output=True, text=True, timeout=120, check=False, **options)
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_exits_keep_their_status(capsys):
 def test_a_reader_that_goes_away_is_no_error():
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run([sys.executable, "-m", "deepcanon.cli", "list", "systems"], stdout=writer, stderr=subprocess.PIPE, check=False)
+    done = subprocess.run([sys.executable, "-m", "deepcanon", "list", "systems"], stdout=writer, stderr=subprocess.PIPE, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, b"")
 
@@ -174,9 +174,9 @@ def test_show_prints_equation_paper_file_recipe_target_and_proof(run, tmp_path, 
     _, out, _ = run("show", "GEN-18")
     assert "log p(x)" in out                                                           # the header of vae.py
     for name, value in [("paper", "Kingma & Welling 2014, arXiv 1312.6114"), ("file", r"\S*vae/vae\.py:\d+"),
-                        ("import", "from deepcanon.vae.vae import VAE"), ("recipes", "vae_digits  VAE on .*"),
+                        ("import", "from deepcanon.vae.vae import VAE"), ("recipe", "vae_digits VAE on .*"), ("others", "vae_mnist.*"),
                         ("target", "elbo >= .*"), ("proof", "elbo -24.25; 3 seeds, 12.34 s each on a small machine, commit abc1234, 2026-01-01")]:
-        assert re.search(rf"^{name} +{value}", out.replace("\n          ", " "), re.MULTILINE), f"{name}:\n{out}"
+        assert re.search(rf"^{name} +{value}", re.sub(r"\n {4,}(?=\w)", " ", out), re.MULTILINE), f"{name}:\n{out}"
     _, out, _ = run("show", "vae_digits")
     assert re.search(r"^arguments +--\w", out, re.MULTILINE)
     assert re.search(r"^shows +GEN-18 Variational autoencoder", out, re.MULTILINE)

@@ -155,15 +155,18 @@ def show_recipe(recipe: RecipeInfo) -> None:
 
 
 def recipe_facts(runs: list[RecipeInfo]) -> list[tuple[str, str]]:
-    """The recipes of a system, then what is claimed of the first and what was measured."""
-    return [*several("recipes" if len(runs) > 1 else "recipe", [f"{r.name}  {r.summary}" for r in runs]), *(claim_facts(runs[0]) if runs else [])]
+    """The recipes of a system, then what is claimed of the one that shows it best and what was measured."""
+    if not runs:
+        return []
+    others = [("others", ", ".join(r.name for r in runs[1:]))]
+    return [("recipe", runs[0].name), ("", runs[0].summary), *claim_facts(runs[0]), *others]
 
 
 def claim_facts(recipe: RecipeInfo) -> list[tuple[str, str]]:
     """Target, published value and proof."""
     published = ", ".join(f"{name} {value:g}" for name, value in recipe.published.items())
     within = f", training in {recipe.seconds:g} s on two cores" if recipe.seconds else ""
-    return [("target", targets(recipe) + within if recipe.target else ""),
+    return [("target", f"{targets(recipe)}{within}" if recipe.target else ""),
             ("published", f"{published} ({recipe.source})" if recipe.source else published),
             ("proof", proof_line(recipe) or f"none yet: deepcanon prove {recipe.name}")]
 
@@ -220,24 +223,24 @@ def train(words: list[str]) -> None:
         show_run(runs.train(recipe.name, vars(asked)), recipe, how["quiet"])
 
 
-def show_run(run, recipe: RecipeInfo | None, quiet: bool) -> None:
+def show_run(run, recipe: RecipeInfo, quiet: bool) -> None:
     """What a run reached and where it lies; the folder alone when quiet."""
     if quiet:
         print(run.folder)
         return
-    title(f"{run.folder.parent.name if recipe is None else recipe.name}: {run.steps:,} steps in {run.seconds:.1f} s")
+    title(f"{recipe.name}: {run.steps:,} steps in {run.seconds:.1f} s")
     report = run.folder / "report.html"
     facts([*results_facts(run.results, recipe), ("folder", readable(run.folder)), ("report", readable(report) if report.exists() else "")])
 
 
 def results_facts(results: dict[str, float], recipe: RecipeInfo | None = None) -> list[tuple[str, str]]:
     """Results as facts, each beside its target."""
-    targets = {name: (sign, bound) for name, sign, bound in recipe.target} if recipe else {}
+    bounds = {name: (sign, bound) for name, sign, bound in recipe.target} if recipe else {}
 
     def beside(name: str, value: float) -> str:
-        if name not in targets:
+        if name not in bounds:
             return ""
-        sign, bound = targets[name]
+        sign, bound = bounds[name]
         met = value >= bound if sign == ">=" else value <= bound
         return f"   target {sign} {bound:g}, {'met' if met else 'not met'}"
 
@@ -258,7 +261,7 @@ def resume(words: list[str]) -> None:
 
     with engine.options(**how):
         run = runs.resume(asked.folder, asked.anyway)
-    show_run(run, catalogue.recipes().get(read_call(asked.folder)["recipe"]), how["quiet"])
+    show_run(run, catalogue.recipe(read_call(asked.folder)["recipe"]), how["quiet"])
 
 
 def evaluate(words: list[str]) -> None:
@@ -383,6 +386,3 @@ VERBS: dict[str, Callable[[list[str]], int | None]] = {
     "train": train, "resume": resume, "evaluate": evaluate, "sample": sample, "compare": compare, "prove": prove,
     "data": data,
 }
-
-if __name__ == "__main__":
-    sys.exit(main())

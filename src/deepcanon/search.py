@@ -27,7 +27,7 @@ def resolve(query: str) -> Entry | RecipeInfo:
         return catalogue.entries()[query.upper()]
     if query in catalogue.recipes():
         return catalogue.recipes()[query]
-    for names in (_called, _kept_in):
+    for names in (_called, _built_as, _kept_in):
         for entry in catalogue.entries().values():
             if _squash(query) in names(entry):
                 return entry
@@ -55,7 +55,11 @@ def _squash(text: str) -> str:
 def _called(entry: Entry) -> set[str]:
     """The names of a system, squashed: "Variational autoencoder (VAE)" is called variationalautoencoder and vae."""
     bare, *aliases = re.split(r"[(),]", entry.name)
-    return {_squash(name) for name in [entry.name, bare, *aliases, entry.where, entry.where.partition(":")[2]]} - {""}
+    return {_squash(name) for name in [entry.name, bare, *aliases]} - {""}
+
+
+def _built_as(entry: Entry) -> set[str]:
+    return {_squash(entry.where), _squash(entry.where.partition(":")[2])} - {""}
 
 
 def _kept_in(entry: Entry) -> set[str]:
