@@ -250,7 +250,7 @@ def results_facts(results: dict[str, float], recipe: RecipeInfo | None = None) -
 def resume(words: list[str]) -> None:
     """Go on with a run that was stopped."""
     parser = Parser("resume", "FOLDER [--anyway]", "Go on where a run was stopped; it ends with the same bits as an unbroken run.")
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a run folder, such as runs/vae_mnist/20260101-120000")
+    parser.add_argument("run", type=Path, metavar="FOLDER", help="a run folder, such as runs/vae_mnist/20260101-120000")
     parser.add_argument("--anyway", action="store_true", help="even if the code or the data have changed since")
     add_run_options(parser, None)
     asked = parser.parse(words)
@@ -260,35 +260,39 @@ def resume(words: list[str]) -> None:
     from deepcanon.engine.run import read_call
 
     with engine.options(**how):
-        run = runs.resume(asked.folder, asked.anyway)
-    show_run(run, catalogue.recipe(read_call(asked.folder)["recipe"]), how["quiet"])
+        run = runs.resume(asked.run, asked.anyway)
+    show_run(run, catalogue.recipe(read_call(asked.run)["recipe"]), how["quiet"])
 
 
 def evaluate(words: list[str]) -> None:
     """Measure a trained run again."""
     parser = Parser("evaluate", "FOLDER", "Measure a trained run again, on the data of its recipe.")
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a run folder")
+    parser.add_argument("run", type=Path, metavar="FOLDER", help="a run folder")
     add_weights(parser)
+    add_run_options(parser, None, quiet=False)
     asked = parser.parse(words)
 
-    from deepcanon import runs
+    from deepcanon import engine, runs
 
-    facts(results_facts(runs.evaluate_folder(asked.folder, asked.weights)))
+    with engine.options(**run_options(asked)):
+        facts(results_facts(runs.evaluate_folder(asked.run, asked.weights)))
 
 
 def sample(words: list[str]) -> None:
     """Draw from a trained run."""
     parser = Parser("sample", "FOLDER [--n N] [--out FILE]", "Draw from a trained run: a picture grid or a text, by what its method samples.")
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a run folder")
+    parser.add_argument("run", type=Path, metavar="FOLDER", help="a run folder")
     parser.add_argument("--n", type=whole, metavar="N", default=64, help="how many (default 64)")
     parser.add_argument("--seed", type=whole, metavar="N", default=0, help="of the random numbers (default 0)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to (default: into the run folder)")
     add_weights(parser)
+    add_run_options(parser, None, quiet=False)
     asked = parser.parse(words)
 
-    from deepcanon import runs
+    from deepcanon import engine, runs
 
-    print(readable(runs.sample_folder(asked.folder, asked.n, asked.seed, asked.out, asked.weights)))
+    with engine.options(**run_options(asked)):
+        print(readable(runs.sample_folder(asked.run, asked.n, asked.seed, asked.out, asked.weights)))
 
 
 def compare(words: list[str]) -> None:

@@ -18,6 +18,8 @@ from pathlib import Path
 from deepcanon.catalogue import Parameter, RecipeInfo, suggest
 from deepcanon.errors import UsageError
 
+RUN_FOLDER = "the run folder (default runs/RECIPE/DATE-TIME)"
+
 
 class Parser(argparse.ArgumentParser):
     """argparse that raises UsageError and suggests the nearest flag."""
@@ -72,14 +74,15 @@ def add_flag(group, parameter: Parameter, note: str) -> None:
     group.add_argument(name, type=reader(kinds), default=argparse.SUPPRESS, metavar=metavar, help=about)
 
 
-def add_run_options(parser: argparse.ArgumentParser, folder: str | None = "the run folder (default runs/RECIPE/DATE-TIME)") -> None:
+def add_run_options(parser: argparse.ArgumentParser, folder: str | None = RUN_FOLDER, quiet: bool = True) -> None:
     """Where and how a run happens, whatever it runs; `folder` explains --folder, None leaves it out."""
     group = parser.add_argument_group("run options")
     if folder:
         group.add_argument("--folder", type=Path, metavar="DIR", help=folder)
     group.add_argument("--device", default="auto", metavar="DEVICE", type=reader(["Literal['auto', 'cpu', 'cuda']"]),
                        help="auto (the default: a GPU where there is one), cpu or cuda")
-    group.add_argument("--quiet", action="store_true", help="no progress bar, no report: only what a script needs")
+    if quiet:
+        group.add_argument("--quiet", action="store_true", help="no progress bar, no report: only what a script needs")
 
 
 def run_options(asked: argparse.Namespace) -> dict:
