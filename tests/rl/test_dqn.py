@@ -48,6 +48,12 @@ class Corridor:
         self.x, self.t = min(max(self.x + (1 if action else -1), 0), 7), self.t + 1
         return np.eye(8, dtype=np.float32)[self.x], float(self.x == 7), self.x == 7, self.t >= 30
 
+    def state_dict(self):
+        return vars(self).copy()
+
+    def load_state_dict(self, state):
+        vars(self).update(state)
+
 
 @pytest.mark.row("RL-32")
 @pytest.mark.parametrize("value", [max_value, double_value])

@@ -7,7 +7,7 @@ Terminated: the world ended, nothing follows (its value is 0).  Truncated: only 
 
 import difflib
 import math
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ import torch
 Step = tuple[np.ndarray, float, bool, bool]                                      # observation, reward, terminated, truncated
 
 
+@runtime_checkable
 class Environment(Protocol):
     """What agents and `Experience` need of a world; any class with these members will do.
 
@@ -51,7 +52,9 @@ class CartPole:
     Terminates at |x| > 2.4 or |theta| > 12 degrees, is truncated after 500 steps: the best return is 500.
     """
 
-    observation_shape, action_shape, num_actions = (4,), (), 2
+    observation_shape: tuple[int, ...] = (4,)
+    action_shape: tuple[int, ...] = ()
+    num_actions: int | None = 2
     gravity, half_length, force, dt = 9.8, 0.5, 10.0, 0.02
     pole_mass, total_mass = 0.1, 0.1 + 1.0
     x_limit, theta_limit, step_limit = 2.4, 12 * 2 * math.pi / 360, 500

@@ -7,7 +7,7 @@ B batch, C capacity.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 from deepcanon.data.envs import Environment
 
 
+@runtime_checkable
 class Agent(Protocol):
     def act(self, observation: np.ndarray, *, epsilon: float, rng: np.random.Generator) -> Any: ...
 

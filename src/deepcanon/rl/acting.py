@@ -46,8 +46,12 @@ def numpy_layers(net: nn.Module) -> list[Layer] | None:
     if net._forward_hooks or net._forward_pre_hooks:
         return None
     if type(net) is nn.Sequential:
-        parts = [numpy_layers(module) for module in net]
-        return None if None in parts else [layer for part in parts for layer in part]
+        layers: list[Layer] = []
+        for module in net:
+            if (part := numpy_layers(module)) is None:
+                return None
+            layers += part
+        return layers
     if type(net) in (nn.Linear, Linear) and all(p.device.type == "cpu" and p.dtype == torch.float32 for p in net.parameters()):
         return [partial(affine, net.weight.detach().numpy(), 0.0 if net.bias is None else net.bias.detach().numpy())]
     return {nn.ReLU: [relu], nn.Tanh: [np.tanh]}.get(type(net))

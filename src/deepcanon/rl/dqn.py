@@ -4,7 +4,7 @@
 
 Q' is the target net: y is not differentiated, and tau = 1 is the paper's copy, tau < 1 Polyak averaging (Lillicrap et al. 2016, arXiv 1509.02971).
 Double DQN (van Hasselt et al. 2016, arXiv 1509.06461): Q chooses the action that Q' values.
-B batch, A actions.
+B batch, A actions, S the shape of an observation.
 """
 
 import copy
@@ -18,15 +18,13 @@ from torch import Tensor, nn
 
 from deepcanon.rl.acting import NumpyNet
 
-Values = Float[Tensor, "B A"]
 
-
-def max_value(q: nn.Module, target: nn.Module, s: Float[Tensor, "B ..."]) -> Float[Tensor, "B"]:
+def max_value(q: nn.Module, target: nn.Module, s: Float[Tensor, "B *S"]) -> Float[Tensor, "B"]:
     """max_a Q'(s, a)."""
     return target(s).amax(-1)
 
 
-def double_value(q: nn.Module, target: nn.Module, s: Float[Tensor, "B ..."]) -> Float[Tensor, "B"]:
+def double_value(q: nn.Module, target: nn.Module, s: Float[Tensor, "B *S"]) -> Float[Tensor, "B"]:
     """Q'(s, argmax_a Q(s, a))."""
     return target(s).gather(-1, q(s).argmax(-1, keepdim=True)).squeeze(-1)
 
@@ -35,7 +33,7 @@ class DQN(nn.Module):
     """Q-learning with a net, a replayed batch and a target net.
 
     Args:
-        q: observations (B, ...) -> (B, A), one value an action.
+        q: observations (B, *S) -> (B, A), one value an action.
         gamma: discount.
         value: the value of the next state, `max_value` or `double_value`.
         regression: (Q(s, a), y) -> scalar; Huber's, which clips the error's gradient at 1 as the paper does, or `F.mse_loss`.
