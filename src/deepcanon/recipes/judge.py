@@ -1,0 +1,86 @@
+"""The judges of generated images: classifiers trained by their own recipes (seed 0), whose weights, `judges/*.safetensors`, are part of the package.
+
+    deepcanon train lenet_mnist --seed 0      # its weights.safetensors is judges/lenet_mnist.safetensors
+
+A generator is measured by the Frechet distance of 10,000 of its images to the test images, in the features of the judge's last hidden layer,
+and by the share of each class among the judge's verdicts.
+"""
+
+import copy
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from deepcanon.data import images
+from deepcanon.engine import Run, options
+from deepcanon.engine.checkpoint import load_weights
+from deepcanon.metrics.generation import Gaussian, class_shares, fit_gaussian, frechet_distance
+from deepcanon.nets.lenet import LeNet
+from deepcanon.recipes.vision import lenet_digits, lenet_mnist
+
+WEIGHTS = Path(__file__).parent / "judges"
+
+
+class Judge:
+    """Measures a generator by a trained classifier: `judge(method)` gives its `fid`, `class_min` and `class_max`.
+
+    Args:
+        recipe: builds the classifier; its weights are the committed ones.
+        source: the images whose test split is the reference.
+        n: images drawn from a generator.
+    """
+
+    def __init__(self, recipe: Callable[..., Run], source: str, n: int = 10_000):
+        with options(build_only=True), torch.random.fork_rng():
+            classifier = recipe().method
+        load_weights(classifier, WEIGHTS / f"{recipe.__name__}.safetensors")
+        self.net: LeNet = classifier.eval().net
+        self.source, self.n = source, n
+
+    def __call__(self, method) -> dict[str, float]:
+        features = torch.cat([self.features(method.sample(size).cpu()) for size in chunks(self.n)])
+        shares = class_shares(self.net.head(features).argmax(1), 10)
+        distance = frechet_distance(fit_gaussian(features), self.reference)
+        return {"fid": distance.item(), "class_min": shares.min().item(), "class_max": shares.max().item()}
+
+    def against_untrained(self, method) -> Callable[[Any], dict[str, float]]:
+        """As `judge(...)`, and `fid_ratio`, the distance divided by that of `method` as it is now."""
+        start = copy.deepcopy(method).eval()
+
+        def measure(method) -> dict[str, float]:
+            verdict = self(method)
+            return verdict | {"fid_ratio": verdict["fid"] / self(start)["fid"]}
+
+        return measure
+
+    @torch.no_grad()
+    def features(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N F"]:
+        """The judge's last hidden layer; images of another size are resized to the judge's."""
+        size = self.net.image_size
+        return self.net.features(x if x.shape[-1] == size else F.interpolate(x, (size, size), mode="bilinear", antialias=True))
+
+    @cached_property
+    def reference(self) -> Gaussian:
+        """The test images' features."""
+        return fit_gaussian(torch.cat([self.features(x) for x, _ in images(self.source, split="test", batch=1_000)]))
+
+
+def chunks(n: int, size: int = 1_000) -> list[int]:
+    """n in parts of at most `size`."""
+    return [min(size, n - start) for start in range(0, n, size)]
+
+
+def mnist_judge() -> Judge:
+    """LeNet as `lenet_mnist` trains it."""
+    return Judge(lenet_mnist, "mnist")
+
+
+def digits_judge() -> Judge:
+    """LeNet as `lenet_digits` trains it."""
+    return Judge(lenet_digits, "digits", n=2_000)
