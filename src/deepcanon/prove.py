@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepcanon import catalogue
-from deepcanon.engine.checkpoint import write_json
+from deepcanon.engine.checkpoint import read_json, write_bytes, write_json
 from deepcanon.engine.run import environment, options
 from deepcanon.report import holds, number
 from deepcanon.runs import find_recipe
@@ -50,7 +50,8 @@ def prove(name: str, seeds: int | Sequence[int] = 3, out: str | Path = "results"
     summary = {k: interval([r["results"][k] for r in runs]) for k in runs[0]["results"]}
     seconds = statistics.mean(r["seconds"] for r in runs)
     means = {k: s["mean"] for k, s in summary.items()}
-    targets = {k: {"bound": f"{sign} {bound:g}", "measured": means.get(k), "holds": holds(means.get(k), sign, bound)} for k, sign, bound in about.target}
+    targets = {k: {"bound": f"{sign} {bound:g}", "measured": means.get(k), "holds": holds(means.get(k), sign, bound)}
+               for k, sign, bound in about.target}
     record = {
         "recipe": name, "arguments": arguments, "passed": all(t["holds"] for t in targets.values()), "target": targets,
         "seconds": round(seconds, 2), "seconds_allowed": about.seconds, "in_time": about.seconds is None or seconds <= about.seconds,
@@ -72,10 +73,8 @@ def interval(values: Sequence[float]) -> dict[str, float]:
     return {"mean": mean, "low": mean - half, "high": mean + half}
 
 
-def table(folder: str | Path = "results") -> str:
-    """The proofs in a folder as a Markdown table, one row a recipe."""
-    from deepcanon.engine.checkpoint import read_json
-
+def table(folder: Path) -> str:
+    """The proofs in a folder as a Markdown table, one row a target."""
     rows = ["| recipe | measured (95 % interval) | target | published | seeds | seconds | hardware |", "| --- | --- | --- | --- | --- | --- | --- |"]
     for file in sorted(Path(folder).glob("*.json")):
         record = read_json(file)
@@ -88,3 +87,17 @@ def table(folder: str | Path = "results") -> str:
             cells = (record["recipe"], f"{k} {measured}", bound, published, len(record["runs"]), f"{record['seconds']:.0f}", record["hardware"])
             rows.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(rows)
+
+
+def write_table(page: Path = Path("README.md"), folder: Path = Path("results")) -> None:
+    """Put the table of the proofs between the two marks of a Markdown page."""
+    text = page.read_text(encoding="utf-8")
+    before, mark, rest = text.partition("<!-- results: written by `python -m deepcanon.prove` -->\n")
+    _, end, after = rest.partition("<!-- end of results -->")
+    if not (mark and end):
+        raise ValueError(f"{page} has no place for the results")
+    write_bytes(page, (before + mark + table(folder) + "\n" + end + after).encode())
+
+
+if __name__ == "__main__":
+    write_table()

@@ -17,6 +17,7 @@ from deepcanon import catalogue
 from deepcanon.engine.checkpoint import read_json, write_bytes
 from deepcanon.engine.run import read_call
 
+SIGNS = {">=": "≥", "<=": "≤"}
 COLOURS = ("#3b6fb6", "#c8553d", "#4a9c6d", "#8a5aa8", "#b8862b", "#3a9fa8", "#a84a6d", "#6b7280")
 WEB_SAFE = {"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
             "axes.edgecolor": "#9aa1ab", "xtick.color": "#5b6470", "ytick.color": "#5b6470", "axes.labelcolor": "#5b6470", "axes.grid": True,
@@ -132,8 +133,8 @@ class Group:
         target = self.about.target if self.about else ()
         if not target:
             return [{"name": k, "value": self.shown(k), "target": "", "holds": None} for k in self.first.evaluated[:4]]
-        return [{"name": k, "value": self.shown(k) or "missing", "target": f"{sign} {number(bound)}", "holds": holds(self.mean(k), sign, bound)}
-                for k, sign, bound in target]
+        return [{"name": k, "value": self.shown(k) or "missing", "target": f"{SIGNS[sign]} {number(bound)}",
+                 "holds": holds(self.mean(k), sign, bound)} for k, sign, bound in target]
 
     @cached_property
     def chart(self) -> str:

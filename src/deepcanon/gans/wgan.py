@@ -71,7 +71,7 @@ class WGANGP(nn.Module):
         (slope,) = torch.autograd.grad(self.critic(u).sum(), u, create_graph=True)
         return (slope.flatten(1).norm(dim=1) - 1).square().mean()
 
-    def draw(self, like: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
+    def draw(self, like: Float[Tensor, "B ..."]) -> Float[Tensor, "B *D"]:
         """As many generated points as there are rows in `like`, on its device."""
         return self.generator(torch.randn(len(like), self.latent_dim, dtype=like.dtype, device=like.device))
 

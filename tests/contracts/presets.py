@@ -1,0 +1,102 @@
+"""A tiny instance of every method with a batch it can learn: one line makes a new method subject to the contract."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from deepcanon.diffusion.ddpm import DDPM
+from deepcanon.diffusion.schedules import linear_schedule
+from deepcanon.gans.wgan import WGANGP
+from deepcanon.language.causal import LanguageModel
+from deepcanon.nets.dcgan import critic, generator
+from deepcanon.nets.gpt import GPT
+from deepcanon.nets.lenet import LeNet
+from deepcanon.nets.mlp import mlp
+from deepcanon.nets.resnet import resnet_cifar
+from deepcanon.nets.unet import UNet
+from deepcanon.rl.dqn import DQN
+from deepcanon.vae.vae import VAE
+from deepcanon.vision.classify import Classifier
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A method, its batch, and what to expect of it.
+
+    Args:
+        build: () -> method.
+        batch: () -> batch.
+        learns: the player whose loss falls when it alone is trained.
+        verbs: name of a verb -> arguments to call it with.
+        frozen: prefixes of the parameters that are never trained.
+    """
+
+    build: Callable[[], nn.Module]
+    batch: Callable[[], tuple[Tensor, ...]]
+    learns: str = ""
+    verbs: dict[str, tuple] | None = None
+    frozen: tuple[str, ...] = ()
+
+
+def images(size: int, channels: int = 1, n: int = 16, classes: int = 4) -> tuple[Tensor, Tensor]:
+    """Images in [0, 1] whose class is the brightest quarter."""
+    y = torch.arange(n) % classes
+    x = 0.3 * torch.rand(n, channels, size, size)
+    half = size // 2
+    for i, label in enumerate(y.tolist()):
+        x[i, :, half * (label // 2) : half * (label // 2 + 1), half * (label % 2) : half * (label % 2 + 1)] += 0.6
+    return x, y
+
+
+def transitions(n: int = 32) -> tuple[Tensor, ...]:
+    """Observations, actions, rewards, next observations, terminations."""
+    return torch.randn(n, 3), torch.randint(2, (n,)), torch.randn(n), torch.randn(n, 3), (torch.rand(n) < 0.3).float()
+
+
+def flat_vae() -> VAE:
+    """On 8x8 images."""
+    return VAE(nn.Sequential(nn.Flatten(), mlp(64, 32, 8)), nn.Sequential(mlp(4, 32, 64), nn.Unflatten(1, (1, 8, 8))), latent_dim=4)
+
+
+def quiet_gan() -> WGANGP:
+    """On 8x8 images, one critic update for one of the generator."""
+    return WGANGP(generator(4, image_size=8, width=4), critic(image_size=8, width=4), latent_dim=4, critic_steps=1)
+
+
+def small_ddpm() -> DDPM:
+    """On 8x8 images, ten noise levels."""
+    return DDPM(UNet(1, (8, 16), groups=4), (1, 8, 8), abar=linear_schedule(10))
+
+
+class Letters:
+    """a, b, c, d as 0, 1, 2, 3."""
+
+    def encode(self, string: str) -> list[int]:
+        return [ord(c) - ord("a") for c in string]
+
+    def decode(self, numbers: Sequence[int]) -> str:
+        return "".join(chr(ord("a") + n) for n in numbers)
+
+
+def small_gpt() -> LanguageModel:
+    """Two layers, four letters."""
+    return LanguageModel(GPT(4, 8, num_layers=2, num_heads=2, embed_dim=16), Letters())
+
+
+def sentences(n: int = 8) -> tuple[Tensor, Tensor]:
+    """Runs through the alphabet from a random letter."""
+    text = (torch.randint(4, (n, 1)) + torch.arange(9)) % 4
+    return text[:, :-1].contiguous(), text[:, 1:].contiguous()
+
+
+PRESETS = {
+    "lenet": Preset(lambda: Classifier(LeNet(4, image_size=16, widths=(4, 8, 32, 16))), lambda: images(16), verbs={"predict": (images(16)[0],)}),
+    "resnet": Preset(lambda: Classifier(resnet_cifar(8, 4, in_channels=3, width=4)), lambda: images(12, 3), verbs={"predict": (images(12, 3)[0],)}),
+    "vae": Preset(flat_vae, lambda: images(8), verbs={"sample": (3,), "log_prob": (images(8)[0], 5), "encode": (images(8)[0],)}),
+    "wgan_gp": Preset(quiet_gan, lambda: images(8), learns="critic", verbs={"sample": (3,)}),
+    "ddpm": Preset(small_ddpm, lambda: images(8), verbs={"sample": (3,)}),
+    "gpt": Preset(small_gpt, sentences),
+    "dqn": Preset(lambda: DQN(mlp(3, 16, 2)), transitions, learns="q", frozen=("target",)),
+}
