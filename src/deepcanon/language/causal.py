@@ -81,7 +81,7 @@ class LanguageModel(nn.Module):
         """Each prompt with its n likeliest next tokens, chosen greedily one after the other."""
         return self.sample(prompts, n, temperature=0.0, **how)
 
-    def extend(self, tokens: Int[Tensor, "B T"], n: int, **how) -> Int[Tensor, "B T+n"]:
+    def extend(self, tokens: Int[Tensor, "B T"], n: int, **how) -> Int[Tensor, "B T+{n}"]:
         """The rows with n tokens more. A row that is shorter ends in -1, which is drawn too."""
         start = given(tokens)
         return torch.cat([tokens[:, :start], *(column[:, None] for column in decode(self.net, tokens, n, **how))], 1)
@@ -120,12 +120,15 @@ def decode(
         dtype: of the copy of the weights that is used; torch.bfloat16 is faster where the processor computes in it, and rounds.
     """
     (B, T), start = tokens.shape, given(tokens)
+    check(temperature, top_k, top_p)
     window, decoder = net.context, net.decoder(dtype)
     seen = torch.cat([tokens, tokens.new_full((B, n), -1)], 1)                                            # (B, T + n)
-    state, first, end = decoder.start(B), max(0, start - window), max(0, start - window)                  # first..end: what the state has read
+    state, first = decoder.start(B), max(0, start - window)
+    end = first                                                                                           # the state has read first .. end - 1
     for t in range(start, T + n):
         if t - first > window:
-            state, first, end = decoder.start(B), t - window // 2, t - window // 2
+            state, first = decoder.start(B), t - max(1, window // 2)
+            end = first
         logits, state = decoder(seen[:, end:t], state)
         end = t
         drawn = draw(logits, temperature, top_k, top_p, generator)
@@ -164,11 +167,22 @@ def perplexity(log_prob: Float[Tensor, "*N"], counted: Bool[Tensor, "*N"] | None
 
 
 def given(tokens: Int[Tensor, "B T"]) -> int:
-    """How many columns every row has, checked at the door: at least one, and -1 at the ends of rows only."""
+    """How many columns every row has: at least one, and -1 at the ends of rows only."""
     if tokens.ndim != 2 or tokens.is_floating_point():
         raise ValueError(f"expected integer tokens (B, T), got {tokens.dtype} {tuple(tokens.shape)}")
     present = tokens >= 0
-    lengths = present.sum(1)
-    if tokens.shape[1] == 0 or int(lengths.min()) == 0:
+    if tokens.shape[1] == 0 or not present[:, 0].all():
         raise ValueError("a prompt is empty: give at least one token to continue")
-    return int(lengths.min())
+    if (present[:, 1:] & ~present[:, :-1]).any():
+        raise ValueError("-1 may stand at the end of a row only")
+    return int(present.sum(1).min())
+
+
+def check(temperature: float, top_k: int | None, top_p: float | None) -> None:
+    """The sampling options make sense."""
+    if temperature < 0:
+        raise ValueError(f"expected a temperature of 0 or more, got {temperature}")
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"expected top_k of 1 or more, got {top_k}")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"expected top_p in (0, 1], got {top_p}")

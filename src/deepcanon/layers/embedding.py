@@ -24,7 +24,7 @@ def rotary(x: Float[Tensor, "*B T D"], positions: Float[Tensor, "T"], base: floa
     return torch.stack([even * theta.cos() - odd * theta.sin(), even * theta.sin() + odd * theta.cos()], -1).flatten(-2)
 
 
-def angles(positions: Float[Tensor, "*T"], dim: int, base: float) -> Float[Tensor, "*T dim/2"]:
+def angles(positions: Float[Tensor, "*T"], dim: int, base: float) -> Float[Tensor, "*T {dim}//2"]:
     """t / n^(2i/E) for i = 0 .. E/2 - 1."""
     if dim % 2:
         raise ValueError(f"sines and cosines come in pairs: expected an even width, got {dim}")
