@@ -4,7 +4,7 @@
     L = E_{x_0, eps, t ~ U{1..T}} || target - net(x_t, t) ||^2,    target = eps,  or x_0,  or v = sqrt(abar_t) eps - sqrt(1 - abar_t) x_0
 
 Sampling starts at x_T ~ N(0, I) and walks the times back to 0 (`samplers`). Data in [0, 1] is diffused in [-1, 1].
-B batch, C H W image, T number of noise levels, t = 1 ... T; abar_0 = 1 is clean data.
+B batch, C H W image, T number of noise levels, t = 1 ... T; abar_0 = 1 is clean data; L = T + 1.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from deepcanon.diffusion.samplers import ancestral
 from deepcanon.diffusion.schedules import linear_schedule, strided
+from deepcanon.diffusion.variational_bound import bits_per_dim
 
 
 class Prediction(NamedTuple):
@@ -38,13 +39,13 @@ class DDPM(nn.Module):
         shape: (C, H, W) of an image.
         abar: the schedule, T + 1 values from abar_0 = 1.
         predict: what the net answers: `noise`, `data` or `velocity`.
-        sampler: (denoise, x_T, abar, times) -> x_0; `ancestral`, `ddim`, or one of them with its options set by `functools.partial`.
+        sampler: (denoise, x_T, abar, times) -> x_0; `ancestral`, `ddim`, `dpm_solver`, or one with its options set by `functools.partial`.
         steps: of the sampler, T or fewer; all T if not given.
     """
 
     abar: Tensor
 
-    def __init__(self, net: nn.Module, shape: tuple[int, ...], *, abar: Float[Tensor, "T+1"] | None = None, predict: Prediction = noise,
+    def __init__(self, net: nn.Module, shape: tuple[int, ...], *, abar: Float[Tensor, "L"] | None = None, predict: Prediction = noise,
                  sampler: Callable[..., Tensor] = ancestral, steps: int | None = None):
         super().__init__()
         self.net, self.shape, self.predict, self.sampler = net, shape, predict, sampler
@@ -78,6 +79,10 @@ class DDPM(nn.Module):
         """n images in [0, 1]."""
         times = strided(self.T, self.steps if steps is None else steps)
         return (self.sampler(self.denoise, self.abar.new_empty(n, *self.shape).normal_(), self.abar, times) + 1) / 2
+
+    def bits_per_dim(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B"]:
+        """An upper bound, in bits, on -log2 p of 8-bit images per value: T passes of the net, with one draw of noise each."""
+        return bits_per_dim(self.denoise, self.check(x), self.abar)
 
     def scales(self, t: Int[Tensor, "B"]) -> tuple[Tensor, Tensor]:
         """sqrt(abar_t) and sqrt(1 - abar_t), (B, 1, ...)."""

@@ -5,9 +5,12 @@ With s < t two neighbouring times, x_0 the denoiser's estimate from x_t, eps = (
     ancestral (Ho et al. 2020, arXiv 2006.11239)     x_s = mu(x_t, x_0) + sigma z,        mu, sigma of q(x_s | x_t, x_0), or a larger sigma
         mu = sqrt(abar_s) beta / (1 - abar_t) x_0 + sqrt(alpha) (1 - abar_s) / (1 - abar_t) x_t,    alpha = abar_t / abar_s,  beta = 1 - alpha
     DDIM (Song et al. 2021, arXiv 2010.02502)        x_s = sqrt(abar_s) x_0 + sqrt(1 - abar_s - sigma^2) eps + sigma z,    sigma = eta posterior sigma
+    DPM-Solver++ 2M (Lu et al. 2022, arXiv 2211.01095)    DDIM with eta = 0 and x_0 + h / (2 h') (x_0 - x_0') in place of x_0,
+        x_0' the estimate of the step before, h and h' the lengths of this and that step in log SNR
 
 eta = 1 is the ancestral sampler; eta = 0 is deterministic: Euler steps of an ordinary differential equation, which run in both directions.
-A denoiser is a function (x_t, t) -> E[x_0 | x_t], with t of shape (B,).
+The third is of second order for the same equation: good samples in ten steps.
+A denoiser is a function (x_t, t) -> E[x_0 | x_t], with t of shape (B,). B batch, L = T + 1 levels of abar, S times.
 """
 
 from collections.abc import Callable
@@ -38,7 +41,7 @@ def posterior_mean(x_t: Tensor, x_0: Tensor, abar_t: Tensor, abar_s: Tensor) -> 
 
 
 @torch.no_grad()
-def ancestral(denoise: Denoiser, x: Float[Tensor, "B ..."], abar: Float[Tensor, "T+1"], times: Int[Tensor, "S+1"], *,
+def ancestral(denoise: Denoiser, x: Float[Tensor, "B ..."], abar: Float[Tensor, "L"], times: Int[Tensor, "S"], *,
               variance: Variance = posterior_variance) -> Float[Tensor, "B ..."]:
     """x at times[-1] from x at times[0]. No noise is added in a step to time 0, whose mean is the denoiser's estimate."""
     for t, s in pairwise(times):
@@ -49,7 +52,7 @@ def ancestral(denoise: Denoiser, x: Float[Tensor, "B ..."], abar: Float[Tensor, 
 
 
 @torch.no_grad()
-def ddim(denoise: Denoiser, x: Float[Tensor, "B ..."], abar: Float[Tensor, "T+1"], times: Int[Tensor, "S+1"], *,
+def ddim(denoise: Denoiser, x: Float[Tensor, "B ..."], abar: Float[Tensor, "L"], times: Int[Tensor, "S"], *,
          eta: float = 0.0) -> Float[Tensor, "B ..."]:
     """x at times[-1] from x at times[0]. With eta = 0, rising times encode data: start at time 1, where data and x are almost the same."""
     for t, s in pairwise(times):
@@ -59,4 +62,17 @@ def ddim(denoise: Denoiser, x: Float[Tensor, "B ..."], abar: Float[Tensor, "T+1"
         x = abar[s].sqrt() * x_0 + (1 - abar[s] - sigma**2).sqrt() * eps
         if eta:
             x = x + sigma * torch.randn_like(x)
+    return x
+
+
+@torch.no_grad()
+def dpm_solver(denoise: Denoiser, x: Float[Tensor, "B ..."], abar: Float[Tensor, "L"], times: Int[Tensor, "S"]) -> Float[Tensor, "B ..."]:
+    """x at times[-1] from x at times[0], deterministic. The first step, and one to time 0, where the SNR is infinite, are DDIM's."""
+    log_snr = (abar / (1 - abar)).log()
+    before, h_before = None, None
+    for t, s in pairwise(times):
+        x_0, h = denoise(x, t.expand(len(x))), log_snr[s] - log_snr[t]
+        ahead = x_0 if before is None or s == 0 else x_0 + h / (2 * h_before) * (x_0 - before)
+        x = abar[s].sqrt() * ahead + ((1 - abar[s]) / (1 - abar[t])).sqrt() * (x - abar[t].sqrt() * ahead)
+        before, h_before = x_0, h
     return x

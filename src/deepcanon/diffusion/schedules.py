@@ -14,12 +14,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 
-def linear_schedule(T: int = 1000, start: float = 1e-4, end: float = 0.02) -> Float[Tensor, "T+1"]:
+def linear_schedule(T: int = 1000, start: float = 1e-4, end: float = 0.02) -> Float[Tensor, "{T}+1"]:
     """beta_t on a straight line; made for T = 1000."""
     return from_beta(torch.linspace(start, end, T, dtype=torch.float64))
 
 
-def cosine_schedule(T: int = 1000, offset: float = 0.008, max_beta: float = 0.999) -> Float[Tensor, "T+1"]:
+def cosine_schedule(T: int = 1000, offset: float = 0.008, max_beta: float = 0.999) -> Float[Tensor, "{T}+1"]:
     """Destroys the data more evenly than the linear schedule, for any T."""
     t = torch.linspace(0, 1, T + 1, dtype=torch.float64)
     f = ((t + offset) / (1 + offset) * math.pi / 2).cos().square()
@@ -31,7 +31,7 @@ def from_beta(beta: Float[Tensor, "T"]) -> Float[Tensor, "T+1"]:
     return torch.cat([beta.new_ones(1), (1 - beta).cumprod(0)])
 
 
-def strided(T: int, steps: int) -> Int[Tensor, "steps+1"]:
+def strided(T: int, steps: int) -> Int[Tensor, "{steps}+1"]:
     """Times T = tau_0 > tau_1 > ... > tau_steps = 0, evenly spaced up to rounding."""
     if not 1 <= steps <= T:
         raise ValueError(f"expected 1 to {T} steps, got {steps}")

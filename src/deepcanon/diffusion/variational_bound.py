@@ -7,6 +7,7 @@
 
 x_0 hat is the denoiser's estimate from x_t. With SNR_t = abar_t / (1 - abar_t), and r the posterior variance over sigma_t^2,
 L_{t-1} = r (SNR_{t-1} - SNR_t) / 2 E||x_0 - x_0 hat||^2 + (r - 1 - log r) / 2 a pixel: the simple loss with other weights, plus a constant.
+B batch, L = T + 1 levels of abar.
 """
 
 import math
@@ -19,8 +20,8 @@ from deepcanon.diffusion.samplers import Denoiser, Variance, forward_variance, p
 
 
 @torch.no_grad()
-def bound_terms(denoise: Denoiser, x_0: Float[Tensor, "B ..."], abar: Float[Tensor, "T+1"], *,
-                variance: Variance = forward_variance) -> Float[Tensor, "T+1 B"]:
+def bound_terms(denoise: Denoiser, x_0: Float[Tensor, "B ..."], abar: Float[Tensor, "L"], *,
+                variance: Variance = forward_variance) -> Float[Tensor, "L B"]:
     """L_0, L_1, ..., L_T in nats an example, at one draw of the noise at each time: T passes of the denoiser.
 
     Args:
@@ -40,7 +41,7 @@ def bound_terms(denoise: Denoiser, x_0: Float[Tensor, "B ..."], abar: Float[Tens
     return torch.stack(terms)
 
 
-def bits_per_dim(denoise: Denoiser, x_0: Float[Tensor, "B ..."], abar: Float[Tensor, "T+1"], *,
+def bits_per_dim(denoise: Denoiser, x_0: Float[Tensor, "B ..."], abar: Float[Tensor, "L"], *,
                  variance: Variance = forward_variance) -> Float[Tensor, "B"]:
     """The bound as an average number of bits for a pixel of 256 values."""
     return bound_terms(denoise, x_0, abar, variance=variance).sum(0) / (x_0[0].numel() * math.log(2))

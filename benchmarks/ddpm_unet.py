@@ -1,0 +1,127 @@
+"""Training and DDIM sampling of a diffusion UNet beside diffusers: 32x32x3, channels 32, 64, 64, 2 blocks a stage, attention at the middle stage.
+
+    pip install diffusers && python benchmarks/ddpm_unet.py [--rounds 3] [--compile]
+
+The nets have equal parameters and FLOPs (both are counted and written down), and the same loss, AdamW and batches of 64; the contenders take turns of
+one step. `diffusers` has its default attention, heads 8 wide; `diffusers_64` has the one head of 64 that ours has: a choice that leaves parameters
+and FLOPs as they are. `ours` is the engine's step, log included; `ours_fast`, with --compile, the same with the compiled net.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from diffusers import DDIMScheduler, UNet2DModel
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from deepcanon.diffusion import DDPM, ddim
+from deepcanon.engine import AdamW
+from deepcanon.engine.loop import Trainer, compile_nets, native_bf16
+from deepcanon.engine.run import cpu_name
+from deepcanon.nets.unet import UNet
+
+SHAPE, LR, BATCH, SAMPLES, SAMPLING_STEPS = (3, 32, 32), 1e-4, 64, 16, 50
+
+
+def diffusers_net(head_dim: int) -> UNet2DModel:
+    """UNet2DModel of the work."""
+    down, up = ("DownBlock2D", "AttnDownBlock2D", "DownBlock2D"), ("UpBlock2D", "AttnUpBlock2D", "UpBlock2D")
+    return UNet2DModel(sample_size=32, in_channels=3, out_channels=3, layers_per_block=2, block_out_channels=(32, 64, 64),
+                       attention_head_dim=head_dim, down_block_types=down, up_block_types=up)
+
+
+def our_model() -> DDPM:
+    """The UNet of the work in its method."""
+    return DDPM(UNet(3, (32, 64, 64), blocks=2, attention=(1,), head_dim=64), SHAPE, sampler=ddim, steps=SAMPLING_STEPS)
+
+
+def diffusers_step(net: UNet2DModel) -> Callable[[Tensor], None]:
+    """The loop of diffusers' training example."""
+    scheduler, optimizer = DDIMScheduler(1000), torch.optim.AdamW(net.parameters(), lr=LR)
+
+    def step(x: Tensor) -> None:
+        x = 2 * x - 1
+        eps, t = torch.randn_like(x), torch.randint(1000, (len(x),))
+        loss = F.mse_loss(net(scheduler.add_noise(x, eps, t), t).sample, eps)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def our_step(model: DDPM, fast: bool) -> Callable[[Tensor], None]:
+    """The engine's step."""
+    if fast:
+        compile_nets(model, ("net",), torch.device("cpu"))
+    trainer = Trainer(model, None, AdamW(LR), bf16=fast and native_bf16(torch.device("cpu")))
+    return lambda x: trainer.train_step((x,))
+
+
+@torch.no_grad()
+def diffusers_sample(net: UNet2DModel) -> Tensor:
+    """DDIM by diffusers' scheduler."""
+    scheduler = DDIMScheduler(1000)
+    scheduler.set_timesteps(SAMPLING_STEPS)
+    x = torch.randn(SAMPLES, *SHAPE)
+    for t in scheduler.timesteps:
+        x = scheduler.step(net(x, t).sample, t, x).prev_sample
+    return x
+
+
+def in_turns(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median seconds of each, A B A B; the first turn warms up and is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in work}
+    for _ in range(rounds + 1):
+        for name, run in work.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times[1:]) for name, times in seconds.items()}
+
+
+def count(net: nn.Module) -> dict[str, int]:
+    """Parameters, and FLOPs of a forward pass of one image."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(torch.randn(1, *SHAPE), torch.tensor([1]))
+    return {"parameters": sum(p.numel() for p in net.parameters()), "flops": counter.get_total_flops()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--compile", action="store_true", help="measure the compiled net too; compiling takes minutes")
+    args = parser.parse_args()
+    torch.manual_seed(0)
+    x, model = torch.rand(BATCH, *SHAPE), our_model()
+    peers = {"diffusers": diffusers_net(8), "diffusers_64": diffusers_net(64)}
+    counts = {name: count(net) for name, net in {**peers, "ours": model.net}.items()}
+    assert len({tuple(c.values()) for c in counts.values()}) == 1, counts
+    steps = {name: diffusers_step(net) for name, net in peers.items()} | {"ours": our_step(model, fast=False)}
+    if args.compile:
+        steps["ours_fast"] = our_step(our_model(), fast=True)
+    training = in_turns({name: lambda step=step: step(x) for name, step in steps.items()}, args.rounds)
+    sampling = in_turns({"diffusers": lambda: diffusers_sample(peers["diffusers"]), "ours": lambda: model.sample(SAMPLES)}, 1)
+    rate = {name: round(BATCH / s, 1) for name, s in training.items()}
+    sampled = {name: round(SAMPLES / s, 2) for name, s in sampling.items()}
+    report = {
+        "work": "diffusion UNet training, 32x32x3, channels 32, 64, 64, batch 64, AdamW", "unit": "images/s, median of the turns",
+        **counts["ours"], "rate": rate, "ratio_to_diffusers": {name: round(r / rate["diffusers"], 2) for name, r in rate.items()},
+        "ddim_50_steps_batch_16": sampled, "ddim_ratio_to_diffusers": round(sampled["ours"] / sampled["diffusers"], 2),
+        "rounds": args.rounds, "threads": torch.get_num_threads(), "native_bf16": native_bf16(torch.device("cpu")),
+        "torch": torch.__version__, "machine": cpu_name(),
+    }
+    print(json.dumps(report, indent=2))
+    file = Path(__file__).parents[1] / "results" / "bench_ddpm_unet.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
