@@ -1,5 +1,6 @@
 """Residual networks: the identity in the Jacobian, the published sizes, another library's logits, and depth that trains."""
 
+import jaxtyping
 import pytest
 import torch
 from torch import nn
@@ -118,7 +119,8 @@ def test_activations_are_channels_last():
     assert maps.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_refuses_a_depth_or_an_image_that_does_not_fit():
+def test_refuses_a_depth_or_an_image_that_does_not_fit(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)             # as a user meets it
     with pytest.raises(ValueError, match="6n \\+ 2"):
         resnet_cifar(18)
     with pytest.raises(ValueError, match=r"expected images \(B, C, H, W\), got \(3, 32, 32\)"):

@@ -1,5 +1,6 @@
 """The classifier: its loss against the formula, its doors, and a net it leaves as it found it."""
 
+import jaxtyping
 import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss
@@ -11,10 +12,16 @@ from deepcanon.vision.classify import Classifier
 
 
 class Logits(nn.Module):
-    """A net whose input is its output."""
+    """A net whose input, images of one pixel and K channels, is its output."""
 
     def forward(self, x):
-        return x
+        return x.flatten(1)
+
+
+@pytest.fixture
+def annotations_unchecked(monkeypatch):
+    """What a user meets, whose calls are not checked against the annotations."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.mark.parametrize("eps", [0.0, 0.1])
@@ -29,10 +36,10 @@ def test_loss_is_the_smoothed_cross_entropy(eps):
 
 def test_metrics_equal_scikit_learn():
     torch.manual_seed(0)
-    logits, y = torch.randn(50, 4, dtype=torch.float64), torch.randint(4, (50,))
+    logits, y = torch.randn(50, 4, 1, 1, dtype=torch.float64), torch.randint(4, (50,))
     method = Classifier(Logits(), label_smoothing=0.3)                           # smoothing is for training only
     metrics = method.metrics((logits, y))
-    assert metrics["accuracy"].mean().item() == pytest.approx(accuracy_score(y, logits.argmax(1)))
+    assert metrics["accuracy"].mean().item() == pytest.approx(accuracy_score(y, logits.argmax(1).flatten()))
     assert metrics["nll"].mean().item() == pytest.approx(log_loss(y, method.predict(logits)))
 
 
@@ -66,7 +73,7 @@ def test_predict_gives_probabilities_and_changes_nothing(training):
         ([0.0, 1.0, 2.0], r"expected one integer label an image, \(3,\), got torch\.float32 \(3,\)"),
     ],
 )
-def test_refuses_labels_that_name_no_class(labels, message):
+def test_refuses_labels_that_name_no_class(labels, message, annotations_unchecked):
     batch = torch.rand(3, 1, 28, 28), torch.tensor(labels)
     for refuse in (Classifier(LeNet()).loss, Classifier(LeNet()).metrics):
         with pytest.raises(ValueError, match=message):
