@@ -166,8 +166,8 @@ def perplexity(log_prob: Float[Tensor, "*N"], counted: Bool[Tensor, "*N"] | None
     return (-(log_prob if counted is None else log_prob[counted]).mean()).exp()
 
 
-def given(tokens: Int[Tensor, "B T"]) -> int:
-    """How many columns every row has: at least one, and -1 at the ends of rows only."""
+def given(tokens: Tensor) -> int:
+    """How many columns of (B, T) every row has: at least one, and -1 at the ends of rows only."""
     if tokens.ndim != 2 or tokens.is_floating_point():
         raise ValueError(f"expected integer tokens (B, T), got {tokens.dtype} {tuple(tokens.shape)}")
     present = tokens >= 0
