@@ -95,4 +95,5 @@ class DiscretizedLogistic(Distribution):
 
 
 def levels_like(x: Tensor) -> Float[Tensor, "256"]:
+    """0, 1/255, ..., 1, where and as precise as x is."""
     return torch.linspace(0, 1, LEVELS, dtype=x.dtype, device=x.device)

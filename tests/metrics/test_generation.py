@@ -1,0 +1,71 @@
+"""The Frechet distance against its closed forms and scipy."""
+
+import pytest
+import scipy.linalg
+import torch
+
+from deepcanon.metrics.generation import Gaussian, class_shares, fid, fit_gaussian, frechet_distance
+
+
+def features(n=200, f=6):
+    return torch.randn(n, f, dtype=torch.float64) @ torch.randn(f, f, dtype=torch.float64) + torch.randn(f, dtype=torch.float64)
+
+
+@pytest.mark.row("MET-10")
+def test_equal_statistics_are_at_distance_zero():
+    torch.manual_seed(0)
+    x = features()
+    assert fid(x, x).item() == pytest.approx(0, abs=1e-9)
+    assert fid(x, x.flip(0)).item() == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.row("MET-10")
+def test_on_the_line_it_is_the_difference_of_means_and_deviations():
+    torch.manual_seed(0)
+    x, y = torch.randn(50, 1, dtype=torch.float64), 3 * torch.randn(80, 1, dtype=torch.float64) + 2
+    expected = (x.mean() - y.mean()) ** 2 + (x.std() - y.std()) ** 2
+    assert fid(x, y).item() == pytest.approx(expected.item(), rel=1e-10)
+
+
+@pytest.mark.row("MET-10")
+@pytest.mark.parametrize("n", [200, 40])
+def test_it_equals_scipys_matrix_root(n):
+    torch.manual_seed(0)
+    x, y = features(n, 32), features(n, 32)
+    p, q = fit_gaussian(x), fit_gaussian(y)
+    root = scipy.linalg.sqrtm((p.covariance @ q.covariance).numpy())
+    expected = (p.mean - q.mean).square().sum() + (p.covariance + q.covariance).trace() - 2 * root.real.trace()
+    assert fid(x, y).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+@pytest.mark.row("MET-10")
+def test_a_common_rotation_changes_nothing():
+    torch.manual_seed(0)
+    x, y = features(), features()
+    rotation = torch.linalg.qr(torch.randn(6, 6, dtype=torch.float64)).Q
+    assert fid(x @ rotation, y @ rotation).item() == pytest.approx(fid(x, y).item(), rel=1e-9)
+    assert fid(y, x).item() == pytest.approx(fid(x, y).item(), rel=1e-9)
+
+
+def test_it_equals_torchmetrics():
+    from torchmetrics.image.fid import _compute_fid
+
+    torch.manual_seed(0)
+    p, q = fit_gaussian(features(300, 24)), fit_gaussian(features(300, 24))
+    expected = _compute_fid(p.mean, p.covariance, q.mean, q.covariance)
+    assert frechet_distance(p, q).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_covariances_without_full_rank():
+    flat = Gaussian(torch.zeros(3, dtype=torch.float64), torch.diag(torch.tensor([4.0, 0.0, 0.0], dtype=torch.float64)))
+    round_ = Gaussian(torch.zeros(3, dtype=torch.float64), torch.eye(3, dtype=torch.float64))
+    assert frechet_distance(flat, round_).item() == pytest.approx(1 + 1 + 1)     # (2 - 1)^2 + 1 + 1
+
+
+def test_shares_count_the_labels():
+    assert class_shares(torch.tensor([0, 2, 2, 1]), 4).tolist() == [0.25, 0.25, 0.5, 0.0]
+
+
+def test_one_example_has_no_covariance():
+    with pytest.raises(ValueError, match="two examples or more"):
+        fit_gaussian(torch.rand(1, 3))
