@@ -5,32 +5,38 @@ and a `state_dict` that resume carries over.
 from __future__ import annotations
 
 import contextlib
+import io
 import math
+import random
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy
 import torch
 from torch import Tensor, nn
 
 from deepcanon.engine import parallel
-from deepcanon.engine.checkpoint import write_weights
+from deepcanon.engine.batches import to
+from deepcanon.engine.checkpoint import write_bytes, write_weights
+from deepcanon.engine.run import seed_everything
 
 if TYPE_CHECKING:
     from deepcanon.engine.loop import Trainer
 
 
-def evaluate(method: nn.Module, data: Iterable) -> dict[str, float]:
+def evaluate(method: nn.Module, data: Iterable, seed: int = 0) -> dict[str, float]:
     """The mean over all examples of every entry of `method.metrics(batch)`, in evaluation mode, without gradients."""
     if not hasattr(method, "metrics"):
         raise ValueError(f"{type(method).__name__} has no metrics(batch): it cannot be evaluated on data")
     sums: dict[str, Tensor] = {}
     count = 0
     device = next((p.device for p in method.parameters()), torch.device("cpu"))
-    with evaluation_mode(method):
+    with evaluation_mode(method, seed):
         for batch in data.to(device) if hasattr(data, "to") else data:
-            values = method.metrics(batch)
+            values = method.metrics(to(batch, device))
             for name, value in values.items():
                 sums[name] = sums.get(name, 0) + value.double().sum()
             count += len(next(iter(values.values())))
@@ -41,14 +47,18 @@ def evaluate(method: nn.Module, data: Iterable) -> dict[str, float]:
 
 @contextlib.contextmanager
 def evaluation_mode(method: nn.Module, seed: int = 0):
-    """Eval mode, no gradients, compiled nets run eagerly, and a random stream of its own: training goes on as if nothing had happened."""
+    """Eval mode, no gradients, compiled nets run eagerly, and random streams of their own: training goes on as if nothing had happened."""
     training = {module: module.training for module in method.modules()}
     method.eval()
+    eager = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else contextlib.nullcontext()
+    streams = numpy.random.get_state(), random.getstate()  # noqa: NPY002 (the global streams are meant)
     try:
-        with torch.no_grad(), torch.random.fork_rng(), torch.compiler.set_stance("force_eager"):
-            torch.manual_seed(seed)
+        with torch.no_grad(), torch.random.fork_rng(), eager:
+            seed_everything(seed)
             yield
     finally:
+        numpy.random.set_state(streams[0])  # noqa: NPY002
+        random.setstate(streams[1])
         for module, mode in training.items():
             module.training = mode
 
@@ -57,6 +67,8 @@ class EMA:
     """An exponential moving average of the weights (Polyak & Juditsky 1992), used wherever the run is evaluated, sampled or saved.
 
         avg <- d avg + (1 - d) theta,    d = min(decay, (1 + t) / (10 + t))
+
+    At the end the method keeps the average.
     """
 
     def __init__(self, decay: float):
@@ -67,29 +79,41 @@ class EMA:
     def start(self, trainer: Trainer) -> None:
         self.weights = [p for p in trainer.method.parameters() if p.requires_grad]
         self.average = [p.detach().clone() for p in self.weights]
+        self.kinds = list(zip(parallel.by_kind(self.average), parallel.by_kind(self.weights)))
         trainer.averaged = self.swapped_in
 
+    @torch.no_grad()
     def step(self, trainer: Trainer) -> None:
         self.count += 1
-        torch._foreach_lerp_(self.average, [p.detach() for p in self.weights], 1 - min(self.decay, (1 + self.count) / (10 + self.count)))
+        weight = 1 - min(self.decay, (1 + self.count) / (10 + self.count))
+        for average, weights in self.kinds:
+            torch._foreach_lerp_(average, weights, weight)
+
+    def end(self, trainer: Trainer) -> None:
+        self._write(self.average)
 
     @contextlib.contextmanager
     def swapped_in(self):
         """The method holds the average inside, its own weights again outside."""
-        with torch.no_grad():
-            own = [p.clone() for p in self.weights]
-            torch._foreach_copy_(self.weights, self.average)
-            try:
-                yield
-            finally:
-                torch._foreach_copy_(self.weights, own)
+        own = [p.detach().clone() for p in self.weights]
+        self._write(self.average)
+        try:
+            yield
+        finally:
+            self._write(own)
+
+    @torch.no_grad()
+    def _write(self, values: list[Tensor]) -> None:
+        for p, value in zip(self.weights, values):
+            p.copy_(value)
 
     def state_dict(self) -> dict:
         return {"count": self.count, "average": self.average}
 
     def load_state_dict(self, state: dict) -> None:
         self.count = state["count"]
-        torch._foreach_copy_(self.average, [parallel.part(saved, own) for saved, own in zip(state["average"], self.average)])
+        for own, saved in zip(self.average, state["average"]):
+            own.copy_(parallel.part(saved, own))
 
 
 class Evaluate:
@@ -115,8 +139,8 @@ class Evaluate:
         self.at, results = trainer.step, {}
         with trainer.averaged(), evaluation_mode(trainer.method, self.seed):
             for item in self.what:
-                results |= item(trainer.method) if callable(item) else evaluate(trainer.method, item)
-        trainer.log.row(trainer.step, results)
+                results |= item(trainer.method) if callable(item) else evaluate(trainer.method, item, self.seed)
+        trainer.log.row(trainer.step, parallel.from_first({name: float(value) for name, value in results.items()}))
 
     def state_dict(self) -> dict:
         return {"at": self.at}
@@ -135,30 +159,35 @@ class Best:
     value: float = field(default=-math.inf, init=False)
     at: int = field(default=0, init=False)
     waited: int = field(default=0, init=False)
-    seen: int = field(default=0, init=False)
+    seen: int = field(default=-1, init=False)
 
     def start(self, trainer: Trainer) -> None:
+        if not any(isinstance(c, Evaluate) for c in trainer.callbacks):
+            raise ValueError(f"keeping the best {self.metric!r} needs evaluate=...")
         self.path: Path | None = trainer.log.file.parent / "best.safetensors" if trainer.log.file else None
 
     def step(self, trainer: Trainer) -> None:
-        latest = trainer.log.history[-1] if trainer.log.history else {}
-        if latest.get("step") == trainer.step and f"eval/{self.metric}" in latest and self.seen != trainer.step:
-            self.seen = trainer.step
-            self._compare(trainer, self.sign * latest[f"eval/{self.metric}"])
-        elif trainer.step == 1 and not any(isinstance(c, Evaluate) and c.every for c in trainer.callbacks):
-            raise ValueError(f"keeping the best {self.metric!r} needs evaluate=... and evaluate_every=...")
+        measured = max((c.at for c in trainer.callbacks if isinstance(c, Evaluate)), default=-1)
+        if measured == trainer.step:
+            self.end(trainer)
+            if self.patience is not None and self.waited >= self.patience:
+                trainer.stop = f"no better {self.metric} in {self.patience} evaluations (best {self.sign * self.value:.4g} at step {self.at})"
 
-    def _compare(self, trainer: Trainer, value: float) -> None:
+    def end(self, trainer: Trainer) -> None:
+        if self.seen == trainer.step:
+            return
+        self.seen = trainer.step
+        if self.metric not in trainer.log.evaluation:
+            raise ValueError(f"the evaluation has no number {self.metric!r} to keep the best of, only {sorted(trainer.log.evaluation)}")
+        value = self.sign * trainer.log.evaluation[self.metric]
         if value > self.value:
             self.value, self.at, self.waited = value, trainer.step, 0
             with trainer.averaged():
                 weights = trainer.weights()
-            if self.path:
-                write_weights(self.path, weights)
-            return
-        self.waited += 1
-        if self.patience is not None and self.waited >= self.patience:
-            trainer.stop = f"no better {self.metric} in {self.patience} evaluations (best {self.sign * self.value:.4g} at step {self.at})"
+                if self.path:
+                    write_weights(self.path, weights)
+        else:
+            self.waited += 1
 
     def state_dict(self) -> dict:
         return {name: getattr(self, name) for name in ("value", "at", "waited", "seen")}
@@ -205,7 +234,6 @@ class Samples:
         with trainer.averaged(), evaluation_mode(trainer.method, self.seed):
             made = self.make(trainer.method)
         if folder is not None:
-            folder.mkdir(exist_ok=True)
             write_samples(folder / f"{trainer.step:07d}", made)
 
 
@@ -213,12 +241,13 @@ def write_samples(stem: Path, made: Tensor | str) -> Path:
     """Images as one grid in `stem`.png, text in `stem`.txt."""
     if isinstance(made, str):
         path = stem.with_suffix(".txt")
-        path.write_text(made + "\n", encoding="utf-8")
+        write_bytes(path, (made + "\n").encode())
         return path
     from matplotlib.image import imsave
 
     path = stem.with_suffix(".png")
-    imsave(path, grid(made).numpy())
+    imsave(picture := io.BytesIO(), grid(made).numpy(), format="png")
+    write_bytes(path, picture.getvalue())
     return path
 
 
@@ -239,48 +268,57 @@ def grid(images: Tensor, gap: int = 1) -> Tensor:
 
 
 class TensorBoard:
-    """Every row of metrics.csv as scalars for TensorBoard, in the run folder or the folder given."""
+    """Every row of metrics.csv as scalars for TensorBoard, in the run folder or the folder given; a row is sent when the next one begins."""
 
     def __init__(self, folder: str | Path | None = None):
-        self.folder, self.written = folder, 0
+        self.folder, self.sent = folder, 0
 
     def start(self, trainer: Trainer) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise ValueError("TensorBoard is not installed: pip install tensorboard") from None
-        self.write = SummaryWriter(self.folder or (trainer.log.file.parent / "tensorboard" if trainer.log.file else None))
+        folder = self.folder or (trainer.log.file.parent / "tensorboard" if trainer.log.file else None)
+        self.writer = SummaryWriter(folder) if trainer.rank == 0 else None
 
     def step(self, trainer: Trainer) -> None:
-        for row in trainer.log.history[self.written :]:
-            for name, value in row.items():
-                if name != "step":
-                    self.write.add_scalar(name, value, row["step"])
-        self.written = len(trainer.log.history)
+        self._send(trainer.log.history[self.sent : -1])
 
     def end(self, trainer: Trainer) -> None:
-        self.step(trainer)
-        self.write.close()
+        self._send(trainer.log.history[self.sent :])
+        if self.writer:
+            self.writer.close()
+
+    def _send(self, rows: list[dict[str, float]]) -> None:
+        self.sent += len(rows)
+        for row in rows if self.writer else ():
+            for name, value in row.items():
+                if name != "step":
+                    self.writer.add_scalar(name, value, row["step"])
 
 
 class WandB:
-    """Every row of metrics.csv for Weights & Biases."""
+    """Every row of metrics.csv for Weights & Biases; a row is sent when the next one begins."""
 
     def __init__(self, project: str = "deepcanon", **settings):
-        self.project, self.settings, self.written = project, settings, 0
+        self.project, self.settings, self.sent = project, settings, 0
 
     def start(self, trainer: Trainer) -> None:
         try:
             import wandb
         except ImportError:
             raise ValueError("Weights & Biases is not installed: pip install wandb") from None
-        self.run = wandb.init(project=self.project, **self.settings)
+        self.run = wandb.init(project=self.project, **self.settings) if trainer.rank == 0 else None
 
     def step(self, trainer: Trainer) -> None:
-        for row in trainer.log.history[self.written :]:
-            self.run.log({k: v for k, v in row.items() if k != "step"}, step=row["step"])
-        self.written = len(trainer.log.history)
+        self._send(trainer.log.history[self.sent : -1])
 
     def end(self, trainer: Trainer) -> None:
-        self.step(trainer)
-        self.run.finish()
+        self._send(trainer.log.history[self.sent :])
+        if self.run:
+            self.run.finish()
+
+    def _send(self, rows: list[dict[str, float]]) -> None:
+        self.sent += len(rows)
+        for row in rows if self.run else ():
+            self.run.log({k: v for k, v in row.items() if k != "step"}, step=row["step"])

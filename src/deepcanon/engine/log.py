@@ -29,6 +29,7 @@ class Log:
     def __init__(self, folder: Path | None = None, every: int = 50, quiet: bool = False):
         self.file, self.every, self.quiet = folder / "metrics.csv" if folder else None, every, quiet
         self.history: list[dict[str, float]] = []
+        self.columns: list[str] = []                                   # of metrics.csv, empty until this session has written it
         self.pending: dict[str, list[tuple[int, Tensor | float]]] = {}
         self.evaluation: dict[str, float] = {}                         # the latest
         self.before, self.started = 0.0, None                          # seconds of earlier sessions, start of this one
@@ -87,7 +88,7 @@ class Log:
     def _means(self) -> dict[str, float]:
         means = {}
         for name, values in self.pending.items():
-            numbers = torch.stack([torch.as_tensor(v) for _, v in values]).double().cpu()
+            numbers = torch.stack([torch.as_tensor(v, dtype=torch.float64) for _, v in values]).cpu()
             finite = numbers.isfinite()
             if not finite.all():
                 self._alarm(name, [step for step, _ in values], numbers, int((~finite).nonzero()[0]))
@@ -108,7 +109,7 @@ class Log:
     def _append(self, row: dict[str, float]) -> None:
         if self.file is None:
             return
-        if not self.file.exists() or any(name not in self.columns for name in row):
+        if any(name not in self.columns for name in row):
             self._rewrite()
             return
         try:

@@ -13,17 +13,19 @@ import shutil
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from deepcanon.engine import parallel
+from deepcanon.engine.batches import endless, map_tensors, split, to
 from deepcanon.engine.callbacks import EMA, Evaluate
 from deepcanon.engine.log import Log
 from deepcanon.engine.optimizers import Factory
-from deepcanon.engine.run import Run, RunFolder, current_options
+from deepcanon.engine.run import Run, RunFolder, current_options, seed_everything
 
 Loss = Tensor | dict[str, Tensor]
 SIGNALS = ("SIGINT", "SIGTERM")
@@ -42,13 +44,13 @@ class Trainer:
 
     def __init__(self, method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], *, total: int | None = None,
                  clip_norm: float | None = None, clip_value: float | None = None, accumulate: int = 1, bf16: bool = False,
-                 callbacks: Sequence = (), log: Log | None = None, world: int = 1):
+                 callbacks: Sequence = (), log: Log | None = None, rank: int = 0, world: int = 1):
         self.method, self.data, self.total = method, data, total
         self.factories, self.optimizers = optimizers, {}
         self.clip_norm, self.clip_value, self.accumulate, self.bf16 = clip_norm, clip_value, accumulate, bf16
-        self.callbacks, self.log, self.world = list(callbacks), log or Log(), world
+        self.callbacks, self.log, self.rank, self.world = list(callbacks), log or Log(), rank, world
         self.device = next((p.device for p in method.parameters()), torch.device("cpu"))
-        self.step, self.stop = 0, ""                                   # stop: why the run ends early
+        self.step, self.stop, self.signal = 0, "", ""                  # stop: why the run ends early; signal: one that has arrived
         self.averaged: Callable = contextlib.nullcontext               # swaps in the averaged weights, see EMA
 
     # the step
@@ -67,7 +69,7 @@ class Trainer:
             if self.clip_value is not None:
                 nn.utils.clip_grad_value_(params, self.clip_value)
             if self.clip_norm is not None:
-                nn.utils.clip_grad_norm_(params, self.clip_norm)
+                parallel.clip_norm(params, self.clip_norm)
             optimizer.step()
         self.step += 1
 
@@ -118,23 +120,19 @@ class Trainer:
         self.method.train()
         batches = self._batches()
         with interruptible(self), self.log.open(self):
-            while not self._finished(minutes):
+            while not self.stop and (self.total is None or self.step < self.total):
                 self.train_step(next(batches))
                 for callback in self.callbacks:
                     callback.step(self)
                 self.log.step(self.step)
+                self.stop = self.stop or self.signal
+                if minutes is not None and self.log.seconds >= 60 * minutes:
+                    self.stop = self.stop or f"{minutes:g} minutes"
                 save = folder is not None and folder.due()
                 if self.world > 1:
-                    self.stop, save = parallel.agree(self.stop, save, self.device)
+                    self.stop, save = parallel.agree(self.stop, save)
                 if save:
                     folder.save(self)
-
-    def _finished(self, minutes: float | None) -> bool:
-        if self.total is not None and self.step >= self.total:
-            return True
-        if minutes is not None and self.log.seconds >= 60 * minutes:
-            self.stop = self.stop or f"{minutes:g} minutes"
-        return bool(self.stop)
 
     def _batches(self) -> Iterator:
         """Batches from this step on. Data with `at(step)` is indexed; other data is iterated again and again, from the start if it has no state."""
@@ -151,10 +149,10 @@ class Trainer:
     def state_dict(self) -> dict:
         """Everything that all ranks share: step, weights, optimizers, callbacks, log."""
         return {
-            "step": self.step,
+            "step": self.step, "stop": "" if self.stop in SIGNALS else self.stop,
             "method": self.weights(),
-            "optimizers": {player: _map_tensors(o.state_dict(), parallel.whole) for player, (o, _, _) in self.optimizers.items()},
-            "callbacks": {type(c).__name__: _map_tensors(c.state_dict(), parallel.whole) for c in self.callbacks if hasattr(c, "state_dict")},
+            "optimizers": {player: map_tensors(o.state_dict(), parallel.whole) for player, (o, _, _) in self.optimizers.items()},
+            "callbacks": [map_tensors(c.state_dict(), parallel.whole) if hasattr(c, "state_dict") else {} for c in self.callbacks],
             "log": self.log.state_dict(),
         }
 
@@ -167,15 +165,16 @@ class Trainer:
         own = self.method.state_dict()
         self.method.load_state_dict({k: parallel.part(v, own[k]) for k, v in state["method"].items()})
         for player, saved in state["optimizers"].items():
-            optimizer, params, _ = self.optimizers.setdefault(player, self._make_optimizer(player))
+            optimizer, _, _ = self.optimizers.setdefault(player, self._make_optimizer(player))
+            params = [p for group in optimizer.param_groups for p in group["params"]]
             for index, slots in saved["state"].items():
                 saved["state"][index] = {k: parallel.part(v, params[index]) if v.ndim else v for k, v in slots.items()}
             optimizer.load_state_dict(saved)
-        for callback in self.callbacks:
-            if hasattr(callback, "state_dict"):
-                callback.load_state_dict(state["callbacks"][type(callback).__name__])
+        for callback, saved in zip(self.callbacks, state["callbacks"], strict=True):
+            if saved:
+                callback.load_state_dict(saved)
         self.log.load_state_dict(state["log"])
-        self.step = state["step"]
+        self.step, self.stop = state["step"], state["stop"]
 
 
 def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], *, steps: int | None = None, epochs: float | None = None,
@@ -210,6 +209,10 @@ def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], 
     """
     options = current_options()
     total = budget(data, steps, epochs, options.minutes or minutes)
+    for name, value in {"clip_norm": clip_norm, "clip_value": clip_value, "accumulate": accumulate, "evaluate_every": evaluate_every,
+                        "log_every": log_every}.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"expected {name} above 0, got {value}")
     if accumulate > 1 and hasattr(method, "losses"):
         raise ValueError(f"accumulate={accumulate} needs a method with one loss; {type(method).__name__} makes several updates a step")
     callbacks = [*([EMA(ema)] if ema else []), *([Evaluate(evaluate, evaluate_every, seed)] if evaluate is not None else []), *callbacks]
@@ -221,17 +224,17 @@ def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], 
     if world > 1:
         parallel.share_weights(method)
         data = data.shard(rank, world) if hasattr(data, "shard") else data
-        torch.manual_seed(seed * world + rank)
+        seed_everything(seed * world + rank)
     if shard:
         if world == 1:
             raise ValueError("shard splits nets over several ranks: start the run with torchrun")
         parallel.shard(method, shard)
     compile_nets(method, compile, device)
 
-    folder = RunFolder.open(method, data, seed=seed, rank=rank, world=world)
+    folder = RunFolder.open(method, data, seed=seed, rank=rank)
     log = Log(folder.path if folder and rank == 0 else None, every=log_every, quiet=options.quiet or rank > 0)
     trainer = Trainer(method, data, optimizers, total=total, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate,
-                      bf16=bf16 and native_bf16(device), callbacks=callbacks, log=log, world=world)
+                      bf16=bf16 and native_bf16(device), callbacks=callbacks, log=log, rank=rank, world=world)
     for callback in trainer.callbacks:
         if hasattr(callback, "start"):
             callback.start(trainer)
@@ -267,7 +270,7 @@ def finish(trainer: Trainer, folder: RunFolder | None) -> Run:
 def parameters(method: nn.Module, player: str) -> list[nn.Parameter]:
     """The trainable parameters of a player: a submodule, a parameter, or "" for the whole method."""
     try:
-        owner = getattr(method, player) if player else method
+        owner = attrgetter(player)(method) if player else method
     except AttributeError:
         raise ValueError(f"{type(method).__name__} has no part {player!r} to train") from None
     params = [owner] if isinstance(owner, nn.Parameter) else [p for p in owner.parameters() if p.requires_grad]
@@ -283,7 +286,7 @@ def budget(data: Any, steps: int | None, epochs: float | None, minutes: float | 
     if steps is None and epochs is None and minutes is None:
         raise ValueError("give a budget: steps, epochs or minutes")
     for name, value in {"steps": steps, "epochs": epochs, "minutes": minutes}.items():
-        if value is not None and value < 0:
+        if value is not None and not value >= 0:
             raise ValueError(f"expected {name} of 0 or more, got {value}")
     if epochs is not None:
         if not hasattr(data, "__len__"):
@@ -308,37 +311,6 @@ def native_bf16(device: torch.device) -> bool:
     return device.type != "cuda" or torch.cuda.is_bf16_supported()
 
 
-def endless(data: Iterable) -> Iterator:
-    """One pass over the data after the other."""
-    while True:
-        empty = True
-        for batch in data:
-            empty = False
-            yield batch
-        if empty:
-            raise ValueError(f"{type(data).__name__} holds no batch")
-
-
-def split(batch, parts: int) -> list:
-    """A batch of tensors cut into `parts` equal pieces along the first axis."""
-    if parts == 1:
-        return [batch]
-    if isinstance(batch, Tensor):
-        if len(batch) % parts:
-            raise ValueError(f"accumulate={parts} does not divide a batch of {len(batch)}")
-        return list(batch.chunk(parts))
-    return [type(batch)(piece) for piece in zip(*(split(t, parts) for t in batch))]
-
-
-def to(batch, device: torch.device):
-    """The batch with its tensors on `device`."""
-    if isinstance(batch, Tensor):
-        return batch.to(device, non_blocking=True)
-    if isinstance(batch, dict):
-        return {k: to(v, device) for k, v in batch.items()}
-    return type(batch)(to(v, device) for v in batch) if isinstance(batch, list | tuple) else batch
-
-
 @contextlib.contextmanager
 def interruptible(trainer: Trainer):
     """Ctrl-C and SIGTERM end the loop after the step in hand; a second Ctrl-C ends it at once."""
@@ -347,9 +319,9 @@ def interruptible(trainer: Trainer):
         return
 
     def stop(number, frame):
-        if trainer.stop == "SIGINT":
+        if trainer.signal == "SIGINT":
             raise KeyboardInterrupt
-        trainer.stop = signal.Signals(number).name
+        trainer.signal = signal.Signals(number).name
 
     before = {number: signal.signal(number, stop) for number in map(signal.Signals.__getitem__, SIGNALS)}
     try:
@@ -358,10 +330,3 @@ def interruptible(trainer: Trainer):
         for number, handler in before.items():
             signal.signal(number, handler)
 
-
-def _map_tensors(value, function: Callable):
-    if isinstance(value, Tensor):
-        return function(value)
-    if isinstance(value, dict):
-        return {k: _map_tensors(v, function) for k, v in value.items()}
-    return [_map_tensors(v, function) for v in value] if isinstance(value, list) else value

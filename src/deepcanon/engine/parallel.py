@@ -6,7 +6,7 @@
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.distributed as dist
@@ -17,11 +17,13 @@ from torch.nn import Parameter
 def start(device: torch.device) -> tuple[int, int]:
     """(rank, world), after joining the group that `torchrun` announces; (0, 1) on a single process."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        if device.type != "cpu":
+            torch.accelerator.set_device_index(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
-def average_gradients(params: Iterable[Parameter]) -> None:
+def average_gradients(params: Sequence[Parameter]) -> None:
     """The mean over the ranks, in place; sharded parameters were averaged by their own backward hooks."""
     grads = [p.grad for p in params if p.grad is not None and not hasattr(p, "full_tensor")]
     if not grads:
@@ -33,18 +35,41 @@ def average_gradients(params: Iterable[Parameter]) -> None:
         g.copy_(mean.view_as(g))
 
 
+def clip_norm(params: Sequence[Parameter], largest: float) -> None:
+    """Scale the gradients, sharded or not, so that their joint norm is at most `largest`."""
+    grads = [p.grad for p in params if p.grad is not None]
+    norms = [whole(nn.utils.get_total_norm(kind)) for kind in by_kind(grads)]
+    nn.utils.clip_grads_with_norm_(params, largest, norms[0] if len(norms) == 1 else torch.stack(norms).norm())
+
+
+def by_kind(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+    """The tensors that are whole and those that are sharded, which torch does not mix in one call; no empty list."""
+    kinds = [[t for t in tensors if hasattr(t, "full_tensor") == sharded] for sharded in (False, True)]
+    return [kind for kind in kinds if kind]
+
+
 def share_weights(method: nn.Module) -> None:
     """Rank 0's parameters and buffers on every rank."""
     for t in [*method.parameters(), *method.buffers()]:
         dist.broadcast(t.detach(), src=0)
 
 
-def agree(stop: str, save: bool, device: torch.device) -> tuple[str, bool]:
-    """One answer for all ranks: stop if any rank was told to, save if rank 0 wants to."""
-    reasons = ["", "SIGINT", "SIGTERM", stop]
-    flags = torch.tensor([reasons.index(stop), float(save and dist.get_rank() == 0)], device=device)
+def agree(stop: str, save: bool) -> tuple[str, bool]:
+    """One answer for all ranks: stop if any rank has a reason to, save if rank 0 wants to."""
+    reasons = ["", "another rank", "SIGINT", "SIGTERM"]
+    flags = torch.tensor([reasons.index(stop) if stop in reasons else 1, int(save and dist.get_rank() == 0)])
     dist.all_reduce(flags, dist.ReduceOp.MAX)
-    return reasons[int(flags[0])] or stop, bool(flags[1])
+    reason = reasons[flags[0]]
+    return (stop if stop and reason == "another rank" else reason), bool(flags[1])
+
+
+def from_first(value):
+    """Rank 0's `value` on every rank."""
+    if not dist.is_initialized():
+        return value
+    shared = [value]
+    dist.broadcast_object_list(shared)
+    return shared[0]
 
 
 def shard(method: nn.Module, names: Sequence[str]) -> None:
@@ -54,7 +79,7 @@ def shard(method: nn.Module, names: Sequence[str]) -> None:
 
     mesh = init_device_mesh(next(method.parameters()).device.type, (dist.get_world_size(),))
     for name in names:
-        fully_shard(method.get_submodule(name), mesh=mesh)
+        fully_shard(method.get_submodule(name), mesh=mesh, reshard_after_forward=True)
 
 
 def whole(tensor: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import contextlib
 import functools
 import hashlib
 import inspect
+import json
 import os
 import platform
 import random
@@ -30,7 +31,8 @@ import numpy
 import torch
 from torch import nn
 
-from deepcanon.engine.checkpoint import load_weights, read_json, read_state, write_json, write_state, write_weights
+from deepcanon.engine.checkpoint import load_weights, read_json, read_state, write_bytes, write_json, write_state, write_weights
+from deepcanon.engine.parallel import from_first
 
 if TYPE_CHECKING:
     from deepcanon.engine.loop import Trainer
@@ -199,14 +201,14 @@ class RunFolder:
         self.finished = False
 
     @classmethod
-    def open(cls, method: nn.Module, data: Any, seed: int, rank: int, world: int) -> RunFolder | None:
+    def open(cls, method: nn.Module, data: Any, seed: int, rank: int) -> RunFolder | None:
         """The folder that the options name, or a new one below runs/ for a recipe; None when there is neither."""
         chosen, at_work = current_options(), _call.get()
         if chosen.folder is None and at_work is None:
             return None
         at_work = at_work or Call(type(method).__name__, {})
         at_work.stages += 1
-        at_work.folder = at_work.folder or (Path(chosen.folder) if chosen.folder else new_folder(at_work.recipe, world))
+        at_work.folder = at_work.folder or (Path(chosen.folder) if chosen.folder else new_folder(at_work.recipe))
         path = at_work.folder if at_work.stages == 1 else at_work.folder / f"stage{at_work.stages}"
         call = describe(at_work.recipe, at_work.arguments, method, data, seed)
         begun = (path / "call.json").exists()
@@ -226,14 +228,18 @@ class RunFolder:
         """A checkpoint; the one before it stays until this one is complete."""
         trainer.log.check()
         shared = trainer.state_dict()
+        broken = [name for name, _ in trainer.method.named_parameters() if not shared["method"][name].isfinite().all()]
+        if broken:
+            raise FloatingPointError(f"{broken[0]} is not finite after step {trainer.step}; try clip_norm=1; the checkpoint before is untouched")
         state = self.path / "state"
         write_state(state / f"{trainer.step:09d}.rank{self.rank}", local_state(trainer))
         if trainer.world > 1:
             torch.distributed.barrier()
         if self.rank == 0:                                             # written last: a step with this file is complete
             write_state(state / f"{trainer.step:09d}.all", shared)
-            for old in sorted(state.glob("*.all"))[:-2]:
-                for file in state.glob(f"{old.stem}.*"):
+            kept = {file.stem for file in sorted(state.glob("*.all"))[-2:]}
+            for file in state.iterdir():                               # older ones, and what a killed process left
+                if file.stem not in kept:
                     file.unlink()
         self.saved = time.perf_counter()
 
@@ -242,6 +248,9 @@ class RunFolder:
         found = sorted((self.path / "state").glob("*.all")) if current_options().resume else []
         if not found:
             return
+        ranks = len(list(found[-1].parent.glob(f"{found[-1].stem}.rank*")))
+        if ranks != trainer.world:
+            raise ValueError(f"{self.path} was run by {ranks} processes and cannot be resumed by {trainer.world}")
         trainer.load_state_dict(read_state(found[-1]))
         load_local_state(trainer, read_state(found[-1].with_suffix(f".rank{self.rank}")))
         if (self.path / "result.json").exists():
@@ -255,18 +264,13 @@ class RunFolder:
         write_weights(self.path / "weights.safetensors", weights)
         result = {"results": run.results, "steps": run.steps, "seconds": round(run.seconds, 3), "stopped": trainer.stop or None}
         write_json(self.path / "result.json", result)
-        (self.path / "card.md").write_text(card(self.call, result), encoding="utf-8")
+        write_bytes(self.path / "card.md", card(self.call, result).encode())
 
 
-def new_folder(name: str, world: int) -> Path:
+def new_folder(name: str) -> Path:
     """runs/<name>/<stamp>, a stamp nobody has; the ranks of one run agree on it."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    path = next(p for i in range(10**6) if not (p := Path("runs") / name / (f"{stamp}-{i}" if i else stamp)).exists())
-    if world == 1:
-        return path
-    shared = [path]
-    torch.distributed.broadcast_object_list(shared)
-    return shared[0]
+    return from_first(next(p for i in range(10**6) if not (p := Path("runs") / name / (f"{stamp}-{i}" if i else stamp)).exists()))
 
 
 def local_state(trainer: Trainer) -> dict:
@@ -301,7 +305,8 @@ def describe(name: str, arguments: dict, method: nn.Module, data: Any, seed: int
     """call.json: all that is needed to do the run again, and to tell whether code or data have changed since."""
     return {
         "recipe": name, "arguments": {k: v if isinstance(v, bool | int | float | str | None) else str(v) for k, v in arguments.items()}, "seed": seed,
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "method": type(method).__name__, "about": inspect.getdoc(sys.modules[type(method).__module__]) or "",
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "method": type(method).__name__, "about": inspect.getdoc(sys.modules[type(method).__module__]) or "",
         "parameters": sum(p.numel() for p in method.parameters() if p.requires_grad),
         "data": {data.key: data.facts} if hasattr(data, "facts") else {},
         "code": code_digest(method), **environment(),
@@ -364,7 +369,7 @@ def check_same(before: dict, now: dict, path: Path, anyway: bool) -> None:
     """Refuse to resume with other code or other data, unless told to go on anyway."""
     if anyway:
         return
-    if before["data"] != now["data"]:
+    if before["data"] != json.loads(json.dumps(now["data"])):
         raise ValueError(f"the data of {path} have changed since it was started; resume with --anyway to continue on the new ones")
     if before["code"] != now["code"]:
         raise ValueError(f"the code of {before['method']} has changed since {path} was started; resume with --anyway to continue with the new code")

@@ -28,11 +28,13 @@ def warmup(steps: int) -> Schedule:
 
 def linear(warmup: int = 0, final: float = 0.0) -> Schedule:
     """A straight line from the peak rate to `final` times it."""
+    _check_final(final)
     return _after_warmup(warmup, lambda u: 1 - (1 - final) * u)
 
 
 def cosine(warmup: int = 0, final: float = 0.0) -> Schedule:
     """Half a cosine from the peak rate to `final` times it."""
+    _check_final(final)
     return _after_warmup(warmup, lambda u: final + (1 - final) * (1 + math.cos(math.pi * u)) / 2)
 
 
@@ -40,7 +42,14 @@ def step_decay(milestones: Sequence[float] = (0.5, 0.75), gamma: float = 0.1, wa
     """The rate times `gamma` at each milestone, a fraction of the run (after the warm-up) in (0, 1)."""
     if not all(0 < m < 1 for m in milestones):
         raise ValueError(f"expected milestones as fractions of the run in (0, 1), got {tuple(milestones)}")
+    if not gamma > 0:
+        raise ValueError(f"expected a gamma above 0, got {gamma}")
     return _after_warmup(warmup, lambda u: gamma ** sum(m <= u for m in milestones))
+
+
+def _check_final(final: float) -> None:
+    if not final >= 0:
+        raise ValueError(f"expected a final factor of 0 or more, got {final}")
 
 
 def _after_warmup(warmup: int, shape: Callable[[float], float], needs_total: bool = True) -> Schedule:
@@ -48,14 +57,12 @@ def _after_warmup(warmup: int, shape: Callable[[float], float], needs_total: boo
         raise ValueError(f"expected a warm-up of 0 steps or more, got {warmup}")
 
     def factor(step: int, total: int | None) -> float:
+        if needs_total and total is None:
+            raise ValueError("a schedule that ends needs a run of known length: give steps or epochs, or use constant() or warmup()")
+        if needs_total and total <= warmup:
+            raise ValueError(f"the warm-up of {warmup} steps leaves nothing of a run of {total} steps")
         if step < warmup:
             return (step + 1) / warmup
-        if not needs_total:
-            return 1.0
-        if total is None:
-            raise ValueError("a schedule that ends needs a run of known length: give steps or epochs, or use constant() or warmup()")
-        if total <= warmup:
-            raise ValueError(f"the warm-up of {warmup} steps leaves nothing of a run of {total} steps")
-        return shape(min(1.0, (step - warmup) / (total - warmup)))
+        return shape(min(1.0, (step - warmup) / (total - warmup))) if needs_total else 1.0
 
     return factor

@@ -1,0 +1,43 @@
+"""What a batch may be: a tensor, or tuples, named tuples, lists and dicts of batches."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+
+def map_tensors(value, function: Callable[[Tensor], Tensor]):
+    """`function` of every tensor in `value`; all else as it is."""
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, dict):
+        return {k: map_tensors(v, function) for k, v in value.items()}
+    if hasattr(value, "_fields"):
+        return type(value)(*(map_tensors(v, function) for v in value))
+    return type(value)(map_tensors(v, function) for v in value) if isinstance(value, list | tuple) else value
+
+
+def to(batch, device: torch.device):
+    """The batch with its tensors on `device`."""
+    return map_tensors(batch, lambda t: t.to(device, non_blocking=True))
+
+
+def split(batch, parts: int) -> list:
+    """A batch cut into `parts` equal pieces along the first axis."""
+    def cut(tensor: Tensor, index: int) -> Tensor:
+        if len(tensor) % parts:
+            raise ValueError(f"accumulate={parts} does not divide a batch of {len(tensor)}")
+        return tensor.chunk(parts)[index]
+
+    return [batch] if parts == 1 else [map_tensors(batch, lambda t, i=i: cut(t, i)) for i in range(parts)]
+
+
+def endless(data: Iterable) -> Iterator:
+    """One pass over the data after the other."""
+    while True:
+        empty = True
+        for batch in data:
+            empty = False
+            yield batch
+        if empty:
+            raise ValueError(f"{type(data).__name__} holds no batch")
