@@ -1,0 +1,295 @@
+"""What can go wrong in a run: one clear line each, and nothing lost."""
+
+import contextlib
+import hashlib
+import importlib.util
+import io
+import os
+import pickle
+import resource
+import signal
+import sys
+import threading
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from deepcanon.engine import Adam, Samples, fit, options
+from deepcanon.engine.checkpoint import MAGIC, load_weights, read_json, read_state, read_weights, write_state, write_weights
+from deepcanon.engine.run import read_call
+from tests.engine.shapes import VAE, Steps, build, points
+
+
+class At:
+    """Does something after one step."""
+
+    def __init__(self, at: int, act):
+        self.at, self.act = at, act
+
+    def step(self, trainer):
+        if trainer.step == self.at:
+            self.act(trainer)
+
+
+def train(folder, steps=20, name="vae", callbacks=(), **how):
+    method, data = build(name)
+    with options(folder=folder, quiet=True, **how):
+        return fit(method, data, Adam(1e-3), steps=steps, log_every=5, callbacks=callbacks)
+
+
+def weights_of(folder):
+    return read_weights(folder / "weights.safetensors")
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+# losses that are not finite
+
+
+def poison(part):
+    def act(trainer):
+        next(trainer.method.get_submodule(part).parameters()).data.fill_(torch.nan)
+
+    return act
+
+
+@pytest.mark.parametrize(("name", "part", "player"), [("vae", "encoder", "the loss"), ("wgan_gp", "critic", "the loss of 'critic'")])
+def test_a_loss_that_is_not_finite_is_named_with_step_player_and_last_values(name, part, player, workplace):
+    with pytest.raises(FloatingPointError) as error:
+        train(workplace / "run", name=name, callbacks=[At(12, poison(part))])
+    said = str(error.value)
+    assert said.startswith(f"{player} became nan at step 13 (last finite values: ")
+    assert said.count(".") >= 2
+    assert said.endswith("try a lower learning rate, clip_norm=1, or a warm-up; the last checkpoint is untouched")
+
+
+def test_the_last_good_checkpoint_stays(workplace):
+    with pytest.raises(FloatingPointError, match=r"encoder.0.weight is not finite after step 12; .* the checkpoint before is untouched"):
+        train(workplace / "run", callbacks=[At(12, poison("encoder"))], save_seconds=0)
+    train(workplace / "whole", callbacks=[At(12, lambda trainer: None)])
+    assert int(max(f.stem for f in (workplace / "run" / "state").glob("*.all"))) == 11
+    train(workplace / "run", callbacks=[At(12, lambda trainer: None)], resume=True)
+    assert same(weights_of(workplace / "run"), weights_of(workplace / "whole"))
+
+
+# signals
+
+
+def test_ctrl_c_saves_and_exits_and_resume_ends_with_the_same_bits(workplace, capfd):
+    train(workplace / "whole", callbacks=[At(0, None)])
+    method, data = build("vae")
+    with options(folder=workplace / "run"), pytest.raises(SystemExit) as stopped:
+        fit(method, data, Adam(1e-3), steps=20, log_every=5, callbacks=[At(7, lambda trainer: os.kill(os.getpid(), signal.SIGINT))])
+    assert stopped.value.code == 130
+    assert capfd.readouterr().err == f"stopped by SIGINT at step 7; continue with: deepcanon resume {workplace / 'run'}\n"
+    train(workplace / "run", callbacks=[At(0, None)], resume=True)
+    assert same(weights_of(workplace / "run"), weights_of(workplace / "whole"))
+
+
+def test_a_second_ctrl_c_ends_at_once(workplace):
+    def twice(trainer):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(workplace / "run", callbacks=[At(7, twice)])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_runs_in_a_thread_leave_signals_alone(workplace):
+    runs = []
+    thread = threading.Thread(target=lambda: runs.append(train(None, steps=3)))
+    thread.start()
+    thread.join()
+    assert runs[0].steps == 3
+
+
+# a full disk
+
+
+@contextlib.contextmanager
+def disk_with(free: int):
+    """No file can be longer than `free` bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (free, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_said_and_the_last_checkpoint_stays(workplace):
+    train(workplace / "whole", callbacks=[At(0, None)])
+    with pytest.raises(SystemExit):
+        train(workplace / "run", callbacks=[At(9, lambda trainer: os.kill(os.getpid(), signal.SIGTERM))])
+    with disk_with(4_000), pytest.raises(OSError, match=r"could not write .*rank0 \(File too large\); what was saved before is untouched"):
+        train(workplace / "run", callbacks=[At(0, None)], resume=True)
+    assert not [f for f in workplace.rglob("*.part")]
+    train(workplace / "run", callbacks=[At(0, None)], resume=True)
+    assert same(weights_of(workplace / "run"), weights_of(workplace / "whole"))
+
+
+@pytest.mark.parametrize("make", [lambda m: torch.rand(64, 3, 32, 32), lambda m: "x" * 10_000], ids=["pictures", "text"])
+def test_samples_that_do_not_fit_on_the_disk_are_said(make, workplace):
+    with disk_with(4_000), pytest.raises(OSError, match=r"could not write .*samples/0000001.* \(File too large\)"):
+        train(workplace / "run", callbacks=[Samples(make, every=1)])
+
+
+def test_a_row_of_metrics_that_does_not_fit_is_said(workplace):
+    def fill(trainer):
+        trainer.log.file.unlink()
+        trainer.log.file.symlink_to("/dev/full")
+
+    with pytest.raises(OSError, match=r"could not write .*metrics.csv \(No space left on device\)"):
+        train(workplace / "run", callbacks=[At(6, fill)])
+
+
+# files that are not what they should be
+
+
+class Payload:
+    """A pickle that would make a folder when it is read."""
+
+    def __init__(self, made):
+        self.made = made
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.made),)
+
+
+@pytest.mark.parametrize("dress", [
+    lambda payload: payload,
+    lambda payload: MAGIC + hashlib.sha256(payload).digest() + payload,
+], ids=["plain", "with our seal"])
+@pytest.mark.parametrize("save", [pickle.dumps, lambda value: _saved(value)], ids=["pickle", "torch.save"])
+def test_a_state_that_would_run_code_is_refused_and_does_not_run(dress, save, workplace):
+    made = workplace / "made by the pickle"
+    file = workplace / "state"
+    file.write_bytes(dress(save({"step": 3, "method": Payload(made)})))
+    with pytest.raises(ValueError, match="not opened"):
+        read_state(file)
+    assert not made.exists()
+
+
+def _saved(value) -> bytes:
+    torch.save(value, buffer := io.BytesIO())
+    return buffer.getvalue()
+
+
+def test_weights_that_would_run_code_are_refused_and_do_not_run(workplace):
+    made = workplace / "made by the pickle"
+    (workplace / "weights.safetensors").write_bytes(_saved({"net": Payload(made)}))
+    with pytest.raises(ValueError, match=r"weights.safetensors is damaged: expected safetensors"):
+        read_weights(workplace / "weights.safetensors")
+    assert not made.exists()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
+def test_truncated_files_are_refused(share, workplace):
+    state, weights = workplace / "state", workplace / "weights"
+    write_state(state, {"x": torch.randn(1_000)})
+    write_weights(weights, {"x": torch.randn(1_000)})
+    for file in (state, weights):
+        data = file.read_bytes()
+        file.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(ValueError, match=r"state is (damaged: it was truncated or edited after it was saved|not a state saved by deepcanon)"):
+        read_state(state)
+    with pytest.raises(ValueError, match="weights is damaged"):
+        read_weights(weights)
+
+
+def test_edited_files_are_refused(workplace):
+    state, weights = workplace / "state", workplace / "weights"
+    write_state(state, {"x": torch.randn(100)})
+    write_weights(weights, {"x": torch.randn(100)})
+    for file in (state, weights):
+        data = bytearray(file.read_bytes())
+        data[-5] ^= 1
+        file.write_bytes(data)
+    with pytest.raises(ValueError, match="damaged: it was truncated or edited"):
+        read_state(state)
+    with pytest.raises(ValueError, match="damaged: its tensors are not the ones that were saved"):
+        read_weights(weights)
+
+
+def test_weights_of_others_are_read_and_what_does_not_fit_is_named(workplace):
+    file = workplace / "foreign.safetensors"
+    save_file({"weight": torch.eye(3), "bias": torch.ones(3)}, file)
+    net = nn.Linear(3, 3)
+    load_weights(net, file)
+    assert torch.equal(net(torch.eye(3)), torch.eye(3) + 1)
+    with pytest.raises(ValueError, match=r"does not fit Linear: bias is \(3,\), expected \(2,\)"):
+        load_weights(nn.Linear(3, 2), file)
+    with pytest.raises(ValueError, match=r"does not fit Linear: missing nothing, unknown \['bias'\]"):
+        load_weights(nn.Linear(3, 3, bias=False), file)
+
+
+def test_a_damaged_checkpoint_is_named_when_a_run_is_resumed(workplace):
+    with pytest.raises(SystemExit):
+        train(workplace / "run", callbacks=[At(9, lambda trainer: os.kill(os.getpid(), signal.SIGTERM))])
+    file = workplace / "run" / "state" / "000000009.all"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"000000009.all is damaged"):
+        train(workplace / "run", callbacks=[At(0, None)], resume=True)
+
+
+# other code, other data, no run
+
+
+def test_resume_with_other_data_is_refused_unless_wanted(workplace):
+    def session(n, **how):
+        method, data = VAE(), Steps(points, n=n)
+        with options(folder=workplace / "run", quiet=True, **how):
+            return fit(method, data, Adam(1e-3), steps=9)
+
+    session(32)
+    with pytest.raises(ValueError, match=r"the data of .*run have changed since it was started; resume with --anyway"):
+        session(16, resume=True)
+    assert session(16, resume=True, anyway=True).steps == 9
+    assert session(32, resume=True).steps == 9
+
+
+METHOD = "from tests.engine.shapes import VAE\nclass Mine(VAE):\n    weight = {weight}\n"
+
+
+def test_resume_with_other_code_is_refused_unless_wanted(workplace, monkeypatch):
+    def session(weight, **how):
+        (workplace / "mine.py").write_text(METHOD.format(weight=weight))
+        spec = importlib.util.spec_from_file_location("mine", workplace / "mine.py")
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, "mine", module)
+        spec.loader.exec_module(module)
+        with options(folder=workplace / "run", quiet=True, **how):
+            return fit(module.Mine(), Steps(points), Adam(1e-3), steps=9)
+
+    session(1)
+    with pytest.raises(ValueError, match=r"the code of Mine has changed since .*run was started; resume with --anyway"):
+        session(2, resume=True)
+    assert session(2, resume=True, anyway=True).steps == 9
+    assert session(1, resume=True).steps == 9
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(workplace):
+    train(workplace / "run", steps=2)
+    with pytest.raises(ValueError, match=r"run holds a run already: continue it with 'deepcanon resume"):
+        train(workplace / "run", steps=2)
+
+
+def test_a_folder_that_is_no_run_is_refused(workplace):
+    with pytest.raises(ValueError, match="there is no run folder"):
+        read_call(workplace / "nowhere")
+    with pytest.raises(ValueError, match=r"is not a run folder: it has no call\.json"):
+        read_call(workplace)
+    for text, complaint in [("{", "is damaged: expected JSON"), ("[]", "not the record of a run"), ('{"recipe": "x"}', "not the record of a run")]:
+        (workplace / "call.json").write_text(text)
+        with pytest.raises(ValueError, match=complaint):
+            read_call(workplace)
+
+
+def test_the_result_says_why_a_run_ended(workplace):
+    train(workplace / "run", steps=3)
+    assert read_json(workplace / "run" / "result.json")["stopped"] is None
