@@ -69,7 +69,7 @@ def ddim(denoise: Denoiser, x: Float[Tensor, "B ..."], abar: Float[Tensor, "L"],
 def dpm_solver(denoise: Denoiser, x: Float[Tensor, "B ..."], abar: Float[Tensor, "L"], times: Int[Tensor, "S"]) -> Float[Tensor, "B ..."]:
     """x at times[-1] from x at times[0], deterministic. The first step, and one to time 0, where the SNR is infinite, are DDIM's."""
     log_snr = (abar / (1 - abar)).log()
-    before, h_before = None, None
+    before, h_before = None, torch.inf
     for t, s in pairwise(times):
         x_0, h = denoise(x, t.expand(len(x))), log_snr[s] - log_snr[t]
         ahead = x_0 if before is None or s == 0 else x_0 + h / (2 * h_before) * (x_0 - before)
