@@ -3,13 +3,13 @@
 from importlib import import_module
 
 _HOME = {
-    "images": "pictures", "text": "texts",
+    "images": "pictures", "text": "texts", "table": "tables", "arrays": "batches",
     "recorded_facts": "facts",
-    "Experience": "experience", "env": "envs",
+    "Experience": "experience", "anneal": "experience", "env": "envs",
 }
 _MODULES = ("augment", "download", "sets")
 
-__all__ = [*_HOME, *_MODULES]
+__all__ = ["Experience", "arrays", "augment", "download", "env", "images", "recorded_facts", "sets", "table", "text"]    # noqa: F822
 
 
 def __getattr__(name: str):

@@ -72,6 +72,8 @@ def read(file: File) -> bytes:
 
 def unpacked(found: Path) -> bytes:
     """The bytes of a file; of what it holds when it is a `.gz` (but not a `.tar.gz`)."""
+    if not found.is_file():
+        raise FileNotFoundError(f"there is no file {found}")
     if found.suffix != ".gz" or found.name.endswith(".tar.gz"):
         return found.read_bytes()
     try:

@@ -5,7 +5,9 @@ Importing this file imports nothing but the standard library, so that `deepcanon
 """
 
 import difflib
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -73,3 +75,8 @@ def lookup(name: str, kind: str | None = None) -> DataSet:
     if name not in names(kind):
         raise ValueError(f"unknown data set '{name}'{nearest(name, names(kind))}; or give the path of your own data, such as './{name}'")
     return SETS[name]
+
+
+def is_path(source: str) -> bool:
+    """Whether a source means a file or folder and not a name: it has a separator or a suffix."""
+    return bool(Path(source).suffix) or "/" in source or os.sep in source or source in (".", "..")

@@ -75,7 +75,7 @@ class Text:
     def at(self, step: int) -> tuple[Tensor, Tensor]:
         """Batch number `step`: the same one whenever it is asked for."""
         starts = self.starts(step)[self.rank :: self.world].to(self.device)
-        windows = self.ids[starts[:, None] + torch.arange(self.context + 1, device=self.device)].long()    # (B, T + 1)
+        windows = self.ids.unfold(0, self.context + 1, 1).index_select(0, starts).long()      # (B, T + 1)
         return windows[:, :-1], windows[:, 1:]
 
     def starts(self, step: int) -> Tensor:
@@ -125,7 +125,9 @@ class Text:
 
     @property
     def content(self) -> Content:
-        return numbered(self.source, os.environ.get("DEEPCANON_DATA"))
+        path = Path(self.source)
+        version = path.stat().st_mtime_ns if sets.is_path(self.source) and path.is_file() else os.environ.get("DEEPCANON_DATA")
+        return numbered(self.source, version)
 
     @property
     def ids(self) -> Tensor:
@@ -152,20 +154,15 @@ def text(source: str, *, context: int = 64, batch: int = 12, split: str = "train
         raise ValueError(f"split must be 'train' or 'val', got '{split}'")
     if context < 1 or batch < 1:
         raise ValueError(f"context and batch must be at least 1, got {context} and {batch}")
-    if not is_path(source):
+    if not sets.is_path(source):
         sets.lookup(source, "text")
     return Text(source, context=context, batch=batch, split=split, seed=seed)
 
 
-def is_path(source: str) -> bool:
-    """Whether a source means a file or folder and not a name: it has a separator or a suffix."""
-    return bool(Path(source).suffix) or "/" in source or os.sep in source
-
-
 @lru_cache(maxsize=4)
-def numbered(source: str, folder: str | None) -> Content:
-    """A text and its vocabulary; one copy in memory, however many ask (`folder` is where named texts were read from)."""
-    raw = Path(source).read_bytes() if is_path(source) else named(source)
+def numbered(source: str, version: str | int | None) -> Content:
+    """A text and its vocabulary; one copy in memory, however many ask (`version`: when a file was written, where a named text was read from)."""
+    raw = download.unpacked(Path(source)) if sets.is_path(source) else named(source)
     try:
         string = raw.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Data small enough to live on the device: whole tensors, gathered by index, one call a batch.
+"""Batches gathered by index, one call a batch, from tensors that live on the device (or from files decoded when they are asked for).
 
     x, y = data.at(step)        # a pure function of (seed, step)
 
@@ -8,8 +8,10 @@
 import copy
 import hashlib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,7 +24,7 @@ Augment = Callable[[Tensor, torch.Generator], Tensor]    # (x, generator) -> x, 
 class Content(NamedTuple):
     """What a source holds: `x` is given out as float32 x / peak (peak None: as it is); `facts` is what cannot be seen from the tensors."""
 
-    x: Tensor                   # (N, ...)
+    x: Any                      # (N, ...), a tensor or what has its shape, to and index_select
     y: Tensor                   # (N, ...)
     peak: float | None
     facts: Facts
@@ -36,8 +38,8 @@ def sha256(*tensors: Tensor) -> str:
     return digest.hexdigest()
 
 
-class InMemory:
-    """Batches (x, y) from tensors in memory. Nothing is read before the first access.
+class Batches:
+    """Batches (x, y). Nothing is read before the first access.
 
     Args:
         key: what names this data in a record of facts, such as `images:mnist:train`.
@@ -53,7 +55,7 @@ class InMemory:
     def __init__(self, key: str, load: Callable[[], Content], *, batch: int, shuffle: bool, seed: int, augment: Augment | None):
         if batch < 1:
             raise ValueError(f"batch must be at least 1, got {batch}")
-        self.key, self.load, self.batch, self.shuffle, self.seed, self.augment = key, load, batch, shuffle, seed, augment
+        self.key, self.load, self.batch, self.shuffle, self.seed, self.augment = key, cache(load), batch, shuffle, seed, augment
         self.device, self.rank, self.world = torch.device("cpu"), 0, 1
         self._content: Content | None = None
         self._order: Order | None = None
@@ -63,17 +65,19 @@ class InMemory:
     def at(self, step: int) -> tuple[Tensor, Tensor]:
         """Batch number `step`: the same one whenever it is asked for."""
         content, order = self.content, self.order
-        rows = order.rows(step, self.device)
-        if self.augment is None:
-            rows = rows[self.rank :: self.world]
+        mine = slice(self.rank, None, self.world)
+        read = mine if self.augment is None else slice(None)
+        rows = order.rows(step, self.device)[read]
         x = content.x.index_select(0, rows)
         y = content.y.index_select(0, rows)
+        if not isinstance(content.x, Tensor):
+            content.x.prepare(order.rows(step + 1)[read])
         if content.peak is not None:
-            x = x.float().div_(content.peak)
+            x = x.float().mul_(1 / content.peak)
         if self.augment is None:
             return x, y
         x = self.augment(x, self.generator.manual_seed(mix(self.seed, ~step)))    # drawn for the joined batch, whatever the number of ranks
-        return x[self.rank :: self.world], y[self.rank :: self.world]
+        return x[mine], y[mine]
 
     def __len__(self) -> int:
         return self.order.batches
@@ -82,11 +86,11 @@ class InMemory:
         """One pass: batches 0 to len - 1."""
         return map(self.at, range(len(self)))
 
-    def to(self, device: torch.device | str) -> "InMemory":
+    def to(self, device: torch.device | str) -> "Batches":
         """The same data on another device."""
         return self._with(device=torch.device(device), _content=None, _generator=None)
 
-    def shard(self, rank: int, world: int) -> "InMemory":
+    def shard(self, rank: int, world: int) -> "Batches":
         """The rows rank, rank + world, ... of every batch."""
         if not 0 <= rank < world:
             raise ValueError(f"rank must be in 0..{world - 1}, got {rank}")
@@ -96,7 +100,8 @@ class InMemory:
     def facts(self) -> Facts:
         if self._facts is None:
             x, y, _, facts = self.content
-            self._facts = {"shape": list(x.shape[1:]), "count": len(x), "sha256": sha256(x, y), **facts}
+            digest = {} if "sha256" in facts else {"sha256": sha256(x, y)}
+            self._facts = {"shape": list(x.shape[1:]), "count": len(y), **digest, **facts}
         return self._facts
 
     @property
@@ -105,11 +110,11 @@ class InMemory:
 
     @property
     def classes(self) -> list[str]:
-        return (self._facts or self.content.facts)["classes"]
+        return (self._facts or self.content.facts).get("classes", [])
 
     @property
     def count(self) -> int:
-        return self._facts["count"] if self._facts else len(self.content.x)
+        return self._facts["count"] if self._facts else len(self.content.y)
 
     @property
     def content(self) -> Content:
@@ -131,8 +136,53 @@ class InMemory:
             self._generator = torch.Generator(self.device)
         return self._generator
 
-    def _with(self, **changes) -> "InMemory":
+    def _with(self, **changes) -> "Batches":
         other = copy.copy(self)
         other._order = None
         vars(other).update(changes)
         return other
+
+
+def arrays(x: np.ndarray | Tensor, y: np.ndarray | Tensor | None = None, *, batch: int = 128, seed: int = 0, augment: Augment | None = None,
+           shuffle: bool = True, classes: list[str] | None = None) -> Batches:
+    """Your own numbers: rows of x with labels or values y (none: all labels are 0).
+
+    uint8 x is given out as float32 x / 255, other x as float32; whole-number y are int64 labels, other y float32 values.
+
+    Raises:
+        ValueError: lengths differ, x or y is not finite, a label is out of range.
+    """
+    x = torch.as_tensor(x)
+    y = torch.zeros(len(x), dtype=torch.int64) if y is None else torch.as_tensor(y)
+    if len(x) == 0 or len(x) != len(y):
+        raise ValueError(f"expected as many rows of x as of y, at least one, got {len(x)} and {len(y)}")
+    if x.is_complex() or x.dtype == torch.bool:
+        raise ValueError(f"expected x as numbers or bytes, got {x.dtype}")
+    x, peak = (x, 255) if x.dtype == torch.uint8 else (finite(x, "x"), None)
+    facts: Facts = {}
+    if y.is_floating_point():
+        y = finite(y, "y")
+    else:
+        y, facts["classes"] = labels(y, classes)
+    return Batches(f"arrays:{sha256(x, y)[:16]}", lambda: Content(x, y, peak, facts), batch=batch, shuffle=shuffle, seed=seed, augment=augment)
+
+
+def finite(values: Tensor, name: str) -> Tensor:
+    """The values as float32; ValueError names the first row that is not finite."""
+    values = values.float()
+    bad = ~values.isfinite().flatten(1).all(1) if values.ndim > 1 else ~values.isfinite()
+    if bad.any():
+        raise ValueError(f"{name} is NaN or infinite in {int(bad.sum())} of {len(values)} rows, first in row {int(bad.nonzero()[0])}")
+    return values
+
+
+def labels(y: Tensor, classes: list[str] | None) -> tuple[Tensor, list[str]]:
+    """Labels as int64 with the names of the classes (numbers when None); ValueError names the first label out of range."""
+    y = y.long()
+    if y.ndim != 1:
+        raise ValueError(f"expected labels (N,), got {tuple(y.shape)}")
+    classes = classes or [str(k) for k in range(max(1, int(y.max()) + 1))]
+    bad = ((y < 0) | (y >= len(classes))).nonzero()
+    if len(bad):
+        raise ValueError(f"label {int(y[bad[0]])} of row {int(bad[0])} is out of range: expected 0 to {len(classes) - 1}")
+    return y, classes
