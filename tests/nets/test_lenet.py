@@ -1,15 +1,13 @@
 """LeNet-5 against the paper: its maps, its parameters, its digits."""
 
+import jaxtyping
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from deepcanon.data import images
-from deepcanon.engine import AdamW, fit, linear, options
-from deepcanon.layers.norm import Standardize
+from deepcanon.engine import options
 from deepcanon.nets.lenet import LeNet
-from deepcanon.vision.classify import Classifier
+from deepcanon.recipes.vision import lenet_digits
 
 
 @pytest.mark.row("VIS-08")
@@ -37,17 +35,14 @@ def test_a_28_pixel_image_is_the_32_pixel_image_with_a_border_of_zeros():
 
 
 @pytest.mark.row("VIS-08")
-def test_reads_digits():
-    torch.manual_seed(0)
-    train, test = images("digits", size=28, batch=32), images("digits", size=28, split="test", batch=360)
-    method = Classifier(LeNet(activation=nn.ReLU, pool=nn.MaxPool2d, standardize=Standardize(0.3, 0.35)))
-    with options(quiet=True):
-        run = fit(method, train, AdamW(4e-3, schedule=linear(warmup=40)), epochs=9, evaluate=test)
-    assert run.results["accuracy"] > 0.95
+def test_reads_digits(tmp_path):
+    with options(quiet=True, folder=tmp_path / "run"):
+        assert lenet_digits().results["accuracy"] > 0.95
 
 
 @pytest.mark.parametrize("shape", [(2, 28, 28), (2, 3, 28, 28), (2, 1, 32, 32)])
-def test_refuses_images_of_another_shape(shape):
+def test_refuses_images_of_another_shape(shape, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)             # as a user meets it
     with pytest.raises(ValueError, match=r"expected images \(B, 1, 28, 28\), got"):
         LeNet()(torch.rand(shape))
 

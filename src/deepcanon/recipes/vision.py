@@ -26,7 +26,7 @@ def lenet_mnist_full(lr: float = 3e-3, batch: int = 64, epochs: int = 9, smoothi
     """A wider LeNet with batch normalisation on distorted MNIST digits, weights averaged."""
     net = LeNet(widths=(32, 64, 256, 128), activation=nn.ReLU, pool=nn.MaxPool2d, norm=nn.BatchNorm2d, standardize=Standardize(0.1307, 0.3081))
     method = Classifier(net, label_smoothing=smoothing)
-    distort = augment.affine(degrees=12, translate=0.08, scale=(0.88, 1.12), shear=10)
+    distort = augment.affine(degrees=12.0, translate=0.08, scale=(0.88, 1.12), shear=10.0)
     train, test = images("mnist", batch=batch, seed=seed, augment=distort), images("mnist", split="test", batch=500)
     optimizer = AdamW(lr, weight_decay=0.02, schedule=cosine(warmup=500))
     return fit(method, train, optimizer, epochs=epochs, seed=seed, ema=0.999, evaluate=test, evaluate_every=len(train))
@@ -36,7 +36,7 @@ def lenet_mnist_full(lr: float = 3e-3, batch: int = 64, epochs: int = 9, smoothi
 def lenet_digits(lr: float = 3e-3, batch: int = 32, steps: int = 600, seed: int = 0) -> Run:
     """LeNet reads scikit-learn's digits, enlarged to 28 pixels."""
     method = Classifier(LeNet(activation=nn.ReLU, pool=nn.MaxPool2d, standardize=Standardize(0.3, 0.35)), label_smoothing=0.05)
-    distort = augment.affine(degrees=10, translate=0.05, scale=(0.9, 1.1))
+    distort = augment.affine(degrees=10.0, translate=0.05, scale=(0.9, 1.1))
     train, test = images("digits", size=28, batch=batch, seed=seed, augment=distort), images("digits", size=28, split="test", batch=360)
     return fit(method, train, AdamW(lr, schedule=cosine(warmup=50)), steps=steps, seed=seed, ema=0.99, evaluate=test, evaluate_every=100)
 
