@@ -1,0 +1,1 @@
+"""Adapters to other libraries, imported only by those who have them."""
