@@ -54,7 +54,8 @@ class WGANGP(nn.Module):
     def losses(self, x):
         for _ in range(3):
             fake = self.draw(x).detach()
-            yield "critic", self.critic(fake).mean() - self.critic(x).mean() + 10 * self.slope_penalty(x, fake)
+            penalty = self.slope_penalty(x, fake)                      # before the other passes: a sharded net needs this order
+            yield "critic", self.critic(fake).mean() - self.critic(x).mean() + 10 * penalty
         yield "generator", -self.critic(self.draw(x)).mean()
 
     def draw(self, like):

@@ -67,7 +67,7 @@ class Trainer:
             if self.world > 1:
                 parallel.average_gradients(params)
             if self.clip_value is not None:
-                nn.utils.clip_grad_value_(params, self.clip_value)
+                parallel.clip_value(params, self.clip_value)
             if self.clip_norm is not None:
                 parallel.clip_norm(params, self.clip_norm)
             optimizer.step()

@@ -42,6 +42,12 @@ def clip_norm(params: Sequence[Parameter], largest: float) -> None:
     nn.utils.clip_grads_with_norm_(params, largest, norms[0] if len(norms) == 1 else torch.stack(norms).norm())
 
 
+def clip_value(params: Sequence[Parameter], largest: float) -> None:
+    """Clamp every element of the gradients, sharded or not, to [-largest, largest]."""
+    for kind in by_kind([p for p in params if p.grad is not None]):
+        nn.utils.clip_grad_value_(kind, largest)
+
+
 def by_kind(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
     """The tensors that are whole and those that are sharded, which torch does not mix in one call; no empty list."""
     kinds = [[t for t in tensors if hasattr(t, "full_tensor") == sharded] for sharded in (False, True)]
@@ -73,7 +79,10 @@ def from_first(value):
 
 
 def shard(method: nn.Module, names: Sequence[str]) -> None:
-    """Split the parameters of the named nets over the ranks, in place."""
+    """Split the parameters of the named nets over the ranks, in place.
+
+    A gradient of a gradient needs one more pass through its net between the first gradient and the loss: that pass gathers the weights again.
+    """
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 

@@ -334,6 +334,7 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
+@functools.cache
 def commit() -> str | None:
     """The commit of the checkout that this package runs from, with a + if it was changed since; None outside a checkout."""
     def git(*words: str) -> str:
