@@ -99,7 +99,7 @@ def side_by_side(rounds: int, steps: int, compiled: bool) -> dict:
     speeds: dict[str, list[float]] = {name: [] for name in contenders}
     losses: dict[str, float] = {}
     for turn in range(rounds + 1):                                               # the first turn warms up
-        batches = [data.at(turn * steps + i) for i in range(steps)]
+        batches = [tuple(t.contiguous() for t in data.at(turn * steps + i)) for i in range(steps)]
         for name, step in contenders.items():
             start = time.perf_counter()
             for x, y in batches:
