@@ -19,7 +19,7 @@ from deepcanon.engine.run import read_call
 
 SIGNS = {">=": "≥", "<=": "≤"}
 COLOURS = ("#3b6fb6", "#c8553d", "#4a9c6d", "#8a5aa8", "#b8862b", "#3a9fa8", "#a84a6d", "#6b7280")
-WEB_SAFE = {"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
+WEB_SAFE: dict = {"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
             "axes.edgecolor": "#9aa1ab", "xtick.color": "#5b6470", "ytick.color": "#5b6470", "axes.labelcolor": "#5b6470", "axes.grid": True,
             "grid.color": "#e8eaee", "grid.linewidth": 0.8, "axes.axisbelow": True, "svg.hashsalt": "deepcanon"}
 

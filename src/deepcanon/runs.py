@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from deepcanon import recipes
 from deepcanon.data.facts import recorded_facts
-from deepcanon.engine.callbacks import Evaluate, Samples, evaluate, evaluation_mode, write_samples
+from deepcanon.engine.callbacks import Evaluate, Samples, evaluation_mode, write_samples
 from deepcanon.engine.run import Run, current_options, options, read_call, restore_weights
 from deepcanon.report import write_report
 
@@ -80,7 +80,7 @@ def evaluate_folder(folder: str | Path, weights: str = "weights") -> dict[str, f
     if evaluation is None:
         raise ValueError(f"the recipe of {folder} evaluates nothing")
     with evaluation_mode(run.method, evaluation.seed):
-        return {k: v for item in evaluation.what for k, v in (item(run.method) if callable(item) else evaluate(run.method, item)).items()}
+        return evaluation.measure(run.method)
 
 
 def sample_folder(folder: str | Path, n: int = 64, seed: int = 0, out: str | Path | None = None, weights: str = "weights") -> Path:
@@ -98,12 +98,10 @@ def sample_folder(folder: str | Path, n: int = 64, seed: int = 0, out: str | Pat
 
 def collect(make: Callable[[], Tensor | str], n: int) -> Tensor | str:
     """Call `make` until there are `n` images or texts."""
-    made = [make()]
-    if isinstance(made[0], str):
-        return "\n\n---\n\n".join([made[0], *(make() for _ in range(n - 1))])
-    while sum(map(len, made)) < n:
-        made.append(make())
-    return torch.cat(made)[:n]
+    first = make()
+    if isinstance(first, str):
+        return "\n\n---\n\n".join([first, *(str(make()) for _ in range(n - 1))])
+    return torch.cat([first, *(torch.as_tensor(make()) for _ in range((n - 1) // len(first)))])[:n]
 
 
 def recorded_call(call: dict) -> tuple[str, dict]:

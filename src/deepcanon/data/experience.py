@@ -18,6 +18,8 @@ from deepcanon.data.envs import Environment
 
 @runtime_checkable
 class Agent(Protocol):
+    """What acts: `act(observation)`, with probability epsilon at random."""
+
     def act(self, observation: np.ndarray, *, epsilon: float, rng: np.random.Generator) -> Any: ...
 
 

@@ -38,7 +38,7 @@ class Judge:
 
     def __init__(self, recipe: Callable[..., Run], source: str, n: int = 10_000):
         with options(build_only=True), torch.random.fork_rng():
-            classifier = recipe().method
+            classifier: Any = recipe().method
         load_weights(classifier, WEIGHTS / f"{recipe.__name__}.safetensors")
         self.net: LeNet = classifier.eval().net
         self.source, self.n = source, n

@@ -48,7 +48,7 @@ def image_vae(shape: tuple[int, int, int], *hidden: int, latent: int, mean: floa
     pixels = math.prod(shape)
     encoder = nn.Sequential(Standardize(mean, 1.0), nn.Flatten(), mlp(pixels, *hidden, 2 * latent, activation=nn.SiLU))
     decoder = mlp(latent, *reversed(hidden), pixels, activation=nn.SiLU)
-    nn.init.constant_(decoder[-1].bias, math.log(mean / (1 - mean)))
+    nn.init.constant_(decoder[-1].get_parameter("bias"), math.log(mean / (1 - mean)))
     return VAE(encoder, nn.Sequential(decoder, nn.Unflatten(1, shape)), latent_dim=latent, beta=beta)
 
 

@@ -6,6 +6,7 @@ memory: what the optimizer writes in place is what the next action sees.
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ class NumpyNet:
 
     def __init__(self, net: nn.Module):
         self.net = net
-        self.homes = [(module._parameters, name) for module in net.modules() for name, p in module._parameters.items() if p is not None]
+        self.homes: list[tuple[dict[str, Any], str]] = [(module._parameters, name) for module in net.modules() for name, p in module._parameters.items() if p is not None]
         self.places: list[int] = []
         self.layers: list[Layer] | None = None
 
@@ -52,16 +53,18 @@ def numpy_layers(net: nn.Module) -> list[Layer] | None:
                 return None
             layers += part
         return layers
-    if type(net) in (nn.Linear, Linear) and all(p.device.type == "cpu" and p.dtype == torch.float32 for p in net.parameters()):
+    if isinstance(net, nn.Linear) and type(net) in (nn.Linear, Linear) and all(p.device.type == "cpu" and p.dtype == torch.float32 for p in net.parameters()):
         return [partial(affine, net.weight.detach().numpy(), 0.0 if net.bias is None else net.bias.detach().numpy())]
     return {nn.ReLU: [relu], nn.Tanh: [np.tanh]}.get(type(net))
 
 
 def affine(weight: np.ndarray, bias: np.ndarray | float, x: np.ndarray) -> np.ndarray:
+    """W x + b."""
     return weight.dot(x) + bias
 
 
 def relu(x: np.ndarray) -> np.ndarray:
+    """max(x, 0)."""
     return np.maximum(x, 0.0)
 
 
