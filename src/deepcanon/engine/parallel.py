@@ -37,9 +37,10 @@ def average_gradients(params: Sequence[Parameter]) -> None:
 
 def clip_norm(params: Sequence[Parameter], largest: float) -> None:
     """Scale the gradients, sharded or not, so that their joint norm is at most `largest`."""
-    grads = [p.grad for p in params if p.grad is not None]
-    norms = [whole(nn.utils.get_total_norm(kind)) for kind in by_kind(grads)]
-    nn.utils.clip_grads_with_norm_(params, largest, norms[0] if len(norms) == 1 else torch.stack(norms).norm())
+    kinds = by_kind([p for p in params if p.grad is not None])
+    norms = [whole(nn.utils.get_total_norm([p.grad for p in kind])) for kind in kinds]
+    for kind in kinds:
+        nn.utils.clip_grads_with_norm_(kind, largest, norms[0] if len(norms) == 1 else torch.stack(norms).norm())
 
 
 def clip_value(params: Sequence[Parameter], largest: float) -> None:
