@@ -169,6 +169,8 @@ class Trainer:
             params = [p for group in optimizer.param_groups for p in group["params"]]
             for index, slots in saved["state"].items():
                 saved["state"][index] = {k: parallel.part(v, params[index]) if v.ndim else v for k, v in slots.items()}
+            for own, group in zip(optimizer.param_groups, saved["param_groups"]):
+                group["fused"] = own["fused"]                          # which follows from whether the net is sharded now
             optimizer.load_state_dict(saved)
         for callback, saved in zip(self.callbacks, state["callbacks"], strict=True):
             if saved:
