@@ -21,6 +21,7 @@ from torch import Tensor
 from deepcanon.data.augment import blur, compose, flip, greyscale, jitter, resized_crop
 
 BRIGHTNESS, CONTRAST, SATURATION, HUE = 0.4, 0.4, 0.4, 0.1
+OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
 
 
 def ours() -> Callable[[Tensor], Tensor]:
@@ -67,8 +68,8 @@ def without_compiled_operators() -> None:
     try:
         import torchvision  # noqa: F401
     except RuntimeError:
-        operators = torch.library.Library("torchvision", "FRAGMENT")
-        operators.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        for name in ("nms", "qnms"):
+            OPERATORS.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
 def seconds(views: Callable[[Tensor], Tensor], x: Tensor) -> float:
