@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy
 import torch
@@ -136,11 +136,17 @@ class Evaluate:
     def end(self, trainer: Trainer) -> None:
         if trainer.step == self.at:
             return
-        self.at, results = trainer.step, {}
+        self.at = trainer.step
         with trainer.averaged(), evaluation_mode(trainer.method, self.seed):
-            for item in self.what:
-                results |= item(trainer.method) if callable(item) else evaluate(trainer.method, item, self.seed)
-        trainer.log.row(trainer.step, parallel.from_first({name: float(value) for name, value in results.items()}))
+            results = self.measure(trainer.method)
+        trainer.log.row(trainer.step, parallel.from_first(results))
+
+    def measure(self, method: nn.Module) -> dict[str, float]:
+        """Every number of the evaluation."""
+        results = {}
+        for item in self.what:
+            results |= item(method) if callable(item) else evaluate(method, item, self.seed)
+        return {name: float(value) for name, value in results.items()}
 
     def state_dict(self) -> dict:
         return {"at": self.at}
@@ -220,7 +226,7 @@ class Samples:
         seed: of the random numbers that sampling draws, the same each time, so that the pictures show the training and not the noise.
     """
 
-    def __init__(self, make: Callable[[nn.Module], Tensor | str], every: int | None = None, seed: int = 0):
+    def __init__(self, make: Callable[[Any], Tensor | str], every: int | None = None, seed: int = 0):
         self.make, self.every, self.seed = make, every, seed
 
     def step(self, trainer: Trainer) -> None:
