@@ -53,6 +53,5 @@ def test_a_generator_is_compared_with_what_it_was(judge):
     method = WGANGP(generator(4, image_size=8, width=2), critic(image_size=8, width=2), latent_dim=4)
     measure = judge.against_untrained(method)
     assert measure(method)["fid_ratio"] == pytest.approx(1, rel=0.2)             # other draws of the same generator
-    with torch.no_grad():
-        method.generator[0].weight.mul_(10)
-    assert measure(method)["fid_ratio"] != pytest.approx(1, rel=0.2)
+    x, _ = next(iter(images("digits", batch=1_437)))
+    assert measure(Source(x))["fid_ratio"] < 0.05

@@ -7,7 +7,8 @@
     step_decay    gamma ** #{m in milestones: m <= t / T}
 
 t is the number of optimizer steps taken, T the length of the run, w a linear warm-up (Goyal et al. 2017, arXiv 1706.02677),
-u = (t - w) / (T - w) the part of the run behind us after the warm-up, f the final factor. Every factory takes `warmup` in steps.
+u = (t - w) / (T - w) the part of the run behind us after the warm-up, f the final factor. Every factory takes `warmup`
+in steps or, below 1, as a part of the run.
 """
 
 import math
@@ -21,24 +22,24 @@ def constant() -> Schedule:
     return lambda step, total: 1.0
 
 
-def warmup(steps: int) -> Schedule:
+def warmup(steps: float) -> Schedule:
     """Linear rise to the peak rate over the first `steps`, then constant."""
     return _after_warmup(steps, lambda u: 1.0, needs_total=False)
 
 
-def linear(warmup: int = 0, final: float = 0.0) -> Schedule:
+def linear(warmup: float = 0, final: float = 0.0) -> Schedule:
     """A straight line from the peak rate to `final` times it."""
     _check_final(final)
     return _after_warmup(warmup, lambda u: 1 - (1 - final) * u)
 
 
-def cosine(warmup: int = 0, final: float = 0.0) -> Schedule:
+def cosine(warmup: float = 0, final: float = 0.0) -> Schedule:
     """Half a cosine from the peak rate to `final` times it."""
     _check_final(final)
     return _after_warmup(warmup, lambda u: final + (1 - final) * (1 + math.cos(math.pi * u)) / 2)
 
 
-def step_decay(milestones: Sequence[float] = (0.5, 0.75), gamma: float = 0.1, warmup: int = 0) -> Schedule:
+def step_decay(milestones: Sequence[float] = (0.5, 0.75), gamma: float = 0.1, warmup: float = 0) -> Schedule:
     """The rate times `gamma` at each milestone, a fraction of the run (after the warm-up) in (0, 1)."""
     if not all(0 < m < 1 for m in milestones):
         raise ValueError(f"expected milestones as fractions of the run in (0, 1), got {tuple(milestones)}")
@@ -52,17 +53,20 @@ def _check_final(final: float) -> None:
         raise ValueError(f"expected a final factor of 0 or more, got {final}")
 
 
-def _after_warmup(warmup: int, shape: Callable[[float], float], needs_total: bool = True) -> Schedule:
+def _after_warmup(warmup: float, shape: Callable[[float], float], needs_total: bool = True) -> Schedule:
     if warmup < 0:
         raise ValueError(f"expected a warm-up of 0 steps or more, got {warmup}")
 
     def factor(step: int, total: int | None) -> float:
-        if needs_total and total is None:
-            raise ValueError("a schedule that ends needs a run of known length: give steps or epochs, or use constant() or warmup()")
-        if needs_total and total <= warmup:
+        if total is None:
+            if needs_total or 0 < warmup < 1:
+                raise ValueError("this schedule needs a run of known length: give steps or epochs, or use constant() or warmup(steps)")
+            return min(1.0, (step + 1) / warmup) if warmup else 1.0
+        rise = warmup if warmup >= 1 else warmup * total
+        if needs_total and total <= rise:
             raise ValueError(f"the warm-up of {warmup} steps leaves nothing of a run of {total} steps")
-        if step < warmup:
-            return (step + 1) / warmup
-        return shape(min(1.0, (step - warmup) / (total - warmup))) if needs_total else 1.0
+        if step < rise:
+            return min(1.0, (step + 1) / rise)
+        return shape(min(1.0, (step - rise) / (total - rise))) if needs_total else 1.0
 
     return factor

@@ -130,5 +130,6 @@ def merge(x: Float[Tensor, "B H L D"]) -> Float[Tensor, "B L E"]:
 
 
 def check_heads(embed_dim: int, num_heads: int) -> None:
+    """A ValueError unless the heads share the width equally."""
     if embed_dim % num_heads:
         raise ValueError(f"embed_dim {embed_dim} cannot be split into {num_heads} heads of equal width")

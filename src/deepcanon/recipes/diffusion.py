@@ -20,7 +20,7 @@ def ddpm_mnist(width: int = 32, lr: float = 2e-3, batch: int = 32, steps: int = 
     """DDPM on MNIST, sampled in 12 steps; Frechet distance in a LeNet's features, and class balance, after six minutes on two cores."""
     method = DDPM(UNet(1, (width, 2 * width), blocks=1, attention=(1,), patch=2), (1, 28, 28), abar=cosine_schedule(),
                   predict=velocity, sampler=dpm_solver, steps=sampling_steps)
-    return fit(method, images("mnist", batch=batch, seed=seed), Adam(lr, betas=(0.9, 0.99), schedule=cosine(warmup=50)), steps=steps, seed=seed,
+    return fit(method, images("mnist", batch=batch, seed=seed), Adam(lr, betas=(0.9, 0.99), schedule=cosine(warmup=0.02)), steps=steps, seed=seed,
                clip_norm=1.0, ema=0.995, evaluate=[images("mnist", split="test", batch=1_000), mnist_judge()],
                callbacks=[Samples(lambda m: m.sample(64))])
 
@@ -31,7 +31,7 @@ def ddpm_digits(width: int = 32, lr: float = 2e-3, batch: int = 32, steps: int =
     """DDPM on scikit-learn's 8x8 digits, sampled in 12 steps; Frechet distance and class balance after half a minute."""
     method = DDPM(UNet(1, (width, 2 * width), blocks=1, attention=(1,)), (1, 8, 8), abar=cosine_schedule(),
                   predict=velocity, sampler=dpm_solver, steps=sampling_steps)
-    return fit(method, images("digits", batch=batch, seed=seed), Adam(lr, betas=(0.9, 0.99), schedule=cosine(warmup=50)), steps=steps, seed=seed,
+    return fit(method, images("digits", batch=batch, seed=seed), Adam(lr, betas=(0.9, 0.99), schedule=cosine(warmup=0.02)), steps=steps, seed=seed,
                clip_norm=1.0, ema=0.995, evaluate=[images("digits", split="test"), digits_judge()],
                callbacks=[Samples(lambda m: m.sample(64))])
 

@@ -19,7 +19,7 @@ def vae_mnist(hidden: int = 512, latent: int = 24, beta: float = 1.0, lr: float 
     """VAE on dynamically binarised MNIST; the bound, in nats, after a minute on two cores."""
     method = image_vae((1, 28, 28), hidden, latent=latent, mean=0.1307, beta=beta)
     train, test = binarised("mnist", batch, seed)
-    return fit(method, train, Adam(lr, schedule=cosine(warmup=100)), steps=steps, seed=seed, bf16=fast,
+    return fit(method, train, Adam(lr, schedule=cosine(warmup=0.02)), steps=steps, seed=seed, bf16=fast,
                compile=("encoder", "decoder") if fast else (), evaluate=test, callbacks=[Samples(pictures)])
 
 
@@ -29,7 +29,7 @@ def vae_mnist_full(hidden: int = 512, latent: int = 40, lr: float = 2e-3, batch:
     """VAE on dynamically binarised MNIST; importance-sampled negative log-likelihood, in nats, after twenty minutes on two cores."""
     method = image_vae((1, 28, 28), hidden, hidden, latent=latent, mean=0.1307)
     train, test = binarised("mnist", batch, seed)
-    return fit(method, train, Adam(lr, schedule=cosine(warmup=100)), epochs=epochs, seed=seed, bf16=fast,
+    return fit(method, train, Adam(lr, schedule=cosine(warmup=0.02)), epochs=epochs, seed=seed, bf16=fast,
                compile=("encoder", "decoder") if fast else (), evaluate=[test, likelihood(test, importance_samples)],
                callbacks=[Samples(pictures)])
 
@@ -39,7 +39,7 @@ def vae_digits(hidden: int = 256, latent: int = 8, beta: float = 1.0, lr: float 
     """VAE on scikit-learn's 8x8 digits, dynamically binarised; the bound, in nats, after some seconds."""
     method = image_vae((1, 8, 8), hidden, latent=latent, mean=0.305, beta=beta)
     train, test = binarised("digits", batch, seed)
-    return fit(method, train, Adam(lr, schedule=cosine(warmup=100)), steps=steps, seed=seed,
+    return fit(method, train, Adam(lr, schedule=cosine(warmup=0.02)), steps=steps, seed=seed,
                evaluate=test, callbacks=[Samples(pictures)])
 
 

@@ -17,7 +17,7 @@ def lenet_mnist(lr: float = 3e-3, batch: int = 64, steps: int = 1_200, smoothing
     net = LeNet(widths=(16, 32, 120, 84), activation=nn.ReLU, pool=nn.MaxPool2d, standardize=Standardize(0.1307, 0.3081))
     method = Classifier(net, label_smoothing=smoothing)
     train, test = images("mnist", batch=batch, seed=seed), images("mnist", split="test", batch=500)
-    return fit(method, train, AdamW(lr, schedule=cosine(warmup=200)), steps=steps, seed=seed, evaluate=test)
+    return fit(method, train, AdamW(lr, schedule=cosine(warmup=1 / 6)), steps=steps, seed=seed, evaluate=test)
 
 
 @recipe(target={"accuracy": at_least(0.996)}, published={"accuracy": 0.992}, source="LeCun et al. 1998, LeNet-5 with distortions",
@@ -28,7 +28,7 @@ def lenet_mnist_full(lr: float = 3e-3, batch: int = 64, epochs: int = 9, smoothi
     method = Classifier(net, label_smoothing=smoothing)
     distort = augment.affine(degrees=12.0, translate=0.08, scale=(0.88, 1.12), shear=10.0)
     train, test = images("mnist", batch=batch, seed=seed, augment=distort), images("mnist", split="test", batch=500)
-    optimizer = AdamW(lr, weight_decay=0.02, schedule=cosine(warmup=500))
+    optimizer = AdamW(lr, weight_decay=0.02, schedule=cosine(warmup=0.05))
     return fit(method, train, optimizer, epochs=epochs, seed=seed, ema=0.999, evaluate=test, evaluate_every=len(train))
 
 
@@ -38,7 +38,7 @@ def lenet_digits(lr: float = 3e-3, batch: int = 32, steps: int = 600, seed: int 
     method = Classifier(LeNet(activation=nn.ReLU, pool=nn.MaxPool2d, standardize=Standardize(0.3, 0.35)), label_smoothing=0.05)
     distort = augment.affine(degrees=10.0, translate=0.05, scale=(0.9, 1.1))
     train, test = images("digits", size=28, batch=batch, seed=seed, augment=distort), images("digits", size=28, split="test", batch=360)
-    return fit(method, train, AdamW(lr, schedule=cosine(warmup=50)), steps=steps, seed=seed, ema=0.99, evaluate=test, evaluate_every=100)
+    return fit(method, train, AdamW(lr, schedule=cosine(warmup=1 / 12)), steps=steps, seed=seed, ema=0.99, evaluate=test, evaluate_every=100)
 
 
 @recipe(target={"accuracy": at_least(0.929)}, seconds=240, paper="He et al. 2016", rows=["VIS-12"])
@@ -46,7 +46,7 @@ def resnet_fashion(lr: float = 0.1, batch: int = 128, epochs: int = 10, fast: bo
     """ResNet-14 in its CIFAR form (0.17 M parameters) sorts Fashion-MNIST."""
     method = Classifier(resnet_cifar(14, in_channels=1, standardize=Standardize(0.286, 0.353)))
     train, test = images("fashion", batch=batch, seed=seed, augment=augment.flip()), images("fashion", split="test", batch=500)
-    optimizer = SGD(lr, momentum=0.9, nesterov=True, weight_decay=5e-4, schedule=linear(warmup=200))
+    optimizer = SGD(lr, momentum=0.9, nesterov=True, weight_decay=5e-4, schedule=linear(warmup=0.05))
     return fit(method, train, optimizer, epochs=epochs, seed=seed, bf16=fast, ema=0.99, evaluate=test, evaluate_every=len(train))
 
 
@@ -56,7 +56,7 @@ def resnet_fashion_full(lr: float = 0.1, batch: int = 128, epochs: int = 60, fas
     method = Classifier(resnet18(10, in_channels=1, stem=small_stem, standardize=Standardize(0.286, 0.353)), label_smoothing=0.05)
     change = augment.compose(augment.crop(2), augment.flip(), augment.erase())
     train, test = images("fashion", batch=batch, seed=seed, augment=change), images("fashion", split="test", batch=500)
-    optimizer = SGD(lr, momentum=0.9, nesterov=True, weight_decay=5e-4, schedule=cosine(warmup=1_000))
+    optimizer = SGD(lr, momentum=0.9, nesterov=True, weight_decay=5e-4, schedule=cosine(warmup=0.04))
     return fit(method, train, optimizer, epochs=epochs, seed=seed, bf16=fast, ema=0.999, evaluate=test, evaluate_every=len(train))
 
 
@@ -65,11 +65,11 @@ def resnet_digits(lr: float = 0.1, batch: int = 64, steps: int = 400, fast: bool
     """ResNet-14 in its CIFAR form reads scikit-learn's 8x8 digits."""
     method = Classifier(resnet_cifar(14, in_channels=1, standardize=Standardize(0.3, 0.38)))
     train, test = images("digits", batch=batch, seed=seed, augment=augment.crop(1)), images("digits", split="test", batch=360)
-    optimizer = SGD(lr, momentum=0.9, nesterov=True, weight_decay=5e-4, schedule=linear(warmup=50))
+    optimizer = SGD(lr, momentum=0.9, nesterov=True, weight_decay=5e-4, schedule=linear(warmup=1 / 8))
     return fit(method, train, optimizer, steps=steps, seed=seed, bf16=fast, ema=0.99, evaluate=test, evaluate_every=100)
 
 
-@recipe(target={"accuracy": at_least(0.9)}, seconds=240, paper="He et al. 2016", rows=["VIS-12"])
+@recipe(paper="He et al. 2016", rows=["VIS-12"])
 def classify_images(data: str = "digits", size: int = 32, depth: int = 14, width: int = 16, lr: float = 0.1, batch: int = 64, epochs: int = 20,
                     fast: bool = True, seed: int = 0) -> Run:
     """A residual net learns the classes of your own folder of photos, or of a named set."""
@@ -79,5 +79,5 @@ def classify_images(data: str = "digits", size: int = 32, depth: int = 14, width
     channels, num_classes = train.shape[0], len(train.classes)
     centre = nn.BatchNorm2d(channels, affine=False)                              # gathers the mean and deviation of the photos
     method = Classifier(resnet_cifar(depth, num_classes, in_channels=channels, width=width, standardize=centre), label_smoothing=0.05)
-    optimizer = SGD(lr, momentum=0.9, nesterov=True, weight_decay=5e-4, schedule=cosine(warmup=len(train)))
+    optimizer = SGD(lr, momentum=0.9, nesterov=True, weight_decay=5e-4, schedule=cosine(warmup=0.05))
     return fit(method, train, optimizer, epochs=epochs, seed=seed, bf16=fast, ema=0.99, evaluate=test, evaluate_every=len(train))

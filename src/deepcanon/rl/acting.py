@@ -27,7 +27,8 @@ class NumpyNet:
 
     def __init__(self, net: nn.Module):
         self.net = net
-        self.homes: list[tuple[dict[str, Any], str]] = [(module._parameters, name) for module in net.modules() for name, p in module._parameters.items() if p is not None]
+        self.homes: list[tuple[dict[str, Any], str]] = [
+            (module._parameters, name) for module in net.modules() for name, p in module._parameters.items() if p is not None]
         self.places: list[int] = []
         self.layers: list[Layer] | None = None
 
@@ -53,7 +54,8 @@ def numpy_layers(net: nn.Module) -> list[Layer] | None:
                 return None
             layers += part
         return layers
-    if isinstance(net, nn.Linear) and type(net) in (nn.Linear, Linear) and all(p.device.type == "cpu" and p.dtype == torch.float32 for p in net.parameters()):
+    here = all(p.device.type == "cpu" and p.dtype == torch.float32 for p in net.parameters())
+    if isinstance(net, nn.Linear) and type(net) in (nn.Linear, Linear) and here:
         return [partial(affine, net.weight.detach().numpy(), 0.0 if net.bias is None else net.bias.detach().numpy())]
     return {nn.ReLU: [relu], nn.Tanh: [np.tanh]}.get(type(net))
 
