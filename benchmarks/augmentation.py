@@ -8,19 +8,16 @@ Every picture draws its own parameters. From uint8 to float in [0, 1]; the conte
 """
 
 import argparse
-import json
-import platform
-import statistics
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
+from record import entries, in_turns, rates, record
 from torch import Tensor
 
 from deepcanon.data.augment import blur, compose, flip, greyscale, jitter, resized_crop
 
 BRIGHTNESS, CONTRAST, SATURATION, HUE = 0.4, 0.4, 0.4, 0.1
+TARGETS = [("augmentation", "ours", "lightly", 8.0), ("augmentation", "ours", "kornia", 1.8)]
 OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
 
 
@@ -72,36 +69,19 @@ def without_compiled_operators() -> None:
             OPERATORS.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
-def seconds(views: Callable[[Tensor], Tensor], x: Tensor) -> float:
-    start = time.perf_counter()
-    views(x)
-    return time.perf_counter() - start
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=15)
-    options = parser.parse_args()
+    args = parser.parse_args()
     torch.manual_seed(0)
-    x = torch.randint(256, (options.batch, 3, 32, 32), dtype=torch.uint8)
-    contenders = {"deepcanon": ours(), "kornia": kornia(), "lightly": lightly()}
+    x = torch.randint(256, (args.batch, 3, 32, 32), dtype=torch.uint8)
+    contenders = {"ours": ours(), "kornia": kornia(), "lightly": lightly()}
     for views in contenders.values():
-        assert views(x).shape == (2 * options.batch, 3, 32, 32)
-        views(x)
-    taken = {name: [] for name in contenders}
-    for _ in range(options.rounds):
-        for name, views in contenders.items():
-            taken[name].append(seconds(views, x))
-    speed = {name: options.batch / statistics.median(times) for name, times in taken.items()}
-    result = {
-        "work": f"two SimCLR views of {options.batch} uint8 pictures of 32x32", "unit": "pictures/s",
-        "speed": {name: round(value, 1) for name, value in speed.items()},
-        "ratio": {name: round(speed["deepcanon"] / value, 2) for name, value in speed.items() if name != "deepcanon"},
-        "rounds": options.rounds, "threads": torch.get_num_threads(), "torch": torch.__version__, "machine": platform.machine()}
-    Path("results").mkdir(exist_ok=True)
-    Path("results/bench_augmentation.json").write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+        assert views(x).shape == (2 * args.batch, 3, 32, 32)
+    seconds = in_turns({name: lambda views=views: views(x) for name, views in contenders.items()}, args.rounds)
+    record("augmentation", f"two SimCLR views of {args.batch} pictures, 32x32", "pictures/s", entries(rates(seconds, args.batch), TARGETS),
+           packages=("kornia", "lightly"), rounds=args.rounds)
 
 
 if __name__ == "__main__":

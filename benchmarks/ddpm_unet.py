@@ -3,30 +3,27 @@
     pip install diffusers && python benchmarks/ddpm_unet.py [--rounds 3] [--compile]
 
 The nets have equal parameters and FLOPs (both are counted and written down), and the same loss, AdamW and batches of 64; the contenders take turns of
-one step. `diffusers` has its default attention, heads 8 wide; `diffusers_64` has the one head of 64 that ours has: a choice that leaves parameters
-and FLOPs as they are. `ours` is the engine's step, log included; `ours_fast`, with --compile, the same with the compiled net.
+one step. `diffusers` has its default attention, heads 8 wide; `diffusers, one head` has one of 64 as ours has: a choice that leaves parameters and
+FLOPs as they are. `ours` is the engine's step, log included; `ours_fast`, with --compile, the same with the compiled net.
 """
 
 import argparse
-import json
-import statistics
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from diffusers import DDIMScheduler, UNet2DModel
+from record import entries, in_turns, rates, record
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from deepcanon.diffusion import DDPM, ddim
 from deepcanon.engine import AdamW
 from deepcanon.engine.loop import Trainer, compile_nets, native_bf16
-from deepcanon.engine.run import cpu_name
 from deepcanon.nets.unet import UNet
 
 SHAPE, LR, BATCH, SAMPLES, SAMPLING_STEPS = (3, 32, 32), 1e-4, 64, 16, 50
+TARGET = 1.5                                                               # of the faster of ours and ours_fast
 
 
 def diffusers_net(head_dim: int) -> UNet2DModel:
@@ -75,17 +72,6 @@ def diffusers_sample(net: UNet2DModel) -> Tensor:
     return x
 
 
-def in_turns(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each, A B A B; the first turn warms up and is not counted."""
-    seconds: dict[str, list[float]] = {name: [] for name in work}
-    for _ in range(rounds + 1):
-        for name, run in work.items():
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(times[1:]) for name, times in seconds.items()}
-
-
 def count(net: nn.Module) -> dict[str, int]:
     """Parameters, and FLOPs of a forward pass of one image."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -100,27 +86,20 @@ def main() -> None:
     args = parser.parse_args()
     torch.manual_seed(0)
     x, model = torch.rand(BATCH, *SHAPE), our_model()
-    peers = {"diffusers": diffusers_net(8), "diffusers_64": diffusers_net(64)}
+    peers = {"diffusers": diffusers_net(8), "diffusers, one head": diffusers_net(64)}
     counts = {name: count(net) for name, net in {**peers, "ours": model.net}.items()}
     assert len({tuple(c.values()) for c in counts.values()}) == 1, counts
     steps = {name: diffusers_step(net) for name, net in peers.items()} | {"ours": our_step(model, fast=False)}
     if args.compile:
         steps["ours_fast"] = our_step(our_model(), fast=True)
-    training = in_turns({name: lambda step=step: step(x) for name, step in steps.items()}, args.rounds)
+    training = rates(in_turns({name: lambda step=step: step(x) for name, step in steps.items()}, args.rounds), BATCH)
     sampling = in_turns({"diffusers": lambda: diffusers_sample(peers["diffusers"]), "ours": lambda: model.sample(SAMPLES)}, 1)
-    rate = {name: round(BATCH / s, 1) for name, s in training.items()}
-    sampled = {name: round(SAMPLES / s, 2) for name, s in sampling.items()}
-    report = {
-        "work": "diffusion UNet training, 32x32x3, channels 32, 64, 64, batch 64, AdamW", "unit": "images/s, median of the turns",
-        **counts["ours"], "rate": rate, "ratio_to_diffusers": {name: round(r / rate["diffusers"], 2) for name, r in rate.items()},
-        "ddim_50_steps_batch_16": sampled, "ddim_ratio_to_diffusers": round(sampled["ours"] / sampled["diffusers"], 2),
-        "rounds": args.rounds, "threads": torch.get_num_threads(), "native_bf16": native_bf16(torch.device("cpu")),
-        "torch": torch.__version__, "machine": cpu_name(),
-    }
-    print(json.dumps(report, indent=2))
-    file = Path(__file__).parents[1] / "results" / "bench_ddpm_unet.json"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(report, indent=2) + "\n")
+    goal = {max({"ours", "ours_fast"} & training.keys(), key=training.__getitem__): TARGET}
+    rows = [("training, fp32", "ours", "diffusers", goal.get("ours")), ("training, fast", "ours_fast", "diffusers", goal.get("ours_fast")),
+            ("training, fp32", "ours", "diffusers, one head", None)]
+    sampled = entries(rates(sampling, SAMPLES), [(f"DDIM, {SAMPLING_STEPS} steps, batch {SAMPLES}", "ours", "diffusers", None)])
+    record("ddpm_unet", f"diffusion UNet, 32x32x3, batch {BATCH}", "images/s", entries(training, rows) + sampled,
+           packages=("diffusers",), **counts["ours"], rounds=args.rounds)
 
 
 if __name__ == "__main__":

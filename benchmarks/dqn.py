@@ -19,8 +19,10 @@ import time
 from pathlib import Path
 
 import torch
+from record import entries, record
 
 STEPS, SEEDS = 20_000, range(1, 6)
+TARGETS = [("environment steps", "ours", "CleanRL", 2.0)]
 
 
 def ours(seed: int) -> dict:
@@ -62,23 +64,14 @@ def main() -> None:
     home = Path(os.environ.get("CLEANRL", "")).resolve()
     if not (home / "cleanrl" / "dqn.py").exists():
         raise SystemExit("set CLEANRL to a checkout of https://github.com/vwxyzjn/cleanrl with its packages, as the head of this file says")
-    runs = {"deepcanon": [], "cleanrl": []}
+    runs: dict[str, list[dict]] = {"ours": [], "CleanRL": []}
     for seed in SEEDS:
-        for name, run in (("deepcanon", in_a_new_process(seed)), ("cleanrl", cleanrl(seed, home))):
+        for name, run in (("ours", in_a_new_process(seed)), ("CleanRL", cleanrl(seed, home))):
             runs[name].append(run)
-            print(f"seed {seed}  {name:10}  {run['speed']:8.0f} env steps/s   last 20 training returns {run['return']:6.1f}", flush=True)
-    median = {name: statistics.median(run["speed"] for run in each) for name, each in runs.items()}
-    result = {
-        "what": f"DQN on CartPole-v1, {STEPS} steps, env steps/s; mean return of the last 20 training episodes",
-        "ratio": median["deepcanon"] / median["cleanrl"],
-        "speed": median,
-        "return": {name: statistics.mean(run["return"] for run in each) for name, each in runs.items()},
-        "runs": runs, "torch": torch.__version__, "threads": torch.get_num_threads(),
-    }
-    path = Path(__file__).parents[1] / "results" / "bench_dqn.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(result, indent=2) + "\n")
-    print(f"{result['ratio']:.2f} x; {path}")
+            print(f"seed {seed}  {name:7}  {run['speed']:8.0f} env steps/s   last 20 training returns {run['return']:6.1f}", flush=True)
+    rate = {name: statistics.median(run["speed"] for run in each) for name, each in runs.items()}
+    returns = {name: statistics.mean(run["return"] for run in each) for name, each in runs.items()}
+    record("dqn", f"DQN on CartPole-v1, {STEPS:,} steps", "env steps/s", entries(rate, TARGETS), last_20_training_returns=returns, runs=runs)
 
 
 if __name__ == "__main__":

@@ -7,24 +7,22 @@ bfloat16 copy of the weights where the processor computes in bfloat16 (then the 
 """
 
 import argparse
-import importlib.metadata
-import json
-import statistics
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
+from record import entries, in_turns, rates, record
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from deepcanon.engine.loop import native_bf16
-from deepcanon.engine.run import commit, cpu_name
 from deepcanon.language.causal import decode
 from deepcanon.nets.gpt import GPT
 
 SIZES = {"n_embd": 384, "n_layer": 6, "n_head": 6, "vocab_size": 65, "n_positions": 512}
-TARGETS = {"1": {"ours": 1.2, "ours_fast": 2.2}, "16": {"ours": 1.5, "ours_fast": 1.8}}
+TARGETS = {
+    1: [("batch 1, fp32", "ours", "transformers", 1.2), ("batch 1, fast", "ours_fast", "transformers", 2.2)],
+    16: [("batch 16, fp32", "ours", "transformers", 1.5), ("batch 16, fast", "ours_fast", "transformers", 1.8)],
+}
 NAMES = {"wte": "token", "wpe": "position", "ln_f": "norm", "h": "blocks", "ln_1": "norm1", "ln_2": "norm2", "attn": "attention", "c_attn": "qkv"}
 
 Generate = Callable[[Tensor, int], Tensor]
@@ -64,6 +62,14 @@ def with_ours(net: GPT, dtype: torch.dtype | None = None) -> Generate:
     return lambda prompt, n: torch.stack(list(decode(net, prompt, n, temperature=0.0, dtype=dtype)), 1)
 
 
+def side_by_side(contenders: dict[str, Generate], prompt: Tensor, new: int, rounds: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Tokens a second of each, and the share of its tokens that are those of transformers."""
+    given: dict[str, Tensor] = {}
+    turns = {name: lambda name=name, generate=generate: given.update({name: generate(prompt, new)}) for name, generate in contenders.items()}
+    rate = rates(in_turns(turns, rounds), len(prompt) * new)
+    return rate, {name: round((tokens == given["transformers"]).double().mean().item(), 4) for name, tokens in given.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
@@ -73,26 +79,12 @@ def main() -> None:
     model = peer()
     net, bf16 = same(model), native_bf16(torch.device("cpu"))
     contenders = {"transformers": with_transformers(model), "ours": with_ours(net), "ours_fast": with_ours(net, torch.bfloat16 if bf16 else None)}
-    report = {"work": __doc__.splitlines()[0], "unit": "tokens/s, median of the turns", "rate": {}, "ratio_to_transformers": {}, "equal_tokens": {}}
-    for batch in (1, 16):
-        prompt = torch.randint(65, (batch, 1))
-        given = {name: generate(prompt, args.new) for name, generate in contenders.items()}               # warms up
-        taken: dict[str, list[float]] = {name: [] for name in contenders}
-        for _ in range(args.rounds):
-            for name, generate in contenders.items():
-                start = time.perf_counter()
-                generate(prompt, args.new)
-                taken[name].append(time.perf_counter() - start)
-        rate = {name: batch * args.new / statistics.median(times) for name, times in taken.items()}
-        report["rate"][str(batch)] = {name: round(value, 1) for name, value in rate.items()}
-        report["ratio_to_transformers"][str(batch)] = {name: round(value / rate["transformers"], 2) for name, value in rate.items()}
-        equal = {name: (tokens == given["transformers"]).double().mean().item() for name, tokens in given.items()}
-        report["equal_tokens"][str(batch)] = {name: round(value, 4) for name, value in equal.items()}
-    versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers")}
-    report |= {"target": TARGETS, "rounds": args.rounds, "new_tokens": args.new, "native_bf16": bf16, "threads": torch.get_num_threads(),
-               "machine": cpu_name(), "versions": versions, "commit": commit()}
-    print(json.dumps(report, indent=2))
-    Path(__file__).parents[1].joinpath("results", "bench_gpt_generate.json").write_text(json.dumps(report, indent=2) + "\n")
+    lines, equal = [], {}
+    for batch, targets in TARGETS.items():
+        rate, equal[f"batch {batch}"] = side_by_side(contenders, torch.randint(65, (batch, 1)), args.new, args.rounds)
+        lines += entries(rate, targets)
+    record("gpt_generate", f"GPT, 6 layers, 384 wide, {args.new} new tokens", "tokens/s", lines, packages=("transformers",),
+           equal_tokens=equal, rounds=args.rounds)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     git clone https://github.com/karpathy/nanoGPT && NANOGPT=./nanoGPT python benchmarks/gpt_train.py [--rounds 6] [--compile] [--script]
 
-The contenders see the same random windows of Tiny Shakespeare and take turns; the median turn counts. `nanogpt` and, with --compile, `nanogpt_fast`
-(compiled, bfloat16 autocast) run in nanoGPT's own loop; `ours` is the engine's step, log included, and `ours_fast` the same with the compiled net, in
-bfloat16 where the processor computes in it.
+The contenders see the same random windows of Tiny Shakespeare and take turns; the median turn counts. `nanoGPT` and, with --compile,
+`nanoGPT, compiled` (in bfloat16 autocast) run in nanoGPT's own loop; `ours` is the engine's step, log included, and `ours_fast` the same with the
+compiled net, in bfloat16 where the processor computes in it.
 
 --script: instead, one whole run of nanoGPT's `train.py` with the command of its README for a CPU, and one of the recipe `gpt_shakespeare`, processes
 from start to end; the losses of both on the whole validation part in windows side by side, and by nanoGPT's estimate (20 random batches).
@@ -13,11 +13,9 @@ from start to end; the losses of both on the whole validation part in windows si
 import argparse
 import contextlib
 import io
-import json
 import os
 import pickle
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,17 +25,19 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from record import earlier, entries, entry, in_turns, rates, record, trains
 from torch import Tensor
 
 from deepcanon import load
 from deepcanon.data.texts import text
 from deepcanon.engine.loop import Trainer, compile_nets, native_bf16
-from deepcanon.engine.run import commit, cpu_name
+from deepcanon.engine.run import environment
 from deepcanon.language.causal import LanguageModel
 from deepcanon.nets.gpt import GPT
 from deepcanon.recipes.language import optimizer
 
-TARGETS = {"ours / nanogpt": 1.15, "ours_fast / nanogpt_fast": 1.0}
+TARGETS = [("training, fp32", "ours", "nanoGPT", 1.15), ("training, fast", "ours_fast", "nanoGPT, compiled", 1.0)]
+WHOLE, WHOLE_TARGET, LOSS_TARGET = "whole script", 0.8, 1.88
 CONTEXT, BATCH, VOCABULARY = 64, 12, 65
 README = ("--device=cpu --compile=False --eval_iters=20 --log_interval=1 --block_size=64 --batch_size=12 --n_layer=4 --n_head=4 --n_embd=128 "
           "--max_iters=2000 --lr_decay_iters=2000 --dropout=0.0")
@@ -90,43 +90,31 @@ def ours(fast: bool = False) -> Step:
     return step
 
 
-def side_by_side(rounds: int, steps: int, compiled: bool) -> dict:
-    """Tokens a second of every contender, turn by turn."""
+def side_by_side(rounds: int, steps: int, compiled: bool) -> tuple[list[dict], dict]:
+    """Entries of the speed of training, and the last losses."""
     data = text("tinyshakespeare", context=CONTEXT, batch=BATCH)
-    contenders = {"nanogpt": nanogpt(), "ours": ours()}
+    batches = [tuple(t.contiguous() for t in data.at(i)) for i in range((rounds + 1) * steps)]
+    contenders = {"nanoGPT": nanogpt(), "ours": ours()}
     if compiled:
-        contenders |= {"nanogpt_fast": nanogpt(fast=True), "ours_fast": ours(fast=True)}
-    speeds: dict[str, list[float]] = {name: [] for name in contenders}
-    losses: dict[str, float] = {}
-    for turn in range(rounds + 1):                                               # the first turn warms up
-        batches = [tuple(t.contiguous() for t in data.at(turn * steps + i)) for i in range(steps)]
-        for name, step in contenders.items():
-            start = time.perf_counter()
-            for x, y in batches:
-                loss = step(x, y)
-            if turn:
-                speeds[name].append(steps * BATCH * CONTEXT / (time.perf_counter() - start))
-            losses[name] = round(loss.item(), 3)
-    rate = {name: statistics.median(values) for name, values in speeds.items()}
-    ratio = {pair: rate[pair.split(" / ")[0]] / rate[pair.split(" / ")[1]] for pair in TARGETS if pair.split(" / ")[0] in rate}
-    return {"unit": "tokens/s, median of the turns", "rate": {name: round(value) for name, value in rate.items()},
-            "ratio": {name: round(value, 2) for name, value in ratio.items()}, "target": TARGETS, "last_loss": losses,
-            "rounds": rounds, "steps_a_turn": steps}
+        contenders |= {"nanoGPT, compiled": nanogpt(fast=True), "ours_fast": ours(fast=True)}
+    losses: dict[str, list[Tensor]] = {name: [] for name in contenders}
+    seconds = in_turns({name: trains(step, batches, steps, losses[name]) for name, step in contenders.items()}, rounds)
+    last = {name: round(values[-1].item(), 3) for name, values in losses.items()}
+    return entries(rates(seconds, steps * BATCH * CONTEXT), TARGETS), {"last_loss": last, "rounds": rounds, "steps_a_turn": steps}
 
 
-def whole_runs(nano: Path) -> dict:
-    """Seconds and losses of nanoGPT's script and of the recipe, each a process of its own."""
+def whole_runs(nano: Path) -> tuple[list[dict], dict]:
+    """The entry of the seconds of nanoGPT's script and of the recipe, each a process of its own, and the losses."""
     with tempfile.TemporaryDirectory() as name:
         work, folder = prepare(Path(name), nano), Path(name) / "ours"
         start = time.perf_counter()
         call([sys.executable, "train.py", "config/train_shakespeare_char.py", *README.split()], cwd=work)
         middle = time.perf_counter()
         call([sys.executable, "-c", RECIPE, str(folder)])
-        seconds = {"nanogpt": middle - start, "ours": time.perf_counter() - middle}
-        models = {"nanogpt": trained_nanogpt(work), "ours": load(folder).method}
+        seconds = {"nanoGPT": middle - start, "ours": time.perf_counter() - middle}
+        models = {"nanoGPT": trained_nanogpt(work), "ours": load(folder)}
     losses = {name: measure(model) for name, model in models.items()}
-    return {"seconds": {name: round(value, 1) for name, value in seconds.items()}, "ratio": round(seconds["ours"] / seconds["nanogpt"], 2),
-            "target": {"ratio": 0.8, "validation_loss": 1.88}, "loss": losses}
+    return [entry(WHOLE, seconds, "ours", "nanoGPT", WHOLE_TARGET, kind="seconds")], {"loss": losses, "target": {"loss": LOSS_TARGET}}
 
 
 def prepare(folder: Path, nano: Path) -> Path:
@@ -162,7 +150,7 @@ def measure(model: torch.nn.Module) -> dict[str, float]:
     val = text("tinyshakespeare", context=CONTEXT, batch=BATCH, split="val")
 
     def nll(x: Tensor, y: Tensor) -> Tensor:
-        logits = model.net(x) if isinstance(model, LanguageModel) else model(x, y)[0]
+        logits = model.net(x) if isinstance(model, LanguageModel) else model(x, y.contiguous())[0]
         return F.cross_entropy(logits.mT, y, reduction="none").mean(1)
 
     starts = torch.randint(len(val.ids) - CONTEXT, (20 * BATCH,), generator=torch.Generator().manual_seed(0))
@@ -183,13 +171,12 @@ def main() -> None:
         parser.error(f"no nanoGPT in {nano}: git clone https://github.com/karpathy/nanoGPT and set NANOGPT to it")
     sys.path.insert(0, str(nano))
     torch.manual_seed(0)
-    key, part = ("script", whole_runs(nano)) if args.script else ("training", side_by_side(args.rounds, args.steps, args.compile))
-    file = Path(__file__).parents[1] / "results" / "bench_gpt_train.json"
-    report = json.loads(file.read_text()) if file.exists() else {"work": __doc__.splitlines()[0]}
-    report[key] = part | {"threads": torch.get_num_threads(), "native_bf16": native_bf16(torch.device("cpu")), "torch": torch.__version__,
-                          "machine": cpu_name(), "commit": commit()}
-    print(json.dumps(report[key], indent=2))
-    file.write_text(json.dumps(report, indent=2) + "\n")
+    part, (new, details) = ("script", whole_runs(nano)) if args.script else ("training", side_by_side(args.rounds, args.steps, args.compile))
+    old = earlier("gpt_train")                                                  # the other part is kept as it was measured
+    lines = sorted([e for e in old["entries"] if (e["what"] == WHOLE) != args.script] + new, key=lambda e: e["what"])
+    parts = {key: old["details"][key] for key in ("training", "script") if key in old["details"]}
+    parts[part] = details | environment() | {"date": time.strftime("%Y-%m-%d")}
+    record("gpt_train", "character GPT, 4 layers, 128 wide, context 64, batch 12", "tokens/s", lines, **parts)
 
 
 if __name__ == "__main__":

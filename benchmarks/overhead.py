@@ -8,7 +8,6 @@ show nothing. The clock runs from the draw of batch 200 to that of the last.
 """
 
 import argparse
-import json
 import logging
 import os
 import statistics
@@ -16,7 +15,6 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import lightning
@@ -25,13 +23,13 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
+from record import HEAD, earlier, entry, record, rows
 from torch import Tensor, nn
 
 from deepcanon.engine import Adam, fit, options
-from deepcanon.engine.run import environment
 
 BATCH, LR, WARM_UP, LOG_EVERY = 64, 1e-3, 200, 50
-TARGET = 0.05
+TARGETS = {"by hand": 0.05, "Lightning": None, "Accelerate": None}
 
 
 class Clocked:
@@ -124,11 +122,11 @@ def with_accelerate(data: Clocked, folder: Path) -> nn.Module:
 
 
 CONTENDERS: dict[str, Callable[[Clocked, Path], nn.Module]] = {
-    "by_hand": by_hand, "ours": ours, "lightning": with_lightning, "accelerate": with_accelerate,
+    "by hand": by_hand, "ours": ours, "Lightning": with_lightning, "Accelerate": with_accelerate,
 }
 
 
-def measure(rounds: int, steps: int) -> dict:
+def measure(rounds: int, steps: int) -> None:
     times: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     for _ in range(rounds):
         weights = {}
@@ -137,37 +135,35 @@ def measure(rounds: int, steps: int) -> dict:
             with tempfile.TemporaryDirectory() as folder:
                 weights[name] = train(data, Path(folder) / "run")[0].weight
             times[name].append(data.microseconds)
-        assert all(torch.equal(w, weights["by_hand"]) for w in weights.values()), "the contenders did not do the same work"
+        assert all(torch.equal(w, weights["by hand"]) for w in weights.values()), "the contenders did not do the same work"
     median = {name: statistics.median(values) for name, values in times.items()}
-    ratios = {name: [value / base for value, base in zip(values, times["by_hand"])] for name, values in times.items()}
-    return {
-        "work": "training step of a 784-128-10 perceptron, batch 64, fused Adam",
-        "unit": "microseconds a step, median of the rounds",
-        "microseconds": {name: round(value, 1) for name, value in median.items()},
-        "overhead": {name: round(statistics.median(values) - 1, 4) for name, values in ratios.items()},
-        "target": {"ours": TARGET},
-        "rounds": rounds, "steps": steps, "all_microseconds": {name: [round(v, 1) for v in values] for name, values in times.items()},
-        "peers": {name: version(name) for name in ("lightning", "accelerate")}, **environment(),
-    }  # fmt: skip
+    lines = [entry("training step", median, "ours", peer, target, overhead(times["ours"], times[peer]), kind="overhead")
+             for peer, target in TARGETS.items()]
+    record("overhead", f"perceptron 784-128-10, batch {BATCH}", "microseconds", lines, packages=("lightning", "accelerate"),
+           over_by_hand={name: round(overhead(values, times["by hand"]), 4) for name, values in times.items()}, rounds=rounds, steps=steps,
+           all_microseconds={name: [round(v, 1) for v in values] for name, values in times.items()})
+
+
+def overhead(times: list[float], base: list[float]) -> float:
+    """Median over the rounds of the time taken over that of the base, minus 1."""
+    return statistics.median(value / of for value, of in zip(times, base)) - 1
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--steps", type=int, default=1_500, help="a turn")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "results" / "bench_overhead.json")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     process, terminal = os.forkpty()
     if process == 0:                                                   # on a terminal of its own, so that the bars are drawn
-        args.out.parent.mkdir(exist_ok=True)
-        args.out.write_text(json.dumps(measure(args.rounds, args.steps), indent=2) + "\n")
+        measure(args.rounds, args.steps)
         os._exit(0)
     drawn = watch(terminal)
     if os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]):
         raise SystemExit(drawn.decode()[-2_000:])
-    print(args.out.read_text())
+    print(HEAD, *rows(earlier("overhead")), sep="\n")
 
 
 def watch(terminal: int) -> bytes:

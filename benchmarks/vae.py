@@ -7,18 +7,14 @@ it, log included; ours with the recipes' fast switch (compiled nets, and bfloat1
 """
 
 import argparse
-import json
-import platform
-import statistics
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from pythae.models import VAE as PythaeVAE
 from pythae.models import VAEConfig
 from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
+from record import entries, in_turns, rates, record, trains
 from torch import Tensor, nn
 
 from deepcanon.data import images
@@ -28,7 +24,7 @@ from deepcanon.nets.mlp import mlp
 from deepcanon.vae.vae import VAE
 
 LR, BATCH, LATENT = 1e-3, 128, 16
-TARGETS = {"ours": 1.7, "ours_fast": 2.5}
+TARGETS = [("training, fp32", "ours", "pythae", 1.7), ("training, fast", "ours_fast", "pythae", 2.5)]
 Step = Callable[[Tensor], Tensor | float]
 
 
@@ -94,38 +90,13 @@ def main() -> None:
     args = parser.parse_args()
     torch.manual_seed(0)
     data = images("digits", size=28, batch=BATCH)
-    batches = [torch.bernoulli(data.at(i)[0]) for i in range(10)]
+    batches = [(torch.bernoulli(data.at(i)[0]),) for i in range(10)]
     steps = {"pythae": pythae(), "ours": ours(), "ours_fast": ours(fast=True)}
-    speeds: dict[str, list[float]] = {name: [] for name in steps}
-    losses: dict[str, float] = {}
-    for turn in range(args.rounds + 1):                                          # the first turn warms up
-        for name, step in steps.items():
-            start = time.perf_counter()
-            for i in range(args.steps):
-                loss = step(batches[i % len(batches)])
-            if turn:
-                speeds[name].append(args.steps * BATCH / (time.perf_counter() - start))
-            losses[name] = round(float(loss), 2)
-    rate = {name: round(statistics.median(values)) for name, values in speeds.items()}
-    report = {
-        "work": "VAE training, 784-512-256-16 and its mirror, batch 128, Adam, Bernoulli likelihood",
-        "unit": "samples/s, median of the turns",
-        "rate": rate,
-        "ratio_to_pythae": {name: round(value / rate["pythae"], 2) for name, value in rate.items()},
-        "target": TARGETS, "last_loss": losses,
-        "rounds": args.rounds, "steps_a_turn": args.steps, "threads": torch.get_num_threads(),
-        "native_bf16": native_bf16(torch.device("cpu")), "torch": torch.__version__, "machine": processor(),
-    }  # fmt: skip
-    print(json.dumps(report, indent=2))
-    file = Path(__file__).parents[1] / "results" / "bench_vae.json"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(report, indent=2) + "\n")
-
-
-def processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")] if cpuinfo.exists() else []
-    return names[0] if names else platform.processor()
+    losses: dict[str, list[Tensor | float]] = {name: [] for name in steps}
+    seconds = in_turns({name: trains(step, batches, args.steps, losses[name]) for name, step in steps.items()}, args.rounds)
+    record("vae", f"VAE 784-512-256-16 and its mirror, batch {BATCH}", "samples/s", entries(rates(seconds, args.steps * BATCH), TARGETS),
+           packages=("pythae",), last_loss={name: round(float(values[-1]), 2) for name, values in losses.items()},
+           rounds=args.rounds, steps_a_turn=args.steps)
 
 
 if __name__ == "__main__":
