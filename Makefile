@@ -7,8 +7,8 @@ RUN    := $(VENV)/bin/
 .PHONY: demo test lint clean
 
 demo: $(VENV)/demo
-	@echo "== Comparing methods of five families on embedded real data (about three minutes)"
-	$(RUN)deepcanon compare $(shell cat demo.txt)
+	@echo "== Comparing methods of five families on embedded real data (about two minutes)"
+	$(RUN)deepcanon compare vae_digits wgan_gp_digits ddpm_digits lenet_digits gpt_pydoc
 
 test: $(VENV)/test
 	@echo "== Running the tests (two workers, one thread each)"

@@ -62,12 +62,15 @@ def print_table(groups: Sequence[Group]) -> None:
     from rich.table import Table
 
     console = Console()
-    own = Table("recipe", "method", "result", "target", title="Results", title_justify="left")
+    own = Table(title="Results", title_justify="left")
+    own.add_column("recipe", no_wrap=True)
+    own.add_column("result", no_wrap=True)
+    own.add_column("target", no_wrap=True)
     for column in ("seconds", "steps/s", "parameters"):
-        own.add_column(column, justify="right")
+        own.add_column(column, justify="right", no_wrap=True)
     for group in groups:
         lines = [(f"{c['name']} {c['value']}", c["target"] and f"{c['target']} {'✓' if c['holds'] else '✗'}") for c in group.claims]
-        own.add_row(group.name, group.first.call["method"], "\n".join(a for a, _ in lines), "\n".join(b for _, b in lines),
+        own.add_row(group.name, "\n".join(a for a, _ in lines), "\n".join(b for _, b in lines),
                     f"{group.seconds:.1f}", number(group.rate), f"{group.first.call['parameters']:,}")
     console.print(own)
     if shared := shared_metrics(groups):

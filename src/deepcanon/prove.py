@@ -41,10 +41,12 @@ def prove(name: str, seeds: int | Sequence[int] = 3, out: str | Path = "results"
     root = Path(folder or Path("runs") / f"prove-{name}" / time.strftime("%Y%m%d-%H%M%S"))
     runs = []
     for seed in seeds:
-        began = time.perf_counter()
+        began, work = time.perf_counter(), time.process_time()
         with options(folder=root / f"seed{seed}"):
             run = function(**arguments, seed=seed)
-        runs.append({"seed": seed, "results": run.results, "seconds": round(run.seconds, 2), "wall_seconds": round(time.perf_counter() - began, 2)})
+        wall, cpu = time.perf_counter() - began, time.process_time() - work
+        times = {"seconds": round(run.seconds, 2), "wall_seconds": round(wall, 2), "cpu_seconds": round(cpu, 2)}
+        runs.append({"seed": seed, "results": run.results} | times)
         shown = ", ".join(f"{k} {number(run.results[k])}" for k, _, _ in about.target if k in run.results)
         print(f"{name} seed {seed}: {shown} in {run.seconds:.1f} s", file=sys.stderr, flush=True)
     summary = {k: interval([r["results"][k] for r in runs]) for k in runs[0]["results"]}

@@ -164,9 +164,9 @@ def groups_of(folders: Sequence[Path]) -> list[Group]:
 
 
 def shared_metrics(groups: Sequence[Group]) -> list[str]:
-    """Evaluated numbers that two recipes or more have in common."""
-    names = [name for group in groups for name in group.first.evaluated]
-    return [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    """Evaluated numbers that two recipes or more have in common, on the same data."""
+    measured = [(name, *group.first.call["data"]) for group in groups for name in group.first.evaluated]
+    return list(dict.fromkeys(key[0] for key in measured if measured.count(key) > 1))
 
 
 Series = tuple[str, tuple[list[float], list[float]], str]

@@ -21,7 +21,9 @@ from deepcanon.engine import (
     Samples,
     TensorBoard,
     Trainer,
+    Until,
     WandB,
+    at_least,
     constant,
     cosine,
     evaluate,
@@ -357,6 +359,16 @@ def test_early_stopping(workplace):
         run = train(steps=100, evaluate=Given(1, 2, 1, 1, 1), evaluate_every=2, callbacks=[EarlyStopping(maximize("score"), patience=3)])
     assert run.steps == 10
     assert read_json(workplace / "run" / "result.json")["stopped"] == "no better score in 3 evaluations (best 2 at step 4)"
+
+
+def test_a_run_ends_when_its_goal_is_reached(workplace):
+    with options(folder=workplace / "run"):
+        run = train(steps=100, evaluate=Given(1, 2, 5, 1), evaluate_every=2, callbacks=[Until("score", at_least(4))])
+    assert run.steps == 6
+    assert run.results["score"] == 5
+    assert read_json(workplace / "run" / "result.json")["stopped"] == "score >= 4 reached"
+    with pytest.raises(ValueError, match="no number 'points' to wait for"):
+        train(evaluate=Given(1), evaluate_every=2, callbacks=[Until("points", at_least(4))])
 
 
 # precision and compilation

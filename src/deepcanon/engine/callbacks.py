@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from deepcanon.engine import parallel
 from deepcanon.engine.batches import to
 from deepcanon.engine.checkpoint import write_bytes, write_weights
-from deepcanon.engine.run import seed_everything
+from deepcanon.engine.run import Bound, seed_everything
 
 if TYPE_CHECKING:
     from deepcanon.engine.loop import Trainer
@@ -215,6 +215,20 @@ def minimize(metric: str) -> Best:
 def EarlyStopping(best: Best, patience: int = 5) -> Best:
     """As `best`, and end the run when it has not improved for `patience` evaluations (Prechelt 1998)."""
     return Best(best.metric, best.sign, patience)
+
+
+class Until:
+    """Ends the run when an evaluated number reaches its goal: `Until("return", at_least(475))`."""
+
+    def __init__(self, metric: str, goal: Bound):
+        self.metric, self.goal = metric, goal
+
+    def step(self, trainer: Trainer) -> None:
+        measured = any(isinstance(c, Evaluate) and c.at == trainer.step for c in trainer.callbacks)
+        if measured and self.metric not in trainer.log.evaluation:
+            raise ValueError(f"the evaluation has no number {self.metric!r} to wait for, only {sorted(trainer.log.evaluation)}")
+        if measured and self.goal.holds(trainer.log.evaluation[self.metric]):
+            trainer.stop = f"{self.metric} {self.goal} reached"
 
 
 class Samples:

@@ -10,6 +10,7 @@ from deepcanon.data import augment, images
 from deepcanon.engine import Adam, Run, Samples, at_least, at_most, cosine, fit, recipe
 from deepcanon.layers.norm import Standardize
 from deepcanon.nets.mlp import mlp
+from deepcanon.recipes.judge import digits_judge
 from deepcanon.vae.vae import VAE
 
 
@@ -36,11 +37,11 @@ def vae_mnist_full(hidden: int = 512, latent: int = 40, lr: float = 2e-3, batch:
 
 @recipe(target={"elbo": at_least(-24.0)}, seconds=20, paper="Kingma & Welling 2014", rows=["GEN-13", "GEN-16", "GEN-17", "GEN-18"])
 def vae_digits(hidden: int = 256, latent: int = 8, beta: float = 1.0, lr: float = 3e-3, batch: int = 128, steps: int = 2_000, seed: int = 0) -> Run:
-    """VAE on scikit-learn's 8x8 digits, dynamically binarised; the bound, in nats, after some seconds."""
+    """VAE on scikit-learn's 8x8 digits, dynamically binarised; the bound, in nats, Frechet distance and class balance after some seconds."""
     method = image_vae((1, 8, 8), hidden, latent=latent, mean=0.305, beta=beta)
     train, test = binarised("digits", batch, seed)
     return fit(method, train, Adam(lr, schedule=cosine(warmup=0.02)), steps=steps, seed=seed,
-               evaluate=test, callbacks=[Samples(pictures)])
+               evaluate=[test, digits_judge()], callbacks=[Samples(pictures)])
 
 
 def image_vae(shape: tuple[int, int, int], *hidden: int, latent: int, mean: float, beta: float = 1.0) -> VAE:
