@@ -9,7 +9,7 @@ import io
 import math
 import random
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from deepcanon.engine.loop import Trainer
 
 
-def evaluate(method: nn.Module, data: Iterable, seed: int = 0) -> dict[str, float]:
+def evaluate(method: Any, data: Any, seed: int = 0) -> dict[str, float]:
     """The mean over all examples of every entry of `method.metrics(batch)`, in evaluation mode, without gradients."""
     if not hasattr(method, "metrics"):
         raise ValueError(f"{type(method).__name__} has no metrics(batch): it cannot be evaluated on data")
@@ -126,7 +126,7 @@ class Evaluate:
     """
 
     def __init__(self, what, every: int | None = None, seed: int = 0):
-        self.what = what if isinstance(what, list) else [what]
+        self.what: list[Any] = what if isinstance(what, list) else [what]
         self.every, self.seed, self.at = every, seed, -1
 
     def step(self, trainer: Trainer) -> None:
@@ -143,9 +143,9 @@ class Evaluate:
 
     def measure(self, method: nn.Module) -> dict[str, float]:
         """Every number of the evaluation."""
-        results = {}
+        results: dict[str, Any] = {}
         for item in self.what:
-            results |= item(method) if callable(item) else evaluate(method, item, self.seed)
+            results.update(item(method) if callable(item) else evaluate(method, item, self.seed))  # pyright: ignore[reportArgumentType, reportCallIssue]
         return {name: float(value) for name, value in results.items()}
 
     def state_dict(self) -> dict:
@@ -299,7 +299,7 @@ class TensorBoard:
         except ImportError:
             raise ValueError("TensorBoard is not installed: pip install tensorboard") from None
         folder = self.folder or (trainer.log.file.parent / "tensorboard" if trainer.log.file else None)
-        self.writer = SummaryWriter(folder) if trainer.rank == 0 else None
+        self.writer: Any = SummaryWriter(folder) if trainer.rank == 0 else None
 
     def step(self, trainer: Trainer) -> None:
         self._send(trainer.log.history[self.sent : -1])
@@ -325,10 +325,10 @@ class WandB:
 
     def start(self, trainer: Trainer) -> None:
         try:
-            import wandb
+            import wandb  # pyright: ignore[reportMissingImports]
         except ImportError:
             raise ValueError("Weights & Biases is not installed: pip install wandb") from None
-        self.run = wandb.init(project=self.project, **self.settings) if trainer.rank == 0 else None
+        self.run: Any = wandb.init(project=self.project, **self.settings) if trainer.rank == 0 else None
 
     def step(self, trainer: Trainer) -> None:
         self._send(trainer.log.history[self.sent : -1])

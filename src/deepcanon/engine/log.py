@@ -10,6 +10,7 @@ import math
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,7 +34,7 @@ class Log:
         self.pending: dict[str, list[tuple[int, Tensor | float]]] = {}
         self.evaluation: dict[str, float] = {}                         # the latest
         self.before, self.started = 0.0, None                          # seconds of earlier sessions, start of this one
-        self.bar = None
+        self.bar: Any = None
         self.drawn = 0.0
 
     @property

@@ -31,7 +31,7 @@ Loss = Tensor | dict[str, Tensor]
 SIGNALS = ("SIGINT", "SIGTERM")
 
 
-def players(method: nn.Module, batch) -> Iterator[tuple[str, Loss]]:
+def players(method: Any, batch) -> Iterator[tuple[str, Loss]]:
     """The (player, loss) pairs of one step; `loss(batch)` is the one-player case."""
     if hasattr(method, "losses"):
         yield from method.losses(batch)
@@ -46,7 +46,8 @@ class Trainer:
                  clip_norm: float | None = None, clip_value: float | None = None, accumulate: int = 1, bf16: bool = False,
                  callbacks: Sequence = (), log: Log | None = None, rank: int = 0, world: int = 1):
         self.method, self.data, self.total = method, data, total
-        self.factories, self.optimizers = optimizers, {}
+        self.factories: Any = optimizers
+        self.optimizers: dict[str, tuple[torch.optim.Optimizer, list[nn.Parameter], Factory]] = {}
         self.clip_norm, self.clip_value, self.accumulate, self.bf16 = clip_norm, clip_value, accumulate, bf16
         self.callbacks, self.log, self.rank, self.world = list(callbacks), log or Log(), rank, world
         self.device = next((p.device for p in method.parameters()), torch.device("cpu"))
@@ -131,7 +132,7 @@ class Trainer:
                 save = folder is not None and folder.due()
                 if self.world > 1:
                     self.stop, save = parallel.agree(self.stop, save)
-                if save:
+                if save and folder:
                     folder.save(self)
 
     def _batches(self) -> Iterator:

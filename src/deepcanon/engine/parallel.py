@@ -7,6 +7,7 @@
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -38,7 +39,7 @@ def average_gradients(params: Sequence[Parameter]) -> None:
 def clip_norm(params: Sequence[Parameter], largest: float) -> None:
     """Scale the gradients, sharded or not, so that their joint norm is at most `largest`."""
     kinds = by_kind([p for p in params if p.grad is not None])
-    norms = [whole(nn.utils.get_total_norm([p.grad for p in kind])) for kind in kinds]
+    norms = [whole(nn.utils.get_total_norm([p.grad for p in kind if p.grad is not None])) for kind in kinds]
     for kind in kinds:
         nn.utils.clip_grads_with_norm_(kind, largest, norms[0] if len(norms) == 1 else torch.stack(norms).norm())
 
@@ -92,12 +93,12 @@ def shard(method: nn.Module, names: Sequence[str]) -> None:
         fully_shard(method.get_submodule(name), mesh=mesh, reshard_after_forward=True)
 
 
-def whole(tensor: Tensor) -> Tensor:
+def whole(tensor: Any) -> Tensor:
     """The full tensor of a sharded one (a collective call); any other tensor as it is."""
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
-def part(value: Tensor, like: Tensor) -> Tensor:
+def part(value: Tensor, like: Any) -> Tensor:
     """The inverse of `whole`: `value` split over the ranks as `like` is."""
     if not hasattr(like, "full_tensor"):
         return value

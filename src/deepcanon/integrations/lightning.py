@@ -25,7 +25,7 @@ class MethodModule(lightning.LightningModule):
         clip_norm, clip_value: largest norm of a player's gradient, largest element of it.
     """
 
-    def __init__(self, method: nn.Module, optimizers: Factory | dict[str, Factory], *, steps: int | None = None,
+    def __init__(self, method: Any, optimizers: Factory | dict[str, Factory], *, steps: int | None = None,
                  clip_norm: float | None = None, clip_value: float | None = None):
         super().__init__()
         self.automatic_optimization = False
@@ -36,7 +36,8 @@ class MethodModule(lightning.LightningModule):
         return [factory(parameters(self.method, player)) for player, factory in self.factories.items()]
 
     def training_step(self, batch, batch_idx: int) -> None:
-        optimizers = dict(zip(self.factories, self.optimizers(use_pl_optimizer=True) if len(self.factories) > 1 else [self.optimizers()]))
+        made: Any = self.optimizers()
+        optimizers: dict[str, Any] = dict(zip(self.factories, made if isinstance(made, list) else [made]))
         for player, loss in players(self.method, batch):
             if player not in optimizers:
                 raise ValueError(f"{type(self.method).__name__} trains the player {player!r}; optimizers were given for {sorted(optimizers)}")
