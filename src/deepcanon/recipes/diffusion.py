@@ -16,7 +16,7 @@ from deepcanon.nets.unet import UNet
 from deepcanon.recipes.judge import digits_judge, mnist_judge
 
 
-@recipe(target={"fid": at_most(12.0), "class_min": at_least(0.04), "class_max": at_most(0.16)}, paper="Ho et al. 2020",
+@recipe(target={"fid": at_most(6.5), "class_min": at_least(0.04), "class_max": at_most(0.16)}, paper="Ho et al. 2020",
         rows=["GEN-51", "GEN-52", "MET-10"])
 def ddpm_mnist(width: int = 1024, layers: int = 3, lr: float = 1e-3, batch: int = 128, steps: int = 3_000, sampling_steps: int = 15,
                seed: int = 0) -> Run:
