@@ -143,10 +143,8 @@ class Evaluate:
 
     def measure(self, method: nn.Module) -> dict[str, float]:
         """Every number of the evaluation."""
-        results: dict[str, Any] = {}
-        for item in self.what:
-            results.update(item(method) if callable(item) else evaluate(method, item, self.seed))  # pyright: ignore[reportArgumentType, reportCallIssue]
-        return {name: float(value) for name, value in results.items()}
+        measured: list[Any] = [item(method) if callable(item) else evaluate(method, item, self.seed) for item in self.what]
+        return {name: float(value) for results in measured for name, value in results.items()}
 
     def state_dict(self) -> dict:
         return {"at": self.at}

@@ -8,6 +8,8 @@
 Precision, loggers, callbacks and checkpoints are Lightning's. Under its DDP a method must have one loss a step; with several players use `fit`.
 """
 
+from typing import Any
+
 import lightning
 from torch import Tensor, nn
 
