@@ -99,7 +99,7 @@ def test_updates_begin_after_the_warm_up_and_come_every_few_steps():
 
 def test_resume_is_exact():
     def made():
-        return Experience(env("CartPole-v1"), Scripted(), capacity=200, batch=8, warmup=50, every=3, burst=4, epsilon=anneal(1.0, 0.1, 300), seed=4)
+        return Experience(env("CartPole-v1"), Scripted(), capacity=200, batch=8, warmup=50, every=3, epsilon=anneal(1.0, 0.1, 300), seed=4)
 
     data, other, buffer = made(), made(), io.BytesIO()
     for _ in range(137):                                                         # the buffer has overflowed, an episode is under way

@@ -11,9 +11,6 @@ from torch.autograd import forward_ad
 from deepcanon.layers import linear as module
 from deepcanon.layers.linear import Linear, linear
 
-pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
-
-
 bare = inspect.unwrap(linear)  # without the tests' check of shapes, which cannot be compiled
 
 

@@ -40,15 +40,14 @@ class Experience:
         batch: B.
         warmup: environment steps before the first batch.
         every: environment steps for a batch after that.
-        burst: batches in a row, before which burst * every steps are taken with the same agent.
         epsilon: exploration rate as a function of the environment step; None falls from 1 to 0.05 over 10,000.
         seed: of the world, the exploration and the draws.
     """
 
     def __init__(self, env: Environment, agent: Agent, *, capacity: int = 10_000, batch: int = 128, warmup: int = 1_000, every: int = 1,
-                 burst: int = 1, epsilon: Callable[[int], float] | None = None, seed: int = 0):
+                 epsilon: Callable[[int], float] | None = None, seed: int = 0):
         self.env, self.agent, self.capacity, self.batch, self.warmup, self.every = env, agent, capacity, batch, warmup, every
-        self.epsilon, self.seed, self.burst, self.owed = epsilon or anneal(1.0, 0.05, 10_000), seed, burst, 0
+        self.epsilon, self.seed = epsilon or anneal(1.0, 0.05, 10_000), seed
         self.rng = np.random.default_rng([seed, 1])
         self.observation = env.reset(seed=seed)
         self.episode_return, self.env_steps = 0.0, 0
@@ -61,18 +60,15 @@ class Experience:
         return self
 
     def __next__(self) -> tuple[Tensor, ...]:
-        if not self.owed:
-            for _ in range(max(self.burst * self.every, self.warmup - self.env_steps)):
-                self.step()
-            self.owed = self.burst
-        self.owed -= 1
+        for _ in range(max(self.every, self.warmup - self.env_steps)):
+            self.step()
         rows = self.rng.integers(self.stored, size=self.batch)
         return tuple(torch.from_numpy(column.take(rows, 0)) for column in self.buffer)
 
     def shard(self, rank: int, world: int) -> "Experience":
         """The same with the random streams of one of several ranks, from the start."""
-        return Experience(self.env, self.agent, capacity=self.capacity, batch=self.batch, warmup=self.warmup, every=self.every, burst=self.burst,
-                          epsilon=self.epsilon, seed=self.seed * world + rank)
+        return Experience(self.env, self.agent, capacity=self.capacity, batch=self.batch, warmup=self.warmup, every=self.every, epsilon=self.epsilon,
+                          seed=self.seed * world + rank)
 
     @property
     def stored(self) -> int:
@@ -100,7 +96,7 @@ class Experience:
             "observation": torch.tensor(self.observation),
             "returns": torch.tensor(self.returns, dtype=torch.float64),
             "episode_return": self.episode_return,
-            "env_steps": self.env_steps, "owed": self.owed,
+            "env_steps": self.env_steps,
             "rng": self.rng.bit_generator.state,
             "env": self.env.state_dict(),
         }
@@ -114,7 +110,6 @@ class Experience:
         for column, saved in zip(self.buffer, state["buffer"], strict=True):
             column[: len(saved)] = saved.numpy()
         self.returns, self.episode_return, self.env_steps = state["returns"].tolist(), state["episode_return"], state["env_steps"]
-        self.owed = state["owed"]
         self.rng.bit_generator.state = state["rng"]
         self.observation = state["observation"].numpy().copy()
         start = self.env.load_state_dict(state["env"])
