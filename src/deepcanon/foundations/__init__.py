@@ -1,0 +1,1 @@
+"""The learning basics: risk, losses, simple models, gradients, optimizers, initialisation, normalisation, ensembles, information."""
