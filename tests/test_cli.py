@@ -54,6 +54,13 @@ def test_import_deepcanon_adds_nothing_to_import_torch():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr == ""
 
 
+def test_a_pattern_names_every_recipe_that_it_fits_once():
+    fitting = [name for name in catalogue.recipes() if name.startswith("lenet_")]
+    assert [recipe.name for recipe in cli.matching(["lenet_digits", "lenet_*"])] == ["lenet_digits", *(n for n in fitting if n != "lenet_digits")]
+    with pytest.raises(errors.UsageError, match="no recipe 'lennet_"):
+        cli.matching(["lennet_*"])
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help(run, verb):
     status, out, err = run(verb, "--help")

@@ -6,6 +6,7 @@ so that `deepcanon train vae_mnist --beta 4` and `deepcanon.recipes.vae_mnist(be
 
 import sys
 from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from deepcanon import __version__, catalogue, errors, search
@@ -204,6 +205,15 @@ def named(name: str) -> RecipeInfo:
         raise UsageError(str(error)) from None
 
 
+def matching(words: list[str]) -> list[RecipeInfo]:
+    """The recipes of these names, of which some may be patterns as in init_*_digits; each once."""
+    found: dict[str, RecipeInfo] = {}
+    for word in words:
+        names = [name for name in catalogue.recipes() if fnmatchcase(name, word)] or [word]
+        found |= {name: named(name) for name in names}
+    return list(found.values())
+
+
 def train(words: list[str]) -> None:
     """Run a recipe with the flags given."""
     values = [word for before, word in zip(["", *words], words) if not word.startswith("-") and before not in ("--folder", "--device")]
@@ -299,12 +309,12 @@ def compare(words: list[str]) -> None:
     """Several recipes under one budget."""
     parser = Parser("compare", "RECIPE RECIPE ... [--flags]",
                     "Run several recipes under one budget and write one report: curves, metrics, samples and seconds side by side.")
-    parser.add_argument("recipes", nargs="+", metavar="RECIPE", help="names that `deepcanon list` prints")
+    parser.add_argument("recipes", nargs="+", metavar="RECIPE", help="names that `deepcanon list` prints, or patterns such as 'init_*_digits'")
     parser.add_argument("--seeds", type=whole, default=1, metavar="N", help="seeds of each (default 1)")
     parser.add_argument("--minutes", type=decimal, metavar="M", help="time of each run (default: what the recipe takes)")
     add_run_options(parser, "the folder of the runs and the report (default runs/compare/DATE-TIME)")
     asked = parser.parse(words)
-    names, how = [named(name).name for name in asked.recipes], run_options(asked)
+    names, how = [recipe.name for recipe in matching(asked.recipes)], run_options(asked)
 
     from deepcanon import engine
     from deepcanon.compare import compare
@@ -318,12 +328,12 @@ def prove(words: list[str]) -> int:
     """Several seeds, and whether the targets hold."""
     parser = Parser("prove", "RECIPE ... [--flags]",
                     "Run recipes with several seeds, check their targets and write results/RECIPE.json; status 1 when a target is missed.")
-    parser.add_argument("recipes", nargs="+", metavar="RECIPE", help="names that `deepcanon list` prints")
+    parser.add_argument("recipes", nargs="+", metavar="RECIPE", help="names that `deepcanon list` prints, or patterns such as 'init_*_digits'")
     parser.add_argument("--seeds", type=whole, default=3, metavar="N", help="how many (default 3)")
     parser.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where the records go (default results)")
     add_run_options(parser, "the folder of the runs (default runs/prove-RECIPE/DATE-TIME)")
     asked = parser.parse(words)
-    recipes, how = [named(name) for name in asked.recipes], run_options(asked)
+    recipes, how = matching(asked.recipes), run_options(asked)
 
     from deepcanon import engine
     from deepcanon.prove import prove
