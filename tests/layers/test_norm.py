@@ -1,19 +1,169 @@
-"""Standardised images, and what the zeros of padding then mean."""
+"""Normalisation layers against torch's, what their groups of values imply, and inputs standardised by the training set alone."""
 
+import jaxtyping
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from deepcanon.data import images
-from deepcanon.layers.norm import Standardize
+from deepcanon.data import arrays, images
+from deepcanon.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Standardize, normalize, standardize
+from deepcanon.nets.mlp import mlp
 from deepcanon.nets.resnet import conv_norm
 
+PAIRS = {
+    "batch1d": (BatchNorm(6), nn.BatchNorm1d(6), (5, 6)),
+    "batch1d sequence": (BatchNorm(6), nn.BatchNorm1d(6), (5, 6, 7)),
+    "batch2d": (BatchNorm(6), nn.BatchNorm2d(6), (5, 6, 4, 3)),
+    "batch2d slow": (BatchNorm(6, eps=1e-3, momentum=0.01), nn.BatchNorm2d(6, eps=1e-3, momentum=0.01), (5, 6, 4, 3)),
+    "layer": (LayerNorm(6), nn.LayerNorm(6), (5, 4, 6)),
+    "group": (GroupNorm(3, 6), nn.GroupNorm(3, 6), (5, 6, 4, 3)),
+    "group of features": (GroupNorm(3, 6), nn.GroupNorm(3, 6), (5, 6)),
+    "instance1d": (InstanceNorm(), nn.InstanceNorm1d(6), (5, 6, 4)),
+    "instance2d": (InstanceNorm(), nn.InstanceNorm2d(6), (5, 6, 4, 3)),
+}
 
+
+@pytest.mark.row("FND-28", "FND-29", "FND-30")
+@pytest.mark.parametrize("name", PAIRS)
+def test_equals_torchs_layer_in_training_and_in_use(name):
+    ours, theirs, shape = PAIRS[name][0].double(), PAIRS[name][1].double(), PAIRS[name][2]
+    assert [*ours.state_dict()] == [*theirs.state_dict()]
+    for p in theirs.parameters():
+        nn.init.normal_(p)
+    ours.load_state_dict(theirs.state_dict())
+    for mode in (True, True, False):
+        x = (2 * torch.randn(shape, dtype=torch.float64) + 1).requires_grad_()
+        y, expected = ours.train(mode)(x), theirs.train(mode)(x)
+        torch.testing.assert_close(y, expected, atol=1e-10, rtol=0)
+        downstream = torch.randn(shape, dtype=torch.float64)
+        got = torch.autograd.grad(y, [x, *ours.parameters()], downstream)
+        want = torch.autograd.grad(expected, [x, *theirs.parameters()], downstream)
+        for a, b in zip(got, want, strict=True):
+            torch.testing.assert_close(a, b, atol=1e-9, rtol=0)
+    for key, value in theirs.state_dict().items():                               # the running statistics of both
+        torch.testing.assert_close(ours.state_dict()[key], value)
+
+
+@pytest.mark.row("FND-28")
+def test_batch_norm_gives_mean_beta_and_deviation_gamma():
+    layer = BatchNorm(3)
+    nn.init.uniform_(layer.weight, 0.5, 2.0)
+    nn.init.normal_(layer.bias)
+    y = layer(3 * torch.randn(64, 3, 8, 8) - 5)
+    std, mean = torch.std_mean(y, (0, 2, 3), correction=0)
+    torch.testing.assert_close(mean, layer.bias, atol=1e-5, rtol=0)
+    torch.testing.assert_close(std, layer.weight, atol=1e-5, rtol=0)
+
+
+@pytest.mark.row("FND-28")
+def test_batch_norm_ties_the_examples_in_training_and_frees_them_in_use():
+    """Claim: in evaluation batch norm normalises by the batch's mean and variance. False: by running averages."""
+    layer, x, others = BatchNorm(4), torch.randn(8, 4), torch.randn(8, 4)
+    mixed = torch.cat([x[:1], others])
+    assert not layer(x)[0].allclose(layer(mixed)[0], atol=0.01)
+    layer.eval()
+    assert torch.equal(layer(x)[0], layer(mixed)[0])
+    assert torch.equal(layer(x)[0], layer(x[:1])[0])
+
+
+@pytest.mark.row("FND-28", "FND-29")
+@pytest.mark.parametrize(("norm", "equal"), [(None, True), (LayerNorm, True), (BatchNorm, False)])
+def test_gradients_of_16_batches_of_2_are_those_of_one_batch_of_32_but_for_batch_norm(norm, equal):
+    """Worked example "Gradient accumulation with and without BatchNorm": batch 32, micro-batch 2, 16 steps; and the claim that they are the same."""
+    net, x, y = mlp(10, 16, 16, 3, norm=norm), torch.randn(32, 10), torch.randint(3, (32,))
+
+    def gradient(parts: int) -> torch.Tensor:
+        net.zero_grad()
+        for part in range(parts):
+            rows = slice(part * 32 // parts, (part + 1) * 32 // parts)
+            (F.cross_entropy(net(x[rows]), y[rows]) / parts).backward()
+        return torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None])
+
+    difference = (gradient(16) - gradient(1)).abs().max()
+    assert difference < 1e-6 if equal else difference > 1e-3
+
+
+@pytest.mark.row("FND-28", "FND-29")
+def test_with_one_example_batch_norm_and_layer_norm_differ():
+    """Claim: with batch size 1 they are equivalent. False: one value has no variance, a batch norm would answer beta whatever it is."""
+    x = torch.randn(1, 5)
+    assert torch.equal(normalize(x, [0]), torch.zeros(1, 5))
+    torch.testing.assert_close(LayerNorm(5)(x), F.layer_norm(x, (5,)))
+    with pytest.raises(ValueError, match=r"two values a channel or more, got a batch of shape \(1, 5\)"):
+        BatchNorm(5)(x)
+    assert BatchNorm(5).eval()(x).allclose(x, atol=1e-4)
+
+
+@pytest.mark.row("FND-29")
+def test_layer_norm_forgets_shift_and_scale_and_the_rest_of_the_batch():
+    """Also the claim that layer norm is the same operation in training and in inference: true."""
+    layer, x = LayerNorm(32, eps=1e-12).double(), torch.randn(8, 32, dtype=torch.float64)
+    torch.testing.assert_close(layer(7 * x - 3), layer(x), atol=1e-10, rtol=0)
+    assert torch.equal(layer(x)[:1], layer(x[:1]))
+    assert torch.equal(layer(x), layer.eval()(x))
+
+
+@pytest.mark.row("FND-30")
+def test_group_norm_lies_between_layer_norm_and_instance_norm():
+    x = torch.randn(4, 6, 5, 3)
+    torch.testing.assert_close(GroupNorm(1, 6)(x), F.layer_norm(x, (6, 5, 3)), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(GroupNorm(6, 6)(x), InstanceNorm()(x))
+
+
+@pytest.mark.parametrize(("build", "message"), [
+    (lambda: GroupNorm(4, 6), "4 groups do not divide 6 channels"),
+    (lambda: GroupNorm(0, 6), "0 groups do not divide 6 channels"),
+    (lambda: BatchNorm(3, eps=0.0), "eps above 0, got 0.0"),
+    (lambda: Standardize(0.5, 0.0), "deviations above 0, got 0.0"),
+    (lambda: Standardize([0.1, 0.2], [1.0, -1.0]), "deviations above 0"),
+    (lambda: InstanceNorm()(torch.ones(2, 3, 1)), "two places a channel or more"),
+    (lambda: standardize([(torch.tensor([[1.0, 2.0], [3.0, 2.0]]), None)]), r"channels \[1\] are constant"),
+])
+def test_refuses_what_cannot_be_normalised(build, message, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)             # as a user meets it
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+@pytest.mark.row("FND-27")
 def test_takes_a_training_set_to_mean_0_and_deviation_1():
-    x = torch.cat([x for x, _ in images("digits", shuffle=False)])
-    z = Standardize(x.mean().item(), x.std().item())(x)
-    torch.testing.assert_close(torch.stack([z.mean(), z.std()]), torch.tensor([0.0, 1.0]), atol=1e-5, rtol=0)
+    rows = torch.rand(500, 3, dtype=torch.float64) * torch.tensor([1.0, 10.0, 0.1])
+    for train in (images("digits", shuffle=False), arrays(rows, shuffle=False)):
+        layer = standardize(train)
+        z = layer(torch.cat([x for x, _ in train]).double())
+        std, mean = torch.std_mean(z, [i for i in range(z.ndim) if i != 1], correction=0)
+        torch.testing.assert_close(mean, torch.zeros_like(mean), atol=1e-6, rtol=0)
+        torch.testing.assert_close(std, torch.ones_like(std), atol=1e-6, rtol=0)
+
+
+@pytest.mark.row("FND-27")
+def test_is_fitted_on_the_training_set_alone():
+    train, test = images("digits", shuffle=False), images("digits", split="test")
+    x = torch.cat([x for x, _ in train])
+    layer = standardize(train)
+    torch.testing.assert_close(layer.mean.squeeze(), x.mean())
+    torch.testing.assert_close(layer.std.squeeze(), x.std(correction=0))
+    before = {k: v.clone() for k, v in layer.state_dict().items()}
+    z = layer(torch.cat([x for x, _ in test]))
+    assert all(torch.equal(v, before[k]) for k, v in layer.state_dict().items())
+    assert 1e-3 < z.mean().abs() < 0.2                                           # other images: near 0, not 0
+
+
+@pytest.mark.row("FND-27")
+@pytest.mark.parametrize("seed", range(5))
+def test_positive_inputs_give_all_weights_of_a_neuron_gradients_of_one_sign(seed):
+    """Claim: after a sigmoid, which is not zero-centred, the gradients of a neuron's weights share one sign. True; centring ends it."""
+    torch.manual_seed(seed)
+    neuron, hidden = nn.Linear(20, 1), torch.sigmoid(torch.randn(64, 20))
+
+    def signs(x: torch.Tensor) -> torch.Tensor:
+        per_example = torch.func.vmap(torch.func.grad(lambda w, x: F.softplus(F.linear(x, w)).sum()), in_dims=(None, 0))
+        return per_example(neuron.weight.detach(), x).sign().squeeze(1)          # (B, I)
+
+    assert (signs(hidden) == signs(hidden)[:, :1]).all()
+    centred = signs(standardize(arrays(hidden, shuffle=False))(hidden))
+    assert not (centred == centred[:, :1]).all(1).any()
 
 
 def test_one_constant_a_channel():
