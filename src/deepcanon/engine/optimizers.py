@@ -1,8 +1,10 @@
 """Optimizer factories: `Adam(lr=1e-3, schedule=cosine())` is a function of parameters, so that a recipe names one before they exist.
 
-The optimizers are torch's own, in their fused form where the parameters allow it.
+The optimizers are torch's own, in their fused form where there is one and the parameters allow it. Any other `torch.optim.Optimizer` is named by
+`Factory(Class, lr, options={...})`.
 """
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -28,11 +30,13 @@ class Factory:
 
     def __call__(self, params: Iterable[Parameter]) -> torch.optim.Optimizer:
         params = list(params)
-        fused = all(p.is_floating_point() and not hasattr(p, "full_tensor") for p in params)
-        groups = [{"params": params}]
+        has_fused = "fused" in inspect.signature(self.build).parameters
+        fused = has_fused and all(p.is_floating_point() and not hasattr(p, "full_tensor") for p in params)
+        groups = [{"params": params, "fused": fused}]
         if not self.decay_vectors:                                     # biases, gains and scalars are not decayed
-            groups = [{"params": [p for p in params if p.ndim > 1]}, {"params": [p for p in params if p.ndim <= 1], "weight_decay": 0.0}]
-        return self.build([g for g in groups if g["params"]], lr=self.lr, fused=fused, **self.options)
+            matrices, vectors = [p for p in params if p.ndim > 1], [p for p in params if p.ndim <= 1]
+            groups = [{"params": matrices, "fused": fused}, {"params": vectors, "fused": fused, "weight_decay": 0.0}]
+        return self.build([g for g in groups if g["params"]], lr=self.lr, **self.options)
 
 
 def Adam(lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, schedule: Schedule | None = None) -> Factory:
@@ -48,6 +52,16 @@ def AdamW(lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: floa
 
 def SGD(lr: float = 0.1, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0,
         decay_vectors: bool = True, schedule: Schedule | None = None) -> Factory:
-    """Stochastic gradient descent, with momentum (Polyak 1964) or Nesterov's (Sutskever et al. 2013)."""
+    """Stochastic gradient descent, with momentum (Polyak 1964) or Nesterov's (Sutskever et al. 2013): the net then stands at the look-ahead point."""
     options = {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
     return Factory(torch.optim.SGD, lr, schedule or constant(), options, decay_vectors)
+
+
+def Adagrad(lr: float = 0.01, eps: float = 1e-10, schedule: Schedule | None = None) -> Factory:
+    """AdaGrad (Duchi, Hazan & Singer 2011)."""
+    return Factory(torch.optim.Adagrad, lr, schedule or constant(), {"eps": eps})
+
+
+def RMSprop(lr: float = 0.01, decay: float = 0.99, eps: float = 1e-8, schedule: Schedule | None = None) -> Factory:
+    """RMSProp (Tieleman & Hinton 2012); `decay` is the memory of the squared gradients."""
+    return Factory(torch.optim.RMSprop, lr, schedule or constant(), {"alpha": decay, "eps": eps})

@@ -24,6 +24,8 @@ def constant() -> Schedule:
 
 def warmup(steps: float) -> Schedule:
     """Linear rise to the peak rate over the first `steps`, then constant."""
+    if steps == 0:
+        raise ValueError("expected a warm-up of 1 step or more, or of a part of the run, got 0: use constant()")
     return _after_warmup(steps, lambda u: 1.0, needs_total=False)
 
 
@@ -54,7 +56,7 @@ def _check_final(final: float) -> None:
 
 
 def _after_warmup(warmup: float, shape: Callable[[float], float], needs_total: bool = True) -> Schedule:
-    if warmup < 0:
+    if not warmup >= 0:
         raise ValueError(f"expected a warm-up of 0 steps or more, got {warmup}")
 
     def factor(step: int, total: int | None) -> float:
@@ -62,6 +64,8 @@ def _after_warmup(warmup: float, shape: Callable[[float], float], needs_total: b
             if needs_total or 0 < warmup < 1:
                 raise ValueError("this schedule needs a run of known length: give steps or epochs, or use constant() or warmup(steps)")
             return min(1.0, (step + 1) / warmup) if warmup else 1.0
+        if total < 1:
+            raise ValueError(f"a schedule needs a run of 1 step or more, got {total}")
         rise = warmup if warmup >= 1 else warmup * total
         if needs_total and total <= rise:
             raise ValueError(f"the warm-up of {warmup} steps leaves nothing of a run of {total} steps")

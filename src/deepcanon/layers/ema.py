@@ -6,7 +6,7 @@ Buffers, such as the statistics of batch normalisation, are copied: an average o
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @torch.no_grad()
@@ -23,7 +23,8 @@ def ema_(target: nn.Module, source: nn.Module, decay: float) -> None:
     """
     if not 0 <= decay <= 1:
         raise ValueError(f"expected a decay in [0, 1], got {decay}")
-    averages, weights = [*target.parameters()], [*source.parameters()]
+    averages: list[Tensor] = [*target.parameters()]
+    weights: list[Tensor] = [*source.parameters()]
     copies, buffers = [*target.buffers()], [*source.buffers()]
     if [t.shape for t in averages + copies] != [t.shape for t in weights + buffers]:
         raise ValueError(f"expected two nets of the same shapes to average, got {type(target).__name__} and {type(source).__name__}")
