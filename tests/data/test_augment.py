@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from scipy.ndimage import gaussian_filter, map_coordinates
 
 from deepcanon.data import augment
 
@@ -15,6 +16,7 @@ EVERY = {
     "crop": augment.crop(3),
     "flip": augment.flip(),
     "affine": augment.affine(degrees=20.0, translate=0.1, scale=(0.8, 1.2), shear=10.0),
+    "elastic": augment.elastic(8.0, 2.0),
     "resized_crop": augment.resized_crop(12),
     "blur": augment.blur(p=0.5),
     "jitter": augment.jitter(0.4, 0.4, 0.4, 0.1, p=0.8),
@@ -47,7 +49,7 @@ def test_same_seed_same_pictures_and_values_in_range(name):
     assert a.max() <= 1 + 1e-6
 
 
-@pytest.mark.parametrize("name", ["crop", "affine", "resized_crop", "blur", "jitter", "erase", "cutout", "binarize"])
+@pytest.mark.parametrize("name", ["crop", "affine", "elastic", "resized_crop", "blur", "jitter", "erase", "cutout", "binarize"])
 def test_each_image_draws_its_own_parameters(name):
     out = EVERY[name](pictures(1).expand(32, 3, 12, 12), generator())
     assert len({o.numpy().tobytes() for o in out}) > 8
@@ -105,6 +107,19 @@ def test_affine_equals_pillow():
     reach = still(torch.ones_like(x), angle, zoom, slant, shift)[0, 0] > 0.999                                # Pillow does not fade at the border
     assert reach.sum() > 60
     torch.testing.assert_close(ours[reach], torch.from_numpy(np.array(reference))[reach], atol=1e-4, rtol=0)
+
+
+def test_elastic_equals_scipy():
+    x, height, width = pictures(3, 2, 14, 20), 14, 20
+    noise = 2 * torch.rand(3, 2, height, width, generator=generator(4)) - 1
+    moved = augment.elastic(20.0, 3.0)(x, generator(4))
+    for picture, field, out in zip(x.double().numpy(), noise.double().numpy(), moved):
+        right, down = (20.0 * gaussian_filter(part, 3.0, mode="mirror", radius=9) for part in field)
+        rows, columns = np.mgrid[:height, :width]
+        for channel, of in zip(picture, out):
+            expected = map_coordinates(channel, [rows + down, columns + right], order=1, mode="grid-constant")
+            torch.testing.assert_close(of.double(), torch.from_numpy(expected), atol=1e-4, rtol=0)
+    torch.testing.assert_close(augment.elastic(0.0)(x, generator()), x, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("box", [(0, 0, 12, 12), (3, 2, 7, 5), (5, 0, 1, 12), (0, 4, 12, 3)])
