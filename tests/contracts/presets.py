@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from deepcanon.diffusion.ddpm import DDPM
 from deepcanon.diffusion.schedules import linear_schedule
+from deepcanon.foundations.linear import LinearClassifier
 from deepcanon.gans.wgan import WGANGP
 from deepcanon.language.causal import LanguageModel
 from deepcanon.nets.dcgan import critic, generator
@@ -16,7 +18,10 @@ from deepcanon.nets.lenet import LeNet
 from deepcanon.nets.mlp import mlp
 from deepcanon.nets.resnet import resnet_cifar
 from deepcanon.nets.unet import UNet
+from deepcanon.rl.critics import Critics
 from deepcanon.rl.dqn import DQN
+from deepcanon.rl.ppo import PPO
+from deepcanon.rl.sac import SAC
 from deepcanon.vae.vae import VAE
 from deepcanon.vision.classify import Classifier
 
@@ -53,6 +58,23 @@ def images(size: int, channels: int = 1, n: int = 16, classes: int = 4) -> tuple
 def transitions(n: int = 32) -> tuple[Tensor, ...]:
     """Observations, actions, rewards, next observations, terminations."""
     return torch.randn(n, 3), torch.randint(2, (n,)), torch.randn(n), torch.randn(n, 3), (torch.rand(n) < 0.3).float()
+
+
+def rollout(steps: int = 8, worlds: int = 4) -> tuple[Tensor, ...]:
+    """Observations, actions, rewards, next observations, terminations, ends; steps x worlds."""
+    s, over = torch.randn(steps + 1, worlds, 3), (torch.rand(steps, worlds) < 0.2).float()
+    return s[:-1], torch.randint(2, (steps, worlds)), torch.randn(steps, worlds), s[1:], over, over
+
+
+def pushes(n: int = 32) -> tuple[Tensor, ...]:
+    """Transitions under real actions."""
+    s, _, r, s_next, terminated = transitions(n)
+    return s, torch.rand(n, 1) * 2 - 1, r, s_next, terminated
+
+
+def small_sac() -> SAC:
+    """Two critics, one action in [-1, 1]."""
+    return SAC(mlp(3, 16, 2), Critics(3, 1, 16), bounds=(-np.ones(1, np.float32), np.ones(1, np.float32)))
 
 
 def flat_vae() -> VAE:
@@ -92,6 +114,7 @@ def sentences(n: int = 8) -> tuple[Tensor, Tensor]:
 
 
 PRESETS = {
+    "linear": Preset(lambda: LinearClassifier(64, 4), lambda: images(8, n=15), verbs={"predict": (images(8)[0],), "templates": (1, 8, 8)}),
     "lenet": Preset(lambda: Classifier(LeNet(4, image_size=16, widths=(4, 8, 32, 16))), lambda: images(16), verbs={"predict": (images(16)[0],)}),
     "resnet": Preset(lambda: Classifier(resnet_cifar(8, 4, in_channels=3, width=4)), lambda: images(12, 3), verbs={"predict": (images(12, 3)[0],)}),
     "vae": Preset(flat_vae, lambda: images(8), verbs={"sample": (3,), "log_prob": (images(8)[0], 5), "encode": (images(8)[0],)}),
@@ -99,4 +122,6 @@ PRESETS = {
     "ddpm": Preset(small_ddpm, lambda: images(8), verbs={"sample": (3,)}),
     "gpt": Preset(small_gpt, sentences),
     "dqn": Preset(lambda: DQN(mlp(3, 16, 2)), transitions, learns="q", frozen=("target",)),
+    "ppo": Preset(lambda: PPO(mlp(3, 16, 2), mlp(3, 16, 1), minibatch=16), rollout),
+    "sac": Preset(small_sac, pushes, learns="critic", frozen=("target",)),
 }

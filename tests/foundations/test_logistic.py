@@ -1,0 +1,84 @@
+"""Convexity, Newton's fit against gradient descent and scikit-learn, a fooled classifier, and data without a minimum."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.linear_model import LogisticRegression
+
+from deepcanon.foundations import logistic
+
+
+@pytest.fixture
+def data():
+    torch.manual_seed(0)
+    x = torch.randn(200, 4, dtype=torch.float64)
+    return x, torch.bernoulli((x @ torch.tensor([1.0, -2.0, 0.5, 0.0], dtype=torch.float64)).sigmoid())
+
+
+@pytest.mark.row("FND-07")
+def test_value_gradient_and_hessian_equal_autograd(data):
+    x, y = data
+    theta = torch.randn(4, dtype=torch.float64)
+    torch.testing.assert_close(logistic.nll(theta, x, y), F.binary_cross_entropy_with_logits(x @ theta, y, reduction="sum"))
+    torch.testing.assert_close(logistic.gradient(theta, x, y), torch.func.grad(logistic.nll)(theta, x, y))
+    torch.testing.assert_close(logistic.hessian(theta, x), torch.func.hessian(logistic.nll)(theta, x, y))
+    torch.testing.assert_close(logistic.probability(theta, x), (x @ theta).exp() / (1 + (x @ theta).exp()))
+
+
+@pytest.mark.row("FND-07")
+def test_the_hessian_is_positive_semidefinite_at_random_weights(data):
+    for scale in (0.1, 1.0, 10.0, 100.0):
+        values = torch.linalg.eigvalsh(logistic.hessian(scale * torch.randn(4, dtype=torch.float64), data[0]))
+        assert values.min() >= -1e-12 * values.max()
+
+
+@pytest.mark.row("FND-07")
+def test_descent_and_newton_end_at_one_minimum_from_every_start(data):
+    x, y = data
+    best = logistic.fit(x, y)
+    step = 4 / torch.linalg.eigvalsh(x.T @ x).max()                              # 1 / L, for p (1 - p) <= 1/4
+    for _ in range(5):
+        start = theta = 3 * torch.randn(4, dtype=torch.float64)
+        for _ in range(800):
+            theta = theta - step * logistic.gradient(theta, x, y)
+        torch.testing.assert_close(theta, best, atol=1e-4, rtol=0)
+        torch.testing.assert_close(logistic.fit(x, y, start=10 * start), best, atol=1e-8, rtol=0)
+    assert logistic.gradient(best, x, y).abs().max() < 1e-8
+
+
+@pytest.mark.row("FND-07")
+@pytest.mark.parametrize("decay", [0.0, 2.0])
+def test_the_fit_equals_scikit_learns(data, decay):
+    x, y = data
+    theirs = LogisticRegression(C=1 / decay if decay else float("inf"), fit_intercept=False, tol=1e-10, max_iter=1_000).fit(x, y).coef_[0]
+    torch.testing.assert_close(logistic.fit(x, y, decay=decay), torch.from_numpy(theirs), atol=1e-5, rtol=0)
+    torch.testing.assert_close(logistic.fit(x.float(), y.long(), decay=decay), torch.from_numpy(theirs).float(), atol=1e-4, rtol=0)
+
+
+@pytest.mark.row("FND-07")
+def test_many_small_changes_fool_it():
+    x = torch.tensor([2.0, -1, 3, -2, 2, 2, 1, -4, 5, 1])
+    theta = torch.tensor([-1.0, -1, 1, -1, 1, -1, 1, 1, -1, 1])
+    adversarial = x + 0.5 * theta.sign()
+    torch.testing.assert_close(adversarial, torch.tensor([1.5, -1.5, 3.5, -2.5, 2.5, 1.5, 1.5, -3.5, 4.5, 1.5]))
+    assert ((adversarial - x) @ theta).item() == 0.5 * theta.abs().sum().item() == 5
+    before, after = logistic.probability(theta, torch.stack([x, adversarial])).tolist()
+    assert before == pytest.approx(0.047426, abs=1e-6)                           # theta'x = -3
+    assert after == pytest.approx(0.880797, abs=1e-6)                            # theta'x = 2
+
+
+def test_refuses_data_without_a_minimum(data):
+    x, y = data
+    with pytest.raises(ValueError, match="the Hessian is singular: features are dependent, or"):
+        logistic.fit(torch.cat([x, x[:, :2] @ torch.randn(2, 1, dtype=torch.float64)], 1), y)
+    with pytest.raises(ValueError, match="a plane separates the classes; set decay > 0"):
+        logistic.fit(x, (x[:, 0] > 0).double())
+    assert logistic.fit(x, (x[:, 0] > 0).double(), decay=1.0).isfinite().all()
+
+
+def test_refuses_labels_and_shapes_that_do_not_fit(data, unchecked):
+    x, y = data
+    with pytest.raises(ValueError, match=r"labels 0 or 1 \(N,\), got \(200, 4\) and \(200,\) with values \[-1\.0, 1\.0\]"):
+        logistic.fit(x, 2 * y - 1)
+    with pytest.raises(ValueError, match=r"got \(200, 4\) and \(199,\)"):
+        logistic.fit(x, y[:199])

@@ -1,0 +1,91 @@
+"""Losses against torch's, their gradients against the closed forms, and what they refuse."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from deepcanon.foundations.losses import binary_cross_entropy, cross_entropy, squared_error
+
+EXTREME = torch.tensor([[1000.0, -1000.0, 0.0], [-1000.0, -1000.0, 1000.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
+
+
+@pytest.mark.row("FND-04")
+def test_they_equal_torch():
+    a, b = torch.randn(2, 50, 4, dtype=torch.float64)
+    y, t = torch.randint(4, (50,)), torch.rand(50, 4, dtype=torch.float64)
+    torch.testing.assert_close(squared_error(a, b).mean(), F.mse_loss(a, b), atol=1e-6, rtol=0)
+    torch.testing.assert_close(cross_entropy(a, y), F.cross_entropy(a, y, reduction="none"), atol=1e-6, rtol=0)
+    torch.testing.assert_close(binary_cross_entropy(a, t), F.binary_cross_entropy_with_logits(a, t, reduction="none"), atol=1e-6, rtol=0)
+
+
+@pytest.mark.row("FND-04")
+def test_extreme_logits_give_torchs_values_and_gradients():
+    y, hard = torch.tensor([1, 2, 0]), torch.tensor([[1.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 1.0]], dtype=torch.float64)
+    for ours, torchs in (
+        (lambda logits: cross_entropy(logits, y), lambda logits: F.cross_entropy(logits, y, reduction="none")),
+        (lambda logits: binary_cross_entropy(logits, hard), lambda logits: F.binary_cross_entropy_with_logits(logits, hard, reduction="none")),
+    ):
+        logits, same = EXTREME.clone().requires_grad_(), EXTREME.clone().requires_grad_()
+        value, expected = ours(logits), torchs(same)
+        torch.testing.assert_close(value, expected, atol=1e-6, rtol=0)
+        value.sum().backward()
+        expected.sum().backward()
+        torch.testing.assert_close(logits.grad, same.grad, atol=1e-6, rtol=0)
+        assert logits.grad.isfinite().all()
+
+
+@pytest.mark.row("FND-04")
+def test_gradients_are_prediction_minus_target():
+    logits = torch.randn(6, 4, dtype=torch.float64, requires_grad=True)
+    y, t = torch.randint(4, (6,)), torch.rand(6, 4, dtype=torch.float64)
+    (of_softmax,) = torch.autograd.grad(cross_entropy(logits, y).sum(), logits)
+    torch.testing.assert_close(of_softmax, logits.softmax(1) - F.one_hot(y, 4))
+    (of_sigmoid,) = torch.autograd.grad(binary_cross_entropy(logits, t).sum(), logits)
+    torch.testing.assert_close(of_sigmoid, logits.sigmoid() - t)
+    (of_square,) = torch.autograd.grad(squared_error(logits, t).sum(), logits)
+    torch.testing.assert_close(of_square, 2 * (logits - t))
+
+
+@pytest.mark.row("FND-04")
+def test_two_classes_are_the_binary_case_and_cross_entropy_is_the_nll_of_the_softmax():
+    logits, y = torch.randn(9, dtype=torch.float64), torch.randint(2, (9,))
+    torch.testing.assert_close(cross_entropy(torch.stack([torch.zeros_like(logits), logits], 1), y), binary_cross_entropy(logits, y.double()))
+    many = torch.randn(9, 5, dtype=torch.float64)
+    torch.testing.assert_close(cross_entropy(many, y), -many.softmax(1).log()[range(9), y])
+
+
+@pytest.mark.row("FND-04")
+def test_a_zero_one_loss_trains_nothing():
+    logits = torch.randn(6, 4, requires_grad=True)
+    wrong = torch.where(logits.argmax(1) == torch.randint(4, (6,)), 0 * logits.sum(1), 0 * logits.sum(1) + 1).mean()
+    wrong.backward()
+    assert torch.equal(logits.grad, torch.zeros(6, 4))
+
+
+@pytest.mark.row("FND-04")
+def test_one_step_may_use_losses_of_two_outputs():
+    trunk, label, box = nn.Linear(5, 8), nn.Linear(8, 3), nn.Linear(8, 4)
+    x, y, target = torch.randn(6, 5), torch.randint(3, (6,)), torch.randn(6, 4)
+    hidden = trunk(x).relu()
+    (cross_entropy(label(hidden), y).mean() + squared_error(box(hidden), target).mean()).backward()
+    assert all(p.grad.abs().sum() > 0 for p in (*trunk.parameters(), *label.parameters(), *box.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [([0, 1, 3], r"labels must lie in 0\.\.2, got 0\.\.3"), ([0, -1, 1], r"in 0\.\.2, got -1\.\.1"), ([0, 1], r"got \(3, 3\) and torch.int64 \(2,\)"),
+     ([0.0, 1.0, 2.0], r"integer labels \(B,\), got \(3, 3\) and torch.float32")],
+)
+def test_refuses_labels_that_name_no_class(labels, message, unchecked):
+    with pytest.raises(ValueError, match=message):
+        cross_entropy(torch.zeros(3, 3), torch.tensor(labels))
+
+
+def test_refuses_targets_that_do_not_fit(unchecked):
+    with pytest.raises(ValueError, match=r"one shape, got \(3, 1\) and \(3,\)"):
+        squared_error(torch.zeros(3, 1), torch.zeros(3))
+    with pytest.raises(ValueError, match=r"one shape, got \(3, 1\) and \(3,\)"):
+        binary_cross_entropy(torch.zeros(3, 1), torch.zeros(3))
+    with pytest.raises(ValueError, match=r"targets must lie in \[0, 1\], got -1\.\.2"):
+        binary_cross_entropy(torch.zeros(2), torch.tensor([-1.0, 2.0]))
