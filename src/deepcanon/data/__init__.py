@@ -7,17 +7,23 @@ if TYPE_CHECKING:
     from . import augment, download, sets
     from .batches import arrays
     from .envs import env
-    from .experience import Experience, anneal
+    from .experience import Experience, after, anneal
     from .facts import recorded_facts
+    from .few_shot import Sinusoids, episodes
     from .pictures import images
+    from .rollouts import Rollouts
     from .tables import table
     from .texts import text
+    from .toys import toy
+    from .worlds import envs
 
-__all__ = ["Experience", "anneal", "arrays", "augment", "download", "env", "images", "recorded_facts", "sets", "table", "text"]
+__all__ = ["Experience", "Rollouts", "Sinusoids", "after", "anneal", "arrays", "augment", "download", "env", "envs", "episodes", "images",
+           "recorded_facts", "sets", "table", "text", "toy"]
 
 _HOME = {
     "images": "pictures", "text": "texts", "table": "tables", "arrays": "batches", "recorded_facts": "facts",
-    "Experience": "experience", "anneal": "experience", "env": "envs",
+    "Experience": "experience", "after": "experience", "anneal": "experience", "env": "envs", "envs": "worlds", "Rollouts": "rollouts",
+    "episodes": "few_shot", "Sinusoids": "few_shot", "toy": "toys",
 }
 
 

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from . import download, folder, sets
 from .batches import Augment, Batches, Content
+from .omniglot import omniglot
 
 CIFAR10 = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
@@ -58,7 +59,7 @@ def images(source: str, *, split: str = "train", batch: int = 128, seed: int = 0
 @lru_cache(maxsize=8)
 def named(name: str, split: str, size: int | None, place: str | None) -> Content:
     """The content of a named set; one copy in memory, however many ask (`place` is where it was read from)."""
-    content = {"digits": digits, "mnist": mnist, "fashion": fashion, "cifar10": cifar10}[name](split)
+    content = {"digits": digits, "mnist": mnist, "fashion": fashion, "cifar10": cifar10, "omniglot": omniglot}[name](split)
     return resized(content, size) if size else content
 
 
