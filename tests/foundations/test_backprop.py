@@ -102,5 +102,8 @@ def test_refuses_programs_that_make_no_sense():
         forward([Step("z", LINEAR, ("x", "w", "b"))], values)
     with pytest.raises(ValueError, match=r"x = f\(y\) is computed already"):
         forward([Step("x", TANH, ("y",))], values)
+    program = [Step("sum", ADD, ("x", "row")), Step("loss", SQUARED_ERROR, ("sum", "y"))]
+    with pytest.raises(ValueError, match=r"the delta of row is \(5, 4\), its value \(4,\): nothing is broadcast here"):
+        backward(program, forward(program, values | random(row=(4,))))
     with pytest.raises(ValueError, match=r"ends with a number, but a is \(5, 4\)"):
         backward([Step("a", TANH, ("x",))], forward([Step("a", TANH, ("x",))], values))

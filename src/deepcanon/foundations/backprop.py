@@ -71,7 +71,7 @@ def backward(program: Sequence[Step], values: dict[str, Tensor]) -> dict[str, Te
         values: what `forward` returned.
 
     Raises:
-        ValueError: a last output that is not a number.
+        ValueError: a last output that is not a number, or a delta of another shape than its value.
     """
     loss = program[-1].output
     if values[loss].shape != ():
@@ -81,5 +81,7 @@ def backward(program: Sequence[Step], values: dict[str, Tensor]) -> dict[str, Te
         if output in deltas:
             pulled = function.pull(deltas[output], *(values[name] for name in inputs))
             for name, delta in zip(inputs, pulled, strict=True):
+                if delta.shape != values[name].shape:
+                    raise ValueError(f"the delta of {name} is {tuple(delta.shape)}, its value {tuple(values[name].shape)}: nothing is broadcast here")
                 deltas[name] = deltas[name] + delta if name in deltas else delta
     return deltas

@@ -14,8 +14,8 @@ from torch import Tensor
 
 
 def squared_error(prediction: Float[Tensor, "*B"], y: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
-    """(y - f)^2, elementwise; its mean is the MSE."""
-    if prediction.shape != y.shape:                                              # broadcasting (B, 1) against (B,) is a classic silent mistake
+    """(y - f)^2, elementwise; its mean is the MSE. Raises ValueError for two shapes, which would be broadcast in silence."""
+    if prediction.shape != y.shape:
         raise ValueError(f"expected predictions and targets of one shape, got {tuple(prediction.shape)} and {tuple(y.shape)}")
     return (y - prediction).square()
 

@@ -3,7 +3,7 @@
 from torch import nn
 
 from deepcanon.data import images
-from deepcanon.engine import Adam, AdamW, Run, at_least, cosine, fit, recipe
+from deepcanon.engine import Adam, AdamW, Run, Samples, at_least, cosine, fit, recipe
 from deepcanon.foundations.linear import LinearClassifier
 from deepcanon.nets.mlp import mlp
 from deepcanon.vision.classify import Classifier
@@ -11,9 +11,11 @@ from deepcanon.vision.classify import Classifier
 
 @recipe(target={"accuracy": at_least(0.89)}, seconds=10, paper="Cox 1958", rows=["FND-08", "FND-04"])
 def linear_digits(lr: float = 0.05, batch: int = 64, steps: int = 800, seed: int = 0) -> Run:
-    """A linear classifier, one template a class, reads scikit-learn's digits."""
+    """A linear classifier reads scikit-learn's digits; its pictures are the ten templates as they form."""
     train, test = images("digits", batch=batch, seed=seed), images("digits", split="test", batch=360)
-    return fit(LinearClassifier(64, 10), train, Adam(lr, schedule=cosine()), steps=steps, seed=seed, evaluate=test, evaluate_every=100)
+    templates = Samples(lambda method: method.templates(1, 8, 8), every=200)
+    return fit(LinearClassifier(64, 10), train, Adam(lr, schedule=cosine()), steps=steps, seed=seed, evaluate=test, evaluate_every=100,
+               callbacks=[templates])
 
 
 @recipe(target={"accuracy": at_least(0.93)}, seconds=10, paper="Rumelhart et al. 1986", rows=["FND-10"])
