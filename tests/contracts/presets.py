@@ -9,12 +9,17 @@ from torch import Tensor, nn
 
 from deepcanon.diffusion.ddpm import DDPM
 from deepcanon.diffusion.schedules import linear_schedule
+from deepcanon.foundations.ensembles import Ensemble, MonteCarloDropout, SharedTrunk
 from deepcanon.foundations.linear import LinearClassifier
+from deepcanon.foundations.snapshots import Snapshots
 from deepcanon.gans.wgan import WGANGP
 from deepcanon.language.causal import LanguageModel
+from deepcanon.meta.maml import MAML
+from deepcanon.nets.conv4 import Conv4
 from deepcanon.nets.dcgan import critic, generator
 from deepcanon.nets.gpt import GPT
 from deepcanon.nets.lenet import LeNet
+from deepcanon.nets.members import SideBySide
 from deepcanon.nets.mlp import mlp
 from deepcanon.nets.resnet import resnet_cifar
 from deepcanon.nets.unet import UNet
@@ -22,6 +27,7 @@ from deepcanon.rl.critics import Critics
 from deepcanon.rl.dqn import DQN
 from deepcanon.rl.ppo import PPO
 from deepcanon.rl.sac import SAC
+from deepcanon.ssl.byol import BYOL
 from deepcanon.vae.vae import VAE
 from deepcanon.vision.classify import Classifier
 
@@ -92,6 +98,33 @@ def small_ddpm() -> DDPM:
     return DDPM(UNet(1, (8, 16), groups=4), (1, 8, 8), abar=linear_schedule(10))
 
 
+def flat(*dims: int) -> nn.Sequential:
+    """A perceptron on images."""
+    return nn.Sequential(nn.Flatten(), mlp(*dims))
+
+
+def dropping() -> MonteCarloDropout:
+    """On 8x8 images, three masks."""
+    return MonteCarloDropout(nn.Sequential(nn.Flatten(), mlp(64, 32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, 4)), 3)
+
+
+def tasks(n: int = 3) -> tuple[Tensor, ...]:
+    """Few-shot tasks: two images and two queries of each of four classes."""
+    x, y = (t.unflatten(0, (n, 16)) for t in images(16, n=16 * n))
+    return x[:, :8], y[:, :8], x[:, 8:], y[:, 8:]
+
+
+def views(n: int = 16) -> tuple[Tensor, Tensor]:
+    """Two noisy views of each image."""
+    x, y = images(16, n=n)
+    return torch.stack([x, x + 0.1 * torch.randn_like(x)], 1), y
+
+
+def small_byol() -> BYOL:
+    """On 16x16 images."""
+    return BYOL(Conv4(width=8, running_statistics=True).body, projector=mlp(8, 16, 6), predictor=mlp(6, 16, 6))
+
+
 class Letters:
     """a, b, c, d as 0, 1, 2, 3."""
 
@@ -114,6 +147,8 @@ def sentences(n: int = 8) -> tuple[Tensor, Tensor]:
 
 
 PRESETS = {
+    "maml": Preset(lambda: MAML(Conv4(4, width=4)), tasks, verbs={"predict": tuple(t[0] for t in tasks()[:3])}),
+    "byol": Preset(small_byol, views, verbs={"encode": (images(16)[0],)}, frozen=("teacher",)),
     "linear": Preset(lambda: LinearClassifier(64, 4), lambda: images(8, n=15), verbs={"predict": (images(8)[0],), "templates": (1, 8, 8)}),
     "lenet": Preset(lambda: Classifier(LeNet(4, image_size=16, widths=(4, 8, 32, 16))), lambda: images(16), verbs={"predict": (images(16)[0],)}),
     "resnet": Preset(lambda: Classifier(resnet_cifar(8, 4, in_channels=3, width=4)), lambda: images(12, 3), verbs={"predict": (images(12, 3)[0],)}),
@@ -122,6 +157,10 @@ PRESETS = {
     "ddpm": Preset(small_ddpm, lambda: images(8), verbs={"sample": (3,)}),
     "gpt": Preset(small_gpt, sentences),
     "dqn": Preset(lambda: DQN(mlp(3, 16, 2)), transitions, learns="q", frozen=("target",)),
-    "ppo": Preset(lambda: PPO(mlp(3, 16, 2), mlp(3, 16, 1), minibatch=16), rollout),
+    "ppo": Preset(lambda: PPO(mlp(3, 16, 2), mlp(3, 16, 1), gamma=0.5, epochs=1, minibatch=32), rollout),
     "sac": Preset(small_sac, pushes, learns="critic", frozen=("target",)),
+    "ensemble": Preset(lambda: Ensemble(SideBySide([flat(64, 8, 4) for _ in range(3)])), lambda: images(8), verbs={"predict": (images(8)[0],)}),
+    "shared_trunk": Preset(lambda: SharedTrunk(flat(64, 8), [mlp(8, 8, 4), mlp(8, 4)]), lambda: images(8), verbs={"predict": (images(8)[0],)}),
+    "mc_dropout": Preset(dropping, lambda: images(8), verbs={"predict": (images(8)[0],)}),
+    "snapshots": Preset(lambda: Snapshots(flat(64, 8, 4), every=9), lambda: images(8), learns="net", frozen=("kept",)),
 }

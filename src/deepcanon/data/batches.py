@@ -7,7 +7,7 @@
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -96,6 +96,21 @@ class Batches:
             raise ValueError(f"rank must be in 0..{world - 1}, got {rank}")
         return self._with(rank=rank, world=world)
 
+    def take(self, rows: Sequence[int] | Tensor) -> "Batches":
+        """Only these rows, in memory, a row as often as it is named: `take(range(2_000))`, or a bootstrap sample."""
+        rows = torch.as_tensor(rows, dtype=torch.int64)
+        if rows.ndim != 1 or not len(rows) or rows.min() < 0:
+            raise ValueError(f"expected one row number or more, each 0 or more, got {tuple(rows.shape)}")
+
+        def load() -> Content:
+            x, y, peak, facts = self.load()
+            if rows.max() >= len(y):
+                raise ValueError(f"{self.key} has the rows 0..{len(y) - 1}, got row {int(rows.max())}")
+            return Content(x.index_select(0, rows), y[rows], peak, {k: v for k, v in facts.items() if k == "classes"})
+
+        key = f"{self.key}:{sha256(rows)[:12]}"
+        return self._with(key=key, load=cache(load), _content=None, _facts=recorded(key))
+
     @property
     def facts(self) -> Facts:
         if self._facts is None:
@@ -141,6 +156,39 @@ class Batches:
         other._order = None
         vars(other).update(changes)
         return other
+
+
+class Together:
+    """Several sources read at once: batch `step` of each of M, stacked, x (M, B, ...) and y (M, B). All must give batches of one shape."""
+
+    def __init__(self, sources: Sequence[Batches]):
+        if not sources:
+            raise ValueError("expected one source or more to read together")
+        self.sources = list(sources)
+        self.key = "together:" + ",".join(source.key for source in self.sources)
+
+    def at(self, step: int) -> tuple[Tensor, Tensor]:
+        """Batch number `step` of every source."""
+        x, y = zip(*(source.at(step) for source in self.sources), strict=True)
+        return torch.stack(x), torch.stack(y)
+
+    def __len__(self) -> int:
+        return min(map(len, self.sources))
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return map(self.at, range(len(self)))
+
+    def to(self, device: torch.device | str) -> "Together":
+        """The same data on another device."""
+        return Together([source.to(device) for source in self.sources])
+
+    def shard(self, rank: int, world: int) -> "Together":
+        """The rows rank, rank + world, ... of every batch of every source."""
+        return Together([source.shard(rank, world) for source in self.sources])
+
+    @property
+    def facts(self) -> Facts:
+        return {"sources": [source.facts for source in self.sources]}
 
 
 def arrays(x: np.ndarray | Tensor, y: np.ndarray | Tensor | None = None, *, batch: int = 128, seed: int = 0, augment: Augment | None = None,

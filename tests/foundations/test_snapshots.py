@@ -1,0 +1,102 @@
+"""Snapshots of one run and averages of weights: where they are good nets, and where they are none."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from deepcanon.data import images
+from deepcanon.engine import SGD, Adam, Trainer, evaluate, fit, options
+from deepcanon.foundations.ensembles import Ensemble, average
+from deepcanon.foundations.initialization import initialize, kaiming
+from deepcanon.foundations.snapshots import Snapshots, average_weights
+from deepcanon.nets.members import SideBySide
+from deepcanon.nets.mlp import mlp
+from deepcanon.vision.classify import Classifier
+
+TEST = {"split": "test", "batch": 360}
+
+
+def perceptron(width: int = 32) -> nn.Sequential:
+    """On scikit-learn's digits."""
+    return nn.Sequential(nn.Flatten(), initialize(mlp(64, width, width, width, 10), kaiming))
+
+
+@pytest.mark.row("FND-44")
+def test_snapshots_are_the_weights_of_one_run_at_the_given_steps():
+    torch.manual_seed(1)
+    method, data = Snapshots(perceptron(8), every=3, num_members=2), images("digits", batch=32)
+    trainer, seen = Trainer(method, data, {"net": SGD(0.1)}), {}
+    for step in range(10):
+        trainer.train_step(data.at(step))
+        seen[step + 1] = copy.deepcopy(method.net.state_dict())
+        assert len(method.members()) == min(max((step + 1) // 3, 1), 2)
+    for member, step in zip(method.members(), (9, 6), strict=True):              # the third copy has taken the place of the first
+        assert all(torch.equal(value, seen[step][name]) for name, value in member.state_dict().items())
+    assert not any(p.requires_grad for p in method.kept.parameters())
+
+
+@pytest.mark.row("FND-44", "FND-45")
+def test_an_average_of_weights_is_the_arithmetic_mean_of_the_state_dicts():
+    nets = [nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)) for _ in range(3)]
+    for net in nets:
+        for _ in range(2):
+            net(torch.randn(8, 3))
+    mean = average_weights(nets).state_dict()
+    for name, value in mean.items():
+        states = [net.state_dict()[name] for net in nets]
+        assert torch.equal(value, torch.stack(states).mean(0) if value.is_floating_point() else states[-1]), name
+
+
+@pytest.mark.row("FND-45")
+def test_of_linear_models_the_two_averages_are_one():
+    nets, x = [nn.Linear(5, 3).double() for _ in range(4)], torch.randn(9, 5, dtype=torch.float64)
+    torch.testing.assert_close(average_weights(nets)(x), torch.stack([net(x) for net in nets]).mean(0), atol=1e-12, rtol=0)
+
+
+@pytest.mark.row("FND-42", "FND-45")
+@pytest.mark.parametrize("seed", range(5))
+def test_independent_nets_average_as_predictors_and_not_as_weights(seed):
+    """Claim: averaging the predictions of independent models almost always works, averaging their parameters never does.
+
+    True of nets that are deep enough; here three hidden layers and two members. The fewer layers, the more of the accuracy is left.
+    """
+    torch.manual_seed(seed)
+    method = Ensemble(SideBySide([perceptron() for _ in range(2)]))
+    with options(quiet=True):
+        results = fit(method, images("digits", batch=64, seed=seed), Adam(3e-3), steps=300, seed=seed, evaluate=images("digits", **TEST)).results
+    assert results["nll"] <= results["member_nll"]
+    averaged = evaluate(Classifier(average_weights(method.members.apart())), images("digits", **TEST))["accuracy"]
+    assert results["member_accuracy"] > 0.85
+    assert averaged < results["member_accuracy"] - 0.3
+
+
+@pytest.mark.row("FND-44", "FND-45")
+@pytest.mark.parametrize("seed", range(5))
+def test_snapshots_of_one_run_average_as_predictors_and_as_weights(seed):
+    """Claim: for snapshots of one run both averages work. True: one net has to be kept."""
+    torch.manual_seed(seed)
+    method, data = Snapshots(perceptron(), every=20), images("digits", batch=64, seed=seed)
+    with options(quiet=True):
+        results = fit(method, data, {"net": SGD(0.1, momentum=0.9)}, steps=300, seed=seed, evaluate=images("digits", **TEST)).results
+    assert results["nll"] <= results["member_nll"]
+    assert results["averaged_accuracy"] >= results["last_accuracy"] - 0.02
+    assert results["averaged_accuracy"] > 0.85
+
+
+def test_a_prediction_is_the_members_average():
+    method, x = Snapshots(nn.Linear(3, 2), every=1, num_members=3), torch.randn(4, 3)
+    method.updates += 3
+    torch.testing.assert_close(method.predict(x), average(torch.stack([net(x) for net in method.kept])).exp().detach())
+
+
+@pytest.mark.parametrize(("build", "message"), [
+    (lambda: average_weights([]), "one net or more to average, got none"),
+    (lambda: average_weights([nn.Linear(2, 2), nn.Linear(2, 3)]), "different forms have no average"),
+    (lambda: Snapshots(nn.Linear(2, 2), every=0), "got every=0, num_members=5"),
+    (lambda: Snapshots(nn.Linear(2, 2), every=5, num_members=0), "got every=5, num_members=0"),
+])
+def test_refuses_an_average_of_nothing(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
