@@ -1,4 +1,4 @@
-"""Our CartPole is Gymnasium's to the bit, and every world resumes, or says by a new episode that it cannot."""
+"""Our CartPole and Pendulum are Gymnasium's to the bit, and every world resumes, or says by a new episode that it cannot."""
 
 import builtins
 import io
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepcanon.data.envs import CartPole, Gymnasium, env
+from deepcanon.data.envs import CartPole, Gymnasium, Pendulum, action_bounds, env
 
 
 def through_a_file(state):
@@ -52,9 +52,36 @@ def test_cartpole_is_gymnasiums_to_the_bit():
     assert max(lengths) == 500
 
 
-@pytest.mark.parametrize("name", ["CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Pendulum-v1", "FrozenLake-v1", "CliffWalking-v1"])
-def test_worlds_resume_in_the_middle_of_an_episode(name):
-    make = env if name == "CartPole-v1" else Gymnasium
+def test_pendulum_is_gymnasiums_to_the_bit():
+    ours, theirs, rng = Pendulum(), gymnasium.make("Pendulum-v1"), np.random.default_rng(0)
+    np.testing.assert_array_equal(ours.reset(seed=3), theirs.reset(seed=3)[0])
+    fastest = 0.0
+    for episode in range(20):
+        for t in range(200):
+            action = rng.uniform(-3, 3, 1) if episode % 2 else np.sign(theirs.unwrapped.state[1:]) * rng.uniform(0, 4)   # at random, or to swing up
+            observation, reward, terminated, truncated = ours.step(action.astype(np.float32))
+            expected, expected_reward, *expected_ends, _ = theirs.step(action.astype(np.float32))
+            assert observation.tobytes() == expected.tobytes()
+            assert ours.state == tuple(theirs.unwrapped.state)
+            assert (reward, [terminated, truncated]) == (expected_reward, expected_ends)
+            assert truncated == (t == 199)
+            fastest = max(fastest, abs(ours.state[1]))
+        np.testing.assert_array_equal(ours.reset(), theirs.reset()[0])
+    assert fastest == 8.0                                                        # the speed limit was met
+
+
+def test_bounds_of_actions_are_gymnasiums_and_asked_of_the_right_worlds():
+    for bounds in zip(action_bounds(env("Pendulum-v1")), action_bounds(Gymnasium("Pendulum-v1"))):
+        np.testing.assert_array_equal(*bounds)
+    with pytest.raises(ValueError, match=r"^expected a world of real actions, Gymnasium has 3 numbered ones$"):
+        action_bounds(env("Acrobot-v1"))
+
+
+@pytest.mark.parametrize(("make", "name"), [
+    (env, "CartPole-v1"), (env, "Pendulum-v1"), (Gymnasium, "Acrobot-v1"), (Gymnasium, "MountainCar-v0"), (Gymnasium, "Pendulum-v1"),
+    (Gymnasium, "FrozenLake-v1"), (Gymnasium, "CliffWalking-v1"),
+])
+def test_worlds_resume_in_the_middle_of_an_episode(make, name):
     world, other, rng = make(name), make(name), np.random.default_rng(0)
     real = world.num_actions is None
     actions = [rng.uniform(-2, 2, world.action_shape).astype(np.float32) if real else int(rng.integers(world.num_actions)) for _ in range(400)]
@@ -92,7 +119,7 @@ def test_an_unknown_world_names_the_nearest():
         env("Acrobot-v1", no_such_option=1)
 
 
-def test_without_gymnasium_cartpole_works_and_others_say_what_to_install(monkeypatch):
+def test_without_gymnasium_the_built_in_worlds_work_and_others_say_what_to_install(monkeypatch):
     real = builtins.__import__
 
     def without(name, *args, **kwargs):
@@ -102,5 +129,6 @@ def test_without_gymnasium_cartpole_works_and_others_say_what_to_install(monkeyp
 
     monkeypatch.setattr(builtins, "__import__", without)
     assert isinstance(env("CartPole-v1"), CartPole)
+    assert isinstance(env("Pendulum-v1"), Pendulum)
     with pytest.raises(ModuleNotFoundError, match=r'^environment \'Acrobot-v1\' needs Gymnasium: pip install "deepcanon\[rl\]"'):
         env("Acrobot-v1")

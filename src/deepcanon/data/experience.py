@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepcanon.data.envs import Environment
+from deepcanon.data.envs import Environment, check_action
 
 
 @runtime_checkable
 class Agent(Protocol):
-    """What acts: `act(observation)`, with probability epsilon at random."""
+    """What acts: `act(observation)`, with probability epsilon at random; a stochastic policy draws from `rng` as well."""
 
     def act(self, observation: np.ndarray, *, epsilon: float, rng: np.random.Generator) -> Any: ...
 
@@ -26,6 +26,11 @@ class Agent(Protocol):
 def anneal(start: float, end: float, steps: int) -> Callable[[int], float]:
     """t -> start + (end - start) * min(t / steps, 1)."""
     return lambda t: start + (end - start) * min(t / steps, 1.0)
+
+
+def after(steps: int) -> Callable[[int], float]:
+    """t -> 1 if t < steps else 0: first at random, then as the agent likes."""
+    return lambda t: float(t < steps)
 
 
 class Experience:
@@ -78,6 +83,8 @@ class Experience:
     def step(self) -> None:
         """One action of the agent, one transition into the buffer."""
         action = self.agent.act(self.observation, epsilon=self.epsilon(self.env_steps), rng=self.rng)
+        if self.env_steps == 0:
+            check_action(self.env, action)
         following, reward, terminated, truncated = self.env.step(action)
         row = self.env_steps % self.capacity
         for column, value in zip(self.buffer, (self.observation, action, reward, following, terminated)):
