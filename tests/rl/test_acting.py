@@ -30,6 +30,12 @@ def test_equals_the_net_and_leaves_its_input_alone(net):
     np.testing.assert_array_equal(x, before)
 
 
+@pytest.mark.parametrize("net", [mlp(4, 8, 2), nn.Sequential(nn.Linear(4, 3), nn.GELU())])
+def test_rows_are_several_observations(net):
+    several = np.stack([x, 2 * x, -x])
+    np.testing.assert_allclose(NumpyNet(net).rows(several), [NumpyNet(net)(row) for row in several], atol=1e-6)
+
+
 def hooked():
     net = nn.Linear(4, 2)
     net.register_forward_hook(lambda module, args, output: 2 * output)

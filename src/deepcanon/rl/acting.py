@@ -19,7 +19,7 @@ Layer = Callable[[np.ndarray], np.ndarray]
 
 
 class NumpyNet:
-    """`net` as a function of one observation, (...) -> (out,), without gradients.
+    """`net` as a function of one observation, (...) -> (out,), or in `rows` of N, (N, ...) -> (N, out), without gradients.
 
     `nn.Sequential` (nested too) of Linear, ReLU and Tanh with float32 weights on the CPU runs in numpy, any other net in torch.
     Optimizers, `lerp_` and `load_state_dict` write in place and are seen at once; weights that moved to other memory are found again.
@@ -33,14 +33,23 @@ class NumpyNet:
         self.layers: list[Layer] | None = None
 
     def __call__(self, x: np.ndarray) -> Float[np.ndarray, "out"]:
+        return self.forward(x) if self.has_layers() else torch_forward(self.net, x[None])[0]
+
+    def rows(self, x: np.ndarray) -> Float[np.ndarray, "N out"]:
+        """The net's outputs for N observations."""
+        return self.forward(x) if self.has_layers() else torch_forward(self.net, x)
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        for layer in self.layers or ():
+            x = layer(x)
+        return x
+
+    def has_layers(self) -> bool:
+        """Whether the net runs in numpy; finds its weights again if they have moved."""
         places = [home[name].data_ptr() for home, name in self.homes]
         if places != self.places:
             self.places, self.layers = places, numpy_layers(self.net)
-        if self.layers is None:
-            return torch_forward(self.net, x)
-        for layer in self.layers:
-            x = layer(x)
-        return x
+        return self.layers is not None
 
 
 def numpy_layers(net: nn.Module) -> list[Layer] | None:
@@ -56,13 +65,13 @@ def numpy_layers(net: nn.Module) -> list[Layer] | None:
         return layers
     here = all(p.device.type == "cpu" and p.dtype == torch.float32 for p in net.parameters())
     if isinstance(net, nn.Linear) and type(net) in (nn.Linear, Linear) and here:
-        return [partial(affine, net.weight.detach().numpy(), 0.0 if net.bias is None else net.bias.detach().numpy())]
+        return [partial(affine, net.weight.detach().numpy().T, 0.0 if net.bias is None else net.bias.detach().numpy())]
     return {nn.ReLU: [relu], nn.Tanh: [np.tanh]}.get(type(net))
 
 
 def affine(weight: np.ndarray, bias: np.ndarray | float, x: np.ndarray) -> np.ndarray:
-    """W x + b."""
-    return weight.dot(x) + bias
+    """x W' + b, with W' as a view of W."""
+    return x.dot(weight) + bias
 
 
 def relu(x: np.ndarray) -> np.ndarray:
@@ -73,4 +82,4 @@ def relu(x: np.ndarray) -> np.ndarray:
 @torch.no_grad()
 def torch_forward(net: nn.Module, x: np.ndarray) -> np.ndarray:
     """The same through torch, on the device of the net."""
-    return net(torch.from_numpy(x)[None].to(next(net.parameters()).device))[0].cpu().numpy()
+    return net(torch.from_numpy(x).to(next(net.parameters()).device)).cpu().numpy()
