@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,11 +10,14 @@ from torch import Tensor, nn
 
 from deepcanon.diffusion.ddpm import DDPM
 from deepcanon.diffusion.schedules import linear_schedule
+from deepcanon.energy.ebm import EBM
+from deepcanon.energy.langevin import langevin
 from deepcanon.foundations.ensembles import Ensemble, MonteCarloDropout, SharedTrunk
 from deepcanon.foundations.linear import LinearClassifier
 from deepcanon.foundations.snapshots import Snapshots
 from deepcanon.gans.wgan import WGANGP
 from deepcanon.language.causal import LanguageModel
+from deepcanon.layers.quantize import AveragedQuantizer, VectorQuantizer
 from deepcanon.meta.maml import MAML
 from deepcanon.nets.conv4 import Conv4
 from deepcanon.nets.dcgan import critic, generator
@@ -28,7 +32,9 @@ from deepcanon.rl.dqn import DQN
 from deepcanon.rl.ppo import PPO
 from deepcanon.rl.sac import SAC
 from deepcanon.ssl.byol import BYOL
+from deepcanon.vae.prior import CodePrior
 from deepcanon.vae.vae import VAE
+from deepcanon.vae.vq_vae import VQVAE
 from deepcanon.vision.classify import Classifier
 
 
@@ -86,6 +92,23 @@ def small_sac() -> SAC:
 def flat_vae() -> VAE:
     """On 8x8 images."""
     return VAE(nn.Sequential(nn.Flatten(), mlp(64, 32, 8)), nn.Sequential(mlp(4, 32, 64), nn.Unflatten(1, (1, 8, 8))), latent_dim=4)
+
+
+def small_ebm() -> EBM:
+    """On 8x8 images, sixteen chains."""
+    net = nn.Sequential(nn.Flatten(), mlp(64, 32, 1, activation=nn.SiLU))
+    return EBM(net, lambda n: torch.rand(n, 1, 8, 8), sampler=partial(langevin, steps=3, step_size=0.01), chains=16, alpha=0.1)
+
+
+def small_vq_vae(quantizer: Callable[..., nn.Module] = VectorQuantizer) -> VQVAE:
+    """On 8x8 images, four positions, eight codes."""
+    encoder = nn.Sequential(nn.Flatten(), mlp(64, 32, 8), nn.Unflatten(1, (2, 4)))
+    return VQVAE(encoder, nn.Sequential(nn.Flatten(), mlp(8, 32, 64), nn.Unflatten(1, (1, 8, 8))), quantizer(8, 2, restart=0.1))
+
+
+def small_prior() -> CodePrior:
+    """Of the codes of an untrained VQ-VAE."""
+    return CodePrior(small_vq_vae(), GPT(9, 4, num_layers=1, num_heads=2, embed_dim=16), shape=(4,), num_codes=8)
 
 
 def quiet_gan() -> WGANGP:
@@ -163,4 +186,8 @@ PRESETS = {
     "shared_trunk": Preset(lambda: SharedTrunk(flat(64, 8), [mlp(8, 8, 4), mlp(8, 4)]), lambda: images(8), verbs={"predict": (images(8)[0],)}),
     "mc_dropout": Preset(dropping, lambda: images(8), verbs={"predict": (images(8)[0],)}),
     "snapshots": Preset(lambda: Snapshots(flat(64, 8, 4), every=9), lambda: images(8), learns="net", frozen=("kept",)),
+    "ebm": Preset(small_ebm, lambda: images(8), verbs={"sample": (3,), "energy": (images(8)[0],)}),
+    "vq_vae": Preset(small_vq_vae, lambda: images(8), verbs={"encode": (images(8)[0],), "reconstruct": (images(8)[0],)}),
+    "vq_vae_averaged": Preset(lambda: small_vq_vae(AveragedQuantizer), lambda: images(8), verbs={"reconstruct": (images(8)[0],)}),
+    "vq_prior": Preset(small_prior, lambda: images(8), verbs={"sample": (3,)}, frozen=("autoencoder",)),
 }

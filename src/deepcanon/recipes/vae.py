@@ -2,16 +2,23 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from deepcanon.data import augment, images
-from deepcanon.engine import Adam, Run, Samples, at_least, at_most, cosine, fit, recipe
+from deepcanon.engine import Adam, AdamW, Run, Samples, at_least, at_most, cosine, fit, recipe
 from deepcanon.layers.norm import Standardize
+from deepcanon.layers.quantize import AveragedQuantizer
+from deepcanon.nets.gpt import GPT
 from deepcanon.nets.mlp import mlp
-from deepcanon.recipes.judge import digits_judge
-from deepcanon.vae.vae import VAE
+from deepcanon.recipes.judge import Judge, digits_judge, mnist_judge
+from deepcanon.vae.likelihoods import gaussian
+from deepcanon.vae.prior import CodePrior
+from deepcanon.vae.vae import VAE, kl_standard_normal, reparameterise
+from deepcanon.vae.vq_vae import VQVAE
 
 
 @recipe(target={"elbo": at_least(-99.0)}, seconds=60, paper="Kingma & Welling 2014", rows=["GEN-13", "GEN-16", "GEN-17", "GEN-18"])
@@ -42,6 +49,70 @@ def vae_digits(hidden: int = 256, latent: int = 8, beta: float = 1.0, lr: float 
     train, test = binarised("digits", batch, seed)
     return fit(method, train, Adam(lr, schedule=cosine(warmup=0.02)), steps=steps, seed=seed,
                evaluate=[test, digits_judge()], callbacks=[Samples(pictures)])
+
+
+@recipe(target={"mse_ratio": at_most(1.0), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=60, paper="van den Oord et al. 2017",
+        rows=["GEN-26", "GEN-27"])
+def vq_vae_digits(hidden: int = 256, codes: int = 64, positions: int = 8, lr: float = 3e-3, batch: int = 128, steps: int = 1_500,
+                  prior_steps: int = 600, seed: int = 0) -> Run:
+    """VQ-VAE on scikit-learn's 8x8 digits, beside a VAE of as many bits, then a GPT over its codes: class balance of what it draws."""
+    return vq_vae_and_prior("digits", (1, 8, 8), hidden, mean=0.305, sigma=0.1, codes=codes, positions=positions, width=64, judge=digits_judge(),
+                            lr=lr, batch=batch, steps=steps, prior_steps=prior_steps, seed=seed)
+
+
+@recipe(target={"mse_ratio": at_most(1.0), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=300, paper="van den Oord et al. 2017",
+        rows=["GEN-26", "GEN-27"])
+def vq_vae_mnist(hidden: int = 512, codes: int = 256, positions: int = 12, lr: float = 2e-3, batch: int = 128, steps: int = 4_000,
+                 prior_steps: int = 2_000, seed: int = 0) -> Run:
+    """VQ-VAE on MNIST, beside a VAE of as many bits, then a GPT over its codes: class balance of what it draws, after some minutes."""
+    return vq_vae_and_prior("mnist", (1, 28, 28), hidden, mean=0.1307, sigma=0.1, codes=codes, positions=positions, width=128, judge=mnist_judge(),
+                            lr=lr, batch=batch, steps=steps, prior_steps=prior_steps, seed=seed)
+
+
+def vq_vae_and_prior(source: str, shape: tuple[int, int, int], hidden: int, *, mean: float, sigma: float, codes: int, positions: int, width: int,
+                     judge: Judge, lr: float, batch: int, steps: int, prior_steps: int, seed: int) -> Run:
+    """Three fits: the VQ-VAE, a VAE to compare it with, and the prior of the codes; the last run, with the time and steps of all."""
+    dim, likelihood = 8, partial(gaussian, sigma=sigma)
+    train, test = images(source, batch=batch, seed=seed), images(source, split="test", batch=1_000)
+    encoder, decoder = perceptrons(shape, hidden, mean=mean, code=positions * dim, latent=positions * dim)
+    method = VQVAE(nn.Sequential(encoder, nn.Unflatten(1, (dim, positions))), nn.Sequential(nn.Flatten(), decoder),
+                   AveragedQuantizer(codes, dim, restart=0.1), likelihood=likelihood)
+    encoder, decoder = perceptrons(shape, hidden, mean=mean, code=4 * positions, latent=2 * positions)
+    baseline = VAE(encoder, decoder, latent_dim=2 * positions, likelihood=likelihood)
+
+    adam = Adam(lr, schedule=cosine(warmup=0.02))
+    first = fit(method, train, adam, steps=steps, seed=seed, evaluate=test)
+    second = fit(baseline, train, adam, steps=steps, seed=seed)
+    prior = CodePrior(method, GPT(codes + 1, positions, num_layers=2, num_heads=4, embed_dim=width), shape=(positions,), num_codes=codes)
+    third = fit(prior, train, AdamW(3e-3, weight_decay=0.1, schedule=cosine(warmup=0.05)), steps=prior_steps, seed=seed, clip_norm=1.0,
+                evaluate=[test, beside(baseline, test), judge], callbacks=[Samples(lambda m: m.sample(64))])
+    return replace(third, seconds=first.seconds + second.seconds + third.seconds, steps=first.steps + second.steps + third.steps)
+
+
+def perceptrons(shape: tuple[int, int, int], hidden: int, *, mean: float, code: int, latent: int) -> tuple[nn.Sequential, nn.Sequential]:
+    """An encoder of images (C, H, W) to `code` numbers and a decoder of `latent` numbers, of one hidden layer; both start at the pixels' mean."""
+    pixels = math.prod(shape)
+    decoder = mlp(latent, hidden, pixels, activation=nn.SiLU)
+    nn.init.constant_(decoder[-1].get_parameter("bias"), mean)
+    encoder = nn.Sequential(Standardize(mean, 1.0), nn.Flatten(), mlp(pixels, hidden, code, activation=nn.SiLU))
+    return encoder, nn.Sequential(decoder, nn.Unflatten(1, shape))
+
+
+def beside(vae: VAE, test) -> Callable[[CodePrior], dict[str, float]]:
+    """An evaluation: squared error a value and bits a code of the VAE, whose bits are KL(q || p) and whose error is that of a draw of q, which
+    is what those bits pay for; and the error of the codes divided by it."""
+
+    def measure(method: CodePrior) -> dict[str, float]:
+        device, of_vae, of_codes, bits = next(vae.parameters()).device, [], [], []
+        for x, _ in test.to(device):
+            mu, log_var = vae.posterior(x)
+            of_vae.append((vae.decode(reparameterise(mu, log_var)).mean - x).square().flatten(1).mean(1))
+            of_codes.append(method.metrics((x,))["mse"])
+            bits.append(kl_standard_normal(mu, log_var) / math.log(2))
+        vae_mse, mse, vae_bits = (torch.cat(values).mean().item() for values in (of_vae, of_codes, bits))
+        return {"vae_mse": vae_mse, "vae_bits": vae_bits, "mse_ratio": mse / vae_mse}
+
+    return measure
 
 
 def image_vae(shape: tuple[int, int, int], *hidden: int, latent: int, mean: float, beta: float = 1.0) -> VAE:

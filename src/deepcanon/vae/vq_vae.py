@@ -1,0 +1,69 @@
+"""VQ-VAE, an autoencoder whose code is discrete (van den Oord et al. 2017, arXiv 1711.00937).
+
+    L = -log p(x | z_q) + ||sg(z_e) - z_q||^2 + beta ||z_e - sg(z_q)||^2,      z_e = encoder(x),    z_q the nearest code at each position
+
+The decoder's gradient passes z_q straight to the encoder. The posterior is one code with certainty and the prior uniform, so that KL = P log K is
+constant: the code is P log2 K bits long. What codes go together is learned afterwards (`deepcanon.vae.prior`).
+B batch, D shape of a data point, Z dimension of a code, S shape of the P positions, K codes.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from deepcanon.layers.quantize import nearest
+from deepcanon.vae.likelihoods import gaussian
+
+
+class VQVAE(nn.Module):
+    """A vector-quantized autoencoder with any encoder, decoder, quantizer and likelihood.
+
+    Args:
+        encoder: (B, *D) -> (B, Z, *S), a vector for each position.
+        decoder: (B, Z, *S) -> the parameters of p(x|z).
+        quantizer: vectors (..., Z) -> vectors, codes and loss: a `VectorQuantizer` or an `AveragedQuantizer`.
+        likelihood: decoder output -> distribution over data points (B, *D), of `deepcanon.vae.likelihoods` or your own.
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, quantizer: nn.Module, *, likelihood: Callable[[Tensor], Distribution] = gaussian):
+        super().__init__()
+        self.encoder, self.decoder, self.quantizer, self.likelihood = encoder, decoder, quantizer, likelihood
+
+    def loss(self, batch) -> dict[str, Tensor]:
+        """Distortion in nats an example, and the squared distances of codebook and commitment, summed over the positions."""
+        x = batch[0]                                                             # (B, *D)
+        q, codes, distance = self.quantizer(self.vectors(x))
+        distortion = -self.likelihood(self.decoder(q.movedim(-1, 1))).log_prob(x).mean()
+        quantization = distance.flatten(1).sum(1).mean()
+        used = codes.flatten().bincount(minlength=self.quantizer.num_codes) / codes.numel()
+        perplexity = torch.special.entr(used).sum().exp()                        # how many codes the batch uses
+        return {"loss": distortion + quantization, "distortion": distortion, "quantization": quantization, "perplexity": perplexity}
+
+    def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
+        """Mean squared error of a value, and the length of the code."""
+        x, codes = batch[0], self.encode(batch[0])
+        bits = codes[0].numel() * math.log2(self.quantizer.num_codes)
+        error = (self.decode(codes).mean - x).square().flatten(1).mean(1)
+        return {"mse": error, "bits": torch.full_like(error, bits)}
+
+    def vectors(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *S Z"]:
+        """z_e, with the dimension of the codes last."""
+        return self.encoder(x).movedim(1, -1)
+
+    @torch.no_grad()
+    def encode(self, x: Float[Tensor, "B *D"]) -> Int[Tensor, "B *S"]:
+        """The number of the code at each position."""
+        return nearest(self.vectors(x), self.quantizer.codebook)
+
+    def decode(self, codes: Int[Tensor, "B *S"]) -> Distribution:
+        """p(x|z) of these codes; its `mean` is their picture."""
+        return self.likelihood(self.decoder(self.quantizer.codebook[codes].movedim(-1, 1)))
+
+    @torch.no_grad()
+    def reconstruct(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
+        """The mean of p(x|z) at the codes of x."""
+        return self.decode(self.encode(x)).mean
