@@ -34,6 +34,15 @@ def compose(*augments: Augment) -> Augment:
     return augment
 
 
+def views(augment: Augment, n: int = 2) -> Augment:
+    """n augmentations of each image, (B, n, C, H, W): what is learnt from pairs asks for two."""
+
+    def several(x: Batch, generator: Generator) -> Float[Tensor, "B n C S T"]:
+        return torch.stack([augment(x, generator) for _ in range(n)], 1)
+
+    return several
+
+
 def crop(padding: int, size: int | None = None, fill: float = 0.0) -> Augment:
     """A window of size x size (as before when None) at a random place of the image padded on all sides."""
 

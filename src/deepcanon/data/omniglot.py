@@ -6,6 +6,7 @@ N drawings of 105 x 105 pixels, 1 where there is ink.
 """
 
 import io
+import re
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -61,9 +62,9 @@ def archived(archives: list[bytes]) -> Drawings:
     for content in archives:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             pictures |= {name.partition("/")[2]: archive.read(name) for name in archive.namelist() if name.endswith(".png")}
-    folders = sorted({name.rpartition("/")[0] for name in pictures})
-    number = {folder: i for i, folder in enumerate(folders)}
+    folders = sorted({name.rpartition("/")[0] for name in pictures})             # Greek/character01, Japanese_(katakana)/character01
+    place = {folder: i for i, folder in enumerate(folders)}
     paths = sorted(pictures)
     x = np.stack([~np.array(Image.open(io.BytesIO(pictures[path])).convert("1")) for path in paths]).astype(np.uint8)
-    names = [f"{alphabet} {int(character.removeprefix('character'))}" for alphabet, _, character in (f.partition("/") for f in folders)]
-    return Drawings(torch.from_numpy(x), torch.tensor([number[path.rpartition("/")[0]] for path in paths]), names)
+    names = [f"{alphabet} {int(number)}" for alphabet, number in (re.sub(r"[()]", "", f).split("/character") for f in folders)]
+    return Drawings(torch.from_numpy(x), torch.tensor([place[path.rpartition("/")[0]] for path in paths]), names)
