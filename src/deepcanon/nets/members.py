@@ -3,8 +3,8 @@
     side by side     h_j <- act(h_j W_j + b_j)  for all members j in one batched product: perceptrons
     one by one       y_j = net_j(x_j)           any nets
 
-A small net spends its time in calls and not in products; side by side, and one optimizer step for all, M nets cost little more calls than one.
-Convolutions gain nothing from it: grouped, they are slower than one by one (`benchmarks/ensemble.py` measures both and `torch.func.vmap`).
+A small net spends its time in calls and not in products; side by side, with one optimizer step for all, M nets cost hardly more calls than one.
+`benchmarks/ensemble.py` measures both forms, ten runs one after another, and `torch.func.vmap`.
 M members, B examples, I inputs, O outputs, K classes.
 """
 
