@@ -100,7 +100,7 @@ def small_ebm() -> EBM:
     return EBM(net, lambda n: torch.rand(n, 1, 8, 8), sampler=partial(langevin, steps=3, step_size=0.01), chains=16, alpha=0.1)
 
 
-def small_vq_vae(quantizer: Callable[..., nn.Module] = VectorQuantizer) -> VQVAE:
+def small_vq_vae(quantizer: Callable[..., VectorQuantizer | AveragedQuantizer] = VectorQuantizer) -> VQVAE:
     """On 8x8 images, four positions, eight codes."""
     encoder = nn.Sequential(nn.Flatten(), mlp(64, 32, 8), nn.Unflatten(1, (2, 4)))
     return VQVAE(encoder, nn.Sequential(nn.Flatten(), mlp(8, 32, 64), nn.Unflatten(1, (1, 8, 8))), quantizer(8, 2, restart=0.1))
@@ -131,7 +131,7 @@ def dropping() -> MonteCarloDropout:
     return MonteCarloDropout(nn.Sequential(nn.Flatten(), mlp(64, 32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, 4)), 3)
 
 
-def tasks(n: int = 3) -> tuple[Tensor, ...]:
+def tasks(n: int = 2) -> tuple[Tensor, ...]:
     """Few-shot tasks: two images and two queries of each of four classes."""
     x, y = (t.unflatten(0, (n, 16)) for t in images(16, n=16 * n))
     return x[:, :8], y[:, :8], x[:, 8:], y[:, 8:]
@@ -186,7 +186,7 @@ PRESETS = {
     "shared_trunk": Preset(lambda: SharedTrunk(flat(64, 8), [mlp(8, 8, 4), mlp(8, 4)]), lambda: images(8), verbs={"predict": (images(8)[0],)}),
     "mc_dropout": Preset(dropping, lambda: images(8), verbs={"predict": (images(8)[0],)}),
     "snapshots": Preset(lambda: Snapshots(flat(64, 8, 4), every=9), lambda: images(8), learns="net", frozen=("kept",)),
-    "ebm": Preset(small_ebm, lambda: images(8), verbs={"sample": (3,), "energy": (images(8)[0],)}),
+    "ebm": Preset(small_ebm, lambda: images(8), verbs={"sample": (3,)}),
     "vq_vae": Preset(small_vq_vae, lambda: images(8), verbs={"encode": (images(8)[0],), "reconstruct": (images(8)[0],)}),
     "vq_vae_averaged": Preset(lambda: small_vq_vae(AveragedQuantizer), lambda: images(8), verbs={"reconstruct": (images(8)[0],)}),
     "vq_prior": Preset(small_prior, lambda: images(8), verbs={"sample": (3,)}, frozen=("autoencoder",)),

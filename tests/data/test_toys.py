@@ -8,8 +8,8 @@ import torch
 from deepcanon.data import toy
 from deepcanon.data.toys import TOYS, density
 
-SIDE = 8 / 400
-LINE = SIDE * (torch.arange(400, dtype=torch.float64) + 0.5) - 4
+SIDE = 8 / 200
+LINE = SIDE * (torch.arange(200, dtype=torch.float64) + 0.5) - 4
 GRID = torch.cartesian_prod(LINE, LINE)
 
 

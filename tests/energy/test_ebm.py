@@ -129,4 +129,4 @@ def test_more_points_than_chains_are_refused():
 
 def test_a_share_that_is_none_is_refused():
     with pytest.raises(ValueError, match=r"expected a share of restarts in \(0, 1\], got 0"):
-        EBM(mlp(2, 1), lambda n: torch.zeros(n, 2), sampler=lambda energy, x: x, restart=0)
+        EBM(mlp(2, 1), lambda n: torch.zeros(n, 2), sampler=lambda energy, x: x, restart=0.0)

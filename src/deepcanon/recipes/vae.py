@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from deepcanon.data import augment, images
-from deepcanon.engine import Adam, AdamW, Run, Samples, at_least, at_most, cosine, fit, recipe
+from deepcanon.engine import Adam, AdamW, Run, Samples, at_least, at_most, cosine, evaluate, fit, recipe
 from deepcanon.layers.norm import Standardize
 from deepcanon.layers.quantize import AveragedQuantizer
 from deepcanon.nets.gpt import GPT
@@ -82,10 +82,10 @@ def vq_vae_and_prior(source: str, shape: tuple[int, int, int], hidden: int, *, m
 
     adam = Adam(lr, schedule=cosine(warmup=0.02))
     first = fit(method, train, adam, steps=steps, seed=seed, evaluate=test)
-    second = fit(baseline, train, adam, steps=steps, seed=seed)
+    second = fit(baseline, train, adam, steps=steps, seed=seed, evaluate=draws(test))
     prior = CodePrior(method, GPT(codes + 1, positions, num_layers=2, num_heads=4, embed_dim=width), shape=(positions,), num_codes=codes)
     third = fit(prior, train, AdamW(3e-3, weight_decay=0.1, schedule=cosine(warmup=0.05)), steps=prior_steps, seed=seed, clip_norm=1.0,
-                evaluate=[test, beside(baseline, test), judge], callbacks=[Samples(lambda m: m.sample(64))])
+                evaluate=[test, beside(second, test), judge], callbacks=[Samples(lambda m: m.sample(64))])
     return replace(third, seconds=first.seconds + second.seconds + third.seconds, steps=first.steps + second.steps + third.steps)
 
 
@@ -98,19 +98,25 @@ def perceptrons(shape: tuple[int, int, int], hidden: int, *, mean: float, code: 
     return encoder, nn.Sequential(decoder, nn.Unflatten(1, shape))
 
 
-def beside(vae: VAE, test) -> Callable[[CodePrior], dict[str, float]]:
-    """An evaluation: squared error a value and bits a code of the VAE, whose bits are KL(q || p) and whose error is that of a draw of q, which
-    is what those bits pay for; and the error of the codes divided by it."""
+def draws(test) -> Callable[[VAE], dict[str, float]]:
+    """An evaluation: bits a code, KL(q || p), and what they pay for, the squared error a value of decoded draws of q."""
+
+    def measure(vae: VAE) -> dict[str, float]:
+        error, bits = [], []
+        for x, _ in test.to(next(vae.parameters()).device):
+            mu, log_var = vae.posterior(x)
+            error.append((vae.decode(reparameterise(mu, log_var)).mean - x).square().flatten(1).mean(1))
+            bits.append(kl_standard_normal(mu, log_var) / math.log(2))
+        return {"vae_mse": torch.cat(error).mean().item(), "vae_bits": torch.cat(bits).mean().item()}
+
+    return measure
+
+
+def beside(vae: Run, test) -> Callable[[CodePrior], dict[str, float]]:
+    """An evaluation: the numbers of the VAE's run, if it was trained in this process, and the error of the codes divided by its own."""
 
     def measure(method: CodePrior) -> dict[str, float]:
-        device, of_vae, of_codes, bits = next(vae.parameters()).device, [], [], []
-        for x, _ in test.to(device):
-            mu, log_var = vae.posterior(x)
-            of_vae.append((vae.decode(reparameterise(mu, log_var)).mean - x).square().flatten(1).mean(1))
-            of_codes.append(method.metrics((x,))["mse"])
-            bits.append(kl_standard_normal(mu, log_var) / math.log(2))
-        vae_mse, mse, vae_bits = (torch.cat(values).mean().item() for values in (of_vae, of_codes, bits))
-        return {"vae_mse": vae_mse, "vae_bits": vae_bits, "mse_ratio": mse / vae_mse}
+        return vae.results | {"mse_ratio": evaluate(method.autoencoder, test)["mse"] / vae.results["vae_mse"]} if vae.results else {}
 
     return measure
 

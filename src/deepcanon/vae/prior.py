@@ -43,7 +43,8 @@ class CodePrior(nn.Module):
         super().__init__()
         if math.prod(shape) > net.context:
             raise ValueError(f"{math.prod(shape)} positions do not fit the network's context of {net.context}")
-        self.autoencoder, self.net, self.shape, self.num_codes = autoencoder.requires_grad_(False), net, shape, num_codes
+        self.autoencoder: Any = autoencoder.requires_grad_(False)
+        self.net, self.shape, self.num_codes = net, shape, num_codes
 
     def loss(self, batch) -> Float[Tensor, ""]:
         """Mean nats a position."""

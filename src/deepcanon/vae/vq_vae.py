@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from deepcanon.layers.quantize import nearest
+from deepcanon.layers.quantize import AveragedQuantizer, VectorQuantizer, nearest
 from deepcanon.vae.likelihoods import gaussian
 
 
@@ -25,11 +25,12 @@ class VQVAE(nn.Module):
     Args:
         encoder: (B, *D) -> (B, Z, *S), a vector for each position.
         decoder: (B, Z, *S) -> the parameters of p(x|z).
-        quantizer: vectors (..., Z) -> vectors, codes and loss: a `VectorQuantizer` or an `AveragedQuantizer`.
+        quantizer: vectors (..., Z) -> vectors, codes and loss; its codebook learns by gradient or by averages.
         likelihood: decoder output -> distribution over data points (B, *D), of `deepcanon.vae.likelihoods` or your own.
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, quantizer: nn.Module, *, likelihood: Callable[[Tensor], Distribution] = gaussian):
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, quantizer: VectorQuantizer | AveragedQuantizer, *,
+                 likelihood: Callable[[Tensor], Distribution] = gaussian):
         super().__init__()
         self.encoder, self.decoder, self.quantizer, self.likelihood = encoder, decoder, quantizer, likelihood
 
