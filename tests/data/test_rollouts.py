@@ -154,6 +154,8 @@ def test_bad_input_is_refused_in_words():
         envs("CartPole-v1", 0)
     with pytest.raises(ValueError, match=r"^unknown environment 'CartPol-v1': did you mean 'CartPole-v1'\?$"):
         envs("CartPol-v1", 2)
+    with pytest.raises(ValueError, match=r"^expected rollouts of one step or more, got 0$"):
+        rollouts(envs("CartPole-v1", 2), steps=0)
     numbered = Rollouts(envs("Pendulum-v1", 2), Chance(envs("CartPole-v1", 2)))
     with pytest.raises(ValueError, match=r"^expected actions of shape \(2, 1\), real numbers; the agent's have shape \(2,\) and type int64$"):
         next(numbered)

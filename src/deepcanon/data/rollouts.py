@@ -35,9 +35,14 @@ class Rollouts:
         agent: anything with `acts(observations, rng=)`, usually the method that learns from these batches.
         steps: T.
         seed: of the worlds and the draws of actions.
+
+    Raises:
+        ValueError: a rollout without a step; later, actions that are none of these worlds'.
     """
 
     def __init__(self, envs: Environments, agent: Actors, *, steps: int = 128, seed: int = 0):
+        if steps < 1:
+            raise ValueError(f"expected rollouts of one step or more, got {steps}")
         self.envs, self.agent, self.steps, self.seed = envs, agent, steps, seed
         self.rng = np.random.default_rng([seed, 1])
         self.observation = envs.reset(seed=seed)

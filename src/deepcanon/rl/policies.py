@@ -37,8 +37,8 @@ def judge_categorical(logits: Float[Tensor, "B A"], a: Int[Tensor, "B"]) -> tupl
 
 
 def draw_categorical(logits: Float[np.ndarray, "N A"], rng: np.random.Generator) -> Int[np.ndarray, "N"]:
-    """argmax_a (l_a - log e_a) with e_a ~ Exp(1) (Gumbel 1954)."""
-    return (logits - np.log(rng.standard_exponential(logits.shape, np.float32))).argmax(-1)
+    """argmax_a (l_a + g_a) with g_a ~ Gumbel(0, 1) (Gumbel 1954)."""
+    return (logits + rng.gumbel(size=logits.shape)).argmax(-1)
 
 
 def mode_categorical(logits: Float[np.ndarray, "N A"]) -> Int[np.ndarray, "N"]:
