@@ -12,6 +12,7 @@ from torch import nn
 
 from deepcanon.engine import SGD, Adam, AdamW, EarlyStopping, Samples, cosine, fit, maximize, options
 from deepcanon.engine.checkpoint import read_weights
+from tests.contracts.presets import PRESETS
 from tests.engine.shapes import SHAPES, D, Steps, build, net, points
 
 
@@ -76,6 +77,16 @@ def test_every_shape_resumes_with_the_same_bits(name, workplace):
     def make():
         restart()
         return *build(name), Adam(1e-3)
+
+    assert_same_bits(*broken_and_resumed(make, workplace), workplace)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_method_resumes_with_the_same_bits(name, workplace):
+    def make():
+        restart()
+        method, batch = PRESETS[name].build(), PRESETS[name].batch()
+        return method, Steps(lambda n, generator: batch), Adam(1e-3)
 
     assert_same_bits(*broken_and_resumed(make, workplace), workplace)
 
