@@ -12,7 +12,7 @@ from deepcanon.recipes.vae import vq_vae_digits
 def test_the_stages_of_a_vq_vae_and_its_prior_are_kept_and_the_prior_leaves_the_codes_alone(workplace, embedded_only):
     with options(folder=Path("run"), quiet=True):
         run = vq_vae_digits(hidden=16, codes=4, positions=2, steps=2, prior_steps=2)
-    assert {"mse", "bits", "prior_bits", "vae_mse", "vae_bits", "mse_ratio", "class_min", "class_max", "fid"} == set(run.results)
+    assert {"mse", "bits", "prior_bits", "vae_mse", "vae_bits", "mse_ratio", "class_min", "class_max", "fid"} <= set(run.results)
     assert run.results["bits"] == 4
     assert run.results["mse_ratio"] == run.results["mse"] / run.results["vae_mse"]
     assert (run.steps, run.folder) == (6, Path("run") / "stage3")

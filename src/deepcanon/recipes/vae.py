@@ -116,7 +116,10 @@ def beside(vae: Run, test) -> Callable[[CodePrior], dict[str, float]]:
     """An evaluation: the numbers of the VAE's run, if it was trained in this process, and the error of the codes divided by its own."""
 
     def measure(method: CodePrior) -> dict[str, float]:
-        return vae.results | {"mse_ratio": evaluate(method.autoencoder, test)["mse"] / vae.results["vae_mse"]} if vae.results else {}
+        if not vae.results:
+            return {}
+        error, bits = vae.results["vae_mse"], vae.results["vae_bits"]
+        return {"vae_mse": error, "vae_bits": bits, "mse_ratio": evaluate(method.autoencoder, test)["mse"] / error}
 
     return measure
 
