@@ -93,7 +93,8 @@ def test_dead_codes_start_anew_at_vectors_of_the_batch(make):
     dead, restarted = make(16, 2), make(16, 2, restart=0.1)
     with torch.no_grad():
         for quantizer in (dead, restarted):
-            quantizer.codebook[1:] = 100.0                                       # far from everything: one code takes all
+            for codes in [quantizer.codebook, *([quantizer.total] if make is AveragedQuantizer else [])]:
+                codes[1:] = 100.0                                                # far from everything: one code takes all
             for _ in range(400):
                 quantizer(x)
     assert len(nearest(x, dead.codebook).unique()) == 1

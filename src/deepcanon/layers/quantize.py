@@ -101,7 +101,7 @@ class AveragedQuantizer(nn.Module):
             self.count[new], self.total[new] = 1.0, self.codebook[new]
 
 
-def nearest(z: Float[Tensor, "*P Z"], codebook: Float[Tensor, "K Z"]) -> Int[Tensor, "*P"]:
+def nearest(z: Float[Tensor, "*P _"], codebook: Float[Tensor, "K Z"]) -> Int[Tensor, "*P"]:
     """The number of the code nearest to each vector, by ||z - e||^2 = ||z||^2 - 2 z.e + ||e||^2.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 
@@ -54,7 +54,7 @@ class CodePrior(nn.Module):
         """What the autoencoder measures, and `prior_bits`, the length of the code under this prior."""
         return self.autoencoder.metrics(batch) | {"prior_bits": -self.log_prob(self.encode(batch[0])) / math.log(2)}
 
-    def encode(self, x: Float[Tensor, "B *D"]) -> Int[Tensor, "B P"]:
+    def encode(self, x: Shaped[Tensor, "B *D"]) -> Int[Tensor, "B P"]:
         """The codes in raster order.
 
         Raises:
