@@ -42,7 +42,8 @@ def test_parts_are_the_classes():
     data = toy("eight_gaussians", batch=1_000)
     x, y = data.at(0)
     assert (x.dtype, x.shape, y.dtype, data.classes) == (torch.float32, (1_000, 2), torch.int64, [str(k) for k in range(8)])
-    assert torch.equal(torch.cdist(x, density("eight_gaussians").centres).argmin(1), y)
+    nearest = torch.cdist(x, density("eight_gaussians").centres).argmin(1)       # the next part begins three deviations away
+    assert (nearest == y).float().mean() > 0.98
     share = (toy("two_gaussians", batch=10_000).at(0)[1] == 0).float().mean().item()
     assert abs(share - 0.8) < 4 * math.sqrt(0.16 / 10_000)
 
