@@ -2,7 +2,7 @@
 
 import torch.nn.functional as F
 
-from deepcanon.data import Sinusoids, episodes
+from deepcanon.data import Sinusoids, augment, episodes
 from deepcanon.engine import Adam, Run, at_least, at_most, cosine, fit, recipe
 from deepcanon.meta.maml import MAML
 from deepcanon.nets.conv4 import Conv4
@@ -41,7 +41,7 @@ def maml_omniglot_full(width: int = 64, inner_lr: float = 0.4, inner_steps: int 
                        seed: int = 0) -> Run:
     """MAML on Omniglot at the paper's setting: 64 filters, 32 tasks a step, 60,000 steps; sized for a GPU."""
     method = MAML(Conv4(width=width, strided=True), inner_lr=inner_lr, steps=inner_steps, test_steps=3, vectorized=True)
-    return fit_tasks(method, "omniglot", lr, tasks, steps, seed)
+    return fit_tasks(method, "omniglot", lr, tasks, steps, seed, distorted=False)
 
 
 @recipe(target={"error": at_most(1.0)}, seconds=30, paper="Finn et al. 2017", rows=["MGL-01", "MGL-06"])
@@ -53,8 +53,9 @@ def maml_sinusoid(hidden: int = 40, inner_lr: float = 0.01, shots: int = 10, lr:
     return fit(method, Sinusoids(shots=shots, tasks=tasks, seed=seed), Adam(lr, schedule=cosine()), steps=steps, seed=seed, evaluate=test)
 
 
-def fit_tasks(method: MAML, source: str, lr: float, tasks: int, steps: int, seed: int) -> Run:
-    """5-way 1-shot; in training, a class turned by a quarter, half or three quarters is a further class."""
-    train = episodes(source, tasks=tasks, rotations=True, seed=seed)
+def fit_tasks(method: MAML, source: str, lr: float, tasks: int, steps: int, seed: int, distorted: bool = True) -> Run:
+    """5-way 1-shot; in training, a class turned by a quarter, half or three quarters is a further class, and the examples are distorted a little."""
+    distort = augment.affine(degrees=10.0, translate=0.05, scale=(0.85, 1.15), shear=10.0) if distorted else None
+    train = episodes(source, tasks=tasks, rotations=True, augment=distort, seed=seed)
     test = episodes(source, split="test", queries=15, tasks=20, count=600, seed=seed)
     return fit(method, train, Adam(lr, schedule=cosine()), steps=steps, seed=seed, evaluate=test)
