@@ -15,7 +15,7 @@ from pathlib import Path
 
 from deepcanon import catalogue
 from deepcanon.engine.checkpoint import read_json, write_bytes
-from deepcanon.engine.run import read_call
+from deepcanon.engine.run import last_stage, read_call
 
 SIGNS = {">=": "≥", "<=": "≤"}
 COLOURS = ("#3b6fb6", "#c8553d", "#4a9c6d", "#8a5aa8", "#b8862b", "#3a9fa8", "#a84a6d", "#6b7280")
@@ -36,7 +36,7 @@ class Entry:
 
     @cached_property
     def result(self) -> dict:
-        path = self.folder / "result.json"
+        path = last_stage(self.folder) / "result.json"
         if not path.exists():
             raise ValueError(f"{self.folder} is not finished: it has no result.json")
         return read_json(path)
@@ -45,7 +45,7 @@ class Entry:
     def history(self) -> list[dict[str, float]]:
         import csv
 
-        with open(self.folder / "metrics.csv", newline="") as file:
+        with open(last_stage(self.folder) / "metrics.csv", newline="") as file:
             return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
 
     @property
@@ -75,7 +75,7 @@ class Entry:
     @cached_property
     def sample(self) -> dict[str, str] | None:
         """The last samples: {"picture": data URL} or {"text": ...}."""
-        files = sorted((self.folder / "samples").glob("[0-9]*")) if (self.folder / "samples").is_dir() else []
+        files = sorted((last_stage(self.folder) / "samples").glob("[0-9]*")) if (last_stage(self.folder) / "samples").is_dir() else []
         if not files:
             return None
         if files[-1].suffix == ".txt":

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from deepcanon import recipes
 from deepcanon.data.facts import recorded_facts
 from deepcanon.engine.callbacks import Evaluate, Samples, evaluation_mode, write_samples
-from deepcanon.engine.run import Run, current_options, options, read_call, restore_weights
+from deepcanon.engine.run import Run, current_options, last_stage, options, read_call, restore_weights
 from deepcanon.report import write_report
 
 
@@ -67,7 +67,7 @@ def rebuild(folder: str | Path, weights: str = "weights") -> Run:
     name, arguments = recorded_call(call)
     with recorded_facts(call["data"]), options(build_only=True):
         run = find_recipe(name)(**arguments)
-    restore_weights(run.method, Path(folder), weights)
+    restore_weights(run.method, last_stage(Path(folder)), weights)
     run.method.to(current_options().torch_device())
     run.folder = Path(folder)
     return run

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import torch
 
+from deepcanon import load
 from deepcanon.engine import options
 from deepcanon.engine.checkpoint import read_weights
 from deepcanon.recipes.vae import vq_vae_digits
+from deepcanon.report import write_report
 
 
 def test_the_stages_of_a_vq_vae_and_its_prior_are_kept_and_the_prior_leaves_the_codes_alone(workplace, embedded_only):
@@ -15,9 +17,13 @@ def test_the_stages_of_a_vq_vae_and_its_prior_are_kept_and_the_prior_leaves_the_
     assert {"mse", "bits", "prior_bits", "vae_mse", "vae_bits", "mse_ratio", "class_min", "class_max", "fid"} <= set(run.results)
     assert run.results["bits"] == 4
     assert run.results["mse_ratio"] == run.results["mse"] / run.results["vae_mse"]
-    assert (run.steps, run.folder) == (6, Path("run") / "stage3")
+    assert (run.steps, run.folder) == (6, Path("run"))
     first, last = read_weights(Path("run") / "weights.safetensors"), read_weights(Path("run") / "stage3" / "weights.safetensors")
     assert all(torch.equal(value, last[f"autoencoder.{name}"]) for name, value in first.items())
+    again = load("run")
+    assert all(torch.equal(value, last[name]) for name, value in again.state_dict().items())
+    assert again.sample(3).shape == (3, 1, 8, 8)
+    assert write_report([run.folder], Path("report.html")).stat().st_size > 10_000
 
 
 def test_a_resumed_run_ends_with_the_same_bits(workplace, embedded_only):

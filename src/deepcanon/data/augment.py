@@ -93,8 +93,8 @@ def warp(x: Batch, angle: Float[Tensor, "B"], zoom: Float[Tensor, "B"], slant: F
     return F.grid_sample(x, grid, align_corners=False)
 
 
-def elastic(alpha: float = 34.0, sigma: float = 4.0) -> Augment:
-    """Every pixel moved by alpha G_sigma * U[-1, 1] pixels, a smooth random field (Simard, Steinkraus & Platt 2003, ICDAR).
+def elastic(alpha: float = 34.0, sigma: float = 4.0, p: float = 1.0) -> Augment:
+    """Every pixel moved by alpha G_sigma * U[-1, 1] pixels, a smooth random field, with probability p (Simard, Steinkraus & Platt 2003, ICDAR).
 
     The Gaussian G sums to one; bilinear, black outside. Simard's values for 28x28 digits move a pixel by about 1.4.
     """
@@ -104,6 +104,7 @@ def elastic(alpha: float = 34.0, sigma: float = 4.0) -> Augment:
         taps = gaussian(x.new_full((1, 1), sigma), min(math.ceil(3 * sigma), min(H, W) - 1))
         noise = 2 * torch.rand(len(x), 2, H, W, generator=generator, device=x.device, dtype=x.dtype) - 1
         field = alpha * convolution(taps, H)[0] @ noise @ convolution(taps, W)[0].T                      # (B, 2, H, W): right and down, in pixels
+        field = field * chance(x, generator, p)
         still = F.affine_grid(torch.eye(2, 3, dtype=x.dtype, device=x.device)[None], [1, 1, H, W], align_corners=False)
         return F.grid_sample(x, still + field.movedim(1, -1) * 2 / x.new_tensor([W, H]), align_corners=False)
 

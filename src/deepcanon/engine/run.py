@@ -366,6 +366,11 @@ def read_call(path: Path) -> dict:
     return call
 
 
+def last_stage(path: Path) -> Path:
+    """The folder of the last `fit` of a run: its own, or the last of its stages, whose method is the one that the recipe returns."""
+    return max(Path(path).glob("stage*"), key=lambda p: int(p.name.removeprefix("stage")), default=Path(path))
+
+
 def check_same(before: dict, now: dict, path: Path, anyway: bool) -> None:
     """Refuse to resume with other code or other data, unless told to go on anyway."""
     if anyway:

@@ -86,7 +86,8 @@ def vq_vae_and_prior(source: str, shape: tuple[int, int, int], hidden: int, *, m
     prior = CodePrior(method, GPT(codes + 1, positions, num_layers=2, num_heads=4, embed_dim=width), shape=(positions,), num_codes=codes)
     third = fit(prior, train, AdamW(3e-3, weight_decay=0.1, schedule=cosine(warmup=0.05)), steps=prior_steps, seed=seed, clip_norm=1.0,
                 evaluate=[test, beside(second, test), judge], callbacks=[Samples(lambda m: m.sample(64))])
-    return replace(third, seconds=first.seconds + second.seconds + third.seconds, steps=first.steps + second.steps + third.steps)
+    seconds, steps = (sum(getattr(run, of) for run in (first, second, third)) for of in ("seconds", "steps"))
+    return replace(third, folder=first.folder, seconds=seconds, steps=steps)
 
 
 def perceptrons(shape: tuple[int, int, int], hidden: int, *, mean: float, code: int, latent: int) -> tuple[nn.Sequential, nn.Sequential]:
