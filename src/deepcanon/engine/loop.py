@@ -8,6 +8,7 @@ runs after that player's optimizer step. This file is the only place that knows 
 """
 
 import contextlib
+import importlib
 import itertools
 import shutil
 import signal
@@ -120,6 +121,7 @@ class Trainer:
         """Steps until the budget is spent, a callback sets `stop`, or a signal arrives."""
         self.method.train()
         batches = self._batches()
+        importlib.import_module("torch._dynamo")                       # as the first optimizer would, seconds later and on the run's clock
         with interruptible(self), self.log.open(self):
             while not self.stop and (self.total is None or self.step < self.total):
                 self.train_step(next(batches))
