@@ -26,6 +26,7 @@ from deepcanon.nets.mlp import mlp
 from deepcanon.vision.classify import Classifier
 
 MEMBERS, LR = 10, 1e-3
+ALONE = "ten runs, one after another"
 SIZES = {                                                # input widths, batch, target
     "64-32-10, batch 32": ((64, 32, 10), 32, 3.0),
     "64-128-10, batch 64": ((64, 128, 10), 64, 3.0),
@@ -65,9 +66,9 @@ def contenders(build: Callable[[], nn.Module], x: Tensor, y: Tensor, steps: int,
     nets = [build() for _ in range(MEMBERS)]
     trainers = {name: [Trainer(Ensemble(kind(copy.deepcopy(nets))), None, Adam(LR))] for name, kind in kinds.items()}
     turns: dict[str, Callable[[], object]] = {name: one_run(only, x, y, steps) for name, (only,) in trainers.items()}
-    trainers["ten runs, one after another"] = [Trainer(Classifier(net), None, Adam(LR)) for net in nets]
-    alone = [one_run(trainer, x[:, j], y[:, j], steps) for j, trainer in enumerate(trainers["ten runs, one after another"])]
-    turns["ten runs, one after another"] = lambda: [turn() for turn in alone]
+    trainers[ALONE] = [Trainer(Classifier(net), None, Adam(LR)) for net in nets]
+    alone = [one_run(trainer, x[:, j], y[:, j], steps) for j, trainer in enumerate(trainers[ALONE])]
+    turns[ALONE] = lambda: [turn() for turn in alone]
     return turns, trainers
 
 
@@ -88,12 +89,12 @@ def main() -> None:
         x, y = torch.rand(10, MEMBERS, batch, dims[0]), torch.randint(10, (10, MEMBERS, batch))
         turns, trainers = contenders(lambda dims=dims: mlp(*dims), x, y, args.steps, kinds)
         rate = rates(in_turns(turns, args.rounds), args.steps)
-        entries += [entry(f"{what}, {name.replace('_', ' ')}", rate, name, "ten runs, one after another", target if name == "side_by_side" else None) for name in kinds]
+        entries += [entry(f"{what}, {name.replace('_', ' ')}", rate, name, ALONE, target if name == "side_by_side" else None) for name in kinds]
         losses[what] = {name: last_loss(each) for name, each in trainers.items()}
     x, y = torch.rand(2, MEMBERS, 32, 1, 28, 28), torch.randint(10, (2, MEMBERS, 32))
     turns, trainers = contenders(LeNet, x, y, 2, {"one_by_one": OneByOne, "vmapped": Vmapped})
     rate = rates(in_turns(turns, args.rounds), 2)
-    entries += [entry(f"LeNet, batch 32, {name.replace('_', ' ')}", rate, name, "ten runs, one after another") for name in ("one_by_one", "vmapped")]
+    entries += [entry(f"LeNet, batch 32, {name.replace('_', ' ')}", rate, name, ALONE) for name in ("one_by_one", "vmapped")]
     record("ensemble", "ten nets trained", "steps/s", entries, rounds=args.rounds, steps_a_turn=args.steps, last_losses=losses)
 
 
