@@ -58,6 +58,15 @@ def scores(logits: Float[Tensor, "M B K"], y: Int[Tensor, "B"]) -> dict[str, Flo
             "accuracy_gain": accuracy - member_accuracy, "nll_gain": member_nll - nll}
 
 
+@torch.no_grad()
+def mean_probabilities(ensemble, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B K"]:
+    """p(y|x) in evaluation mode, by the `logits` (M, B, K) of an ensemble, which stays in the mode that it is in."""
+    training = ensemble.training
+    probabilities = average(ensemble.eval().logits(x)).exp()
+    ensemble.train(training)
+    return probabilities
+
+
 class Ensemble(nn.Module):
     """Nets trained together, none of which sees another.
 
@@ -82,13 +91,9 @@ class Ensemble(nn.Module):
         """Of every member, for the same examples."""
         return self.members(x.expand(self.members.num_members, *x.shape))
 
-    @torch.no_grad()
     def predict(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B K"]:
         """Mean class probabilities."""
-        training = self.training
-        probabilities = average(self.eval().logits(x)).exp()
-        self.train(training)
-        return probabilities
+        return mean_probabilities(self, x)
 
 
 class SharedTrunk(nn.Module):
@@ -119,13 +124,9 @@ class SharedTrunk(nn.Module):
         features = self.trunk(x)
         return torch.stack([head(features) for head in self.heads])
 
-    @torch.no_grad()
     def predict(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B K"]:
         """Mean class probabilities."""
-        training = self.training
-        probabilities = average(self.eval().logits(x)).exp()
-        self.train(training)
-        return probabilities
+        return mean_probabilities(self, x)
 
 
 class MonteCarloDropout(nn.Module):
@@ -157,13 +158,9 @@ class MonteCarloDropout(nn.Module):
         with self.dropping():
             return torch.stack([self.net(x) for _ in range(self.num_samples)])
 
-    @torch.no_grad()
     def predict(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B K"]:
         """Mean class probabilities."""
-        training = self.training
-        probabilities = average(self.eval().logits(x)).exp()
-        self.train(training)
-        return probabilities
+        return mean_probabilities(self, x)
 
     @contextlib.contextmanager
     def dropping(self) -> Iterator[None]:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from deepcanon.foundations.ensembles import average, scores
+from deepcanon.foundations.ensembles import mean_probabilities, scores
 
 
 @torch.no_grad()
@@ -87,10 +87,6 @@ class Snapshots(nn.Module):
         """The one net whose weights are the mean of the members'."""
         return average_weights(self.members())
 
-    @torch.no_grad()
     def predict(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B K"]:
         """Mean class probabilities."""
-        training = self.training
-        probabilities = average(self.eval().logits(x)).exp()
-        self.train(training)
-        return probabilities
+        return mean_probabilities(self, x)
