@@ -10,6 +10,7 @@ from deepcanon.data.experience import Experience, anneal
 from deepcanon.nets.mlp import mlp
 from deepcanon.rl.dqn import DQN, double_value, max_value
 from deepcanon.rl.evaluate import returns
+from tests.rl.small_worlds import Corridor
 
 
 def table(states, actions):
@@ -30,29 +31,6 @@ def updates(method, batch, optimizer, count):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-
-
-class Corridor:
-    """Cells 0 to 7, one-hot; action 1 walks right, 0 left; reward 1 and the end at cell 7, cut after 30 steps."""
-
-    observation_shape, action_shape, num_actions = (8,), (), 2
-
-    def __init__(self):
-        self.x = self.t = 0
-
-    def reset(self, seed=None):
-        self.x = self.t = 0
-        return np.eye(8, dtype=np.float32)[self.x]
-
-    def step(self, action):
-        self.x, self.t = min(max(self.x + (1 if action else -1), 0), 7), self.t + 1
-        return np.eye(8, dtype=np.float32)[self.x], float(self.x == 7), self.x == 7, self.t >= 30
-
-    def state_dict(self):
-        return vars(self).copy()
-
-    def load_state_dict(self, state):
-        vars(self).update(state)
 
 
 @pytest.mark.row("RL-32")

@@ -17,6 +17,7 @@ from deepcanon.rl.critics import Critics
 from deepcanon.rl.dqn import DQN
 from deepcanon.rl.evaluate import returns
 from deepcanon.rl.sac import SAC
+from tests.rl.small_worlds import Target
 
 BOUNDS = np.array([-2.0, 0.0], np.float32), np.array([2.0, 3.0], np.float32)
 
@@ -27,30 +28,6 @@ def small(**arguments):
 
 def batch(n=32):
     return torch.randn(n, 3), torch.rand(n, 2), torch.randn(n), torch.randn(n, 3), (torch.rand(n) < 0.3).float()
-
-
-class Target:
-    """One step: the reward is minus the square of the action's distance from 0.7 times the observation."""
-
-    observation_shape, action_shape, num_actions = (1,), (1,), None
-    bounds = np.array([-2.0], np.float32), np.array([2.0], np.float32)
-
-    def __init__(self):
-        self.rng, self.goal = np.random.default_rng(), 0.0
-
-    def reset(self, seed=None):
-        self.rng = self.rng if seed is None else np.random.default_rng(seed)
-        self.goal = self.rng.uniform(-1, 1)
-        return np.array([self.goal], np.float32)
-
-    def step(self, action):
-        return np.array([self.goal], np.float32), -float(action[0] - 0.7 * self.goal) ** 2, True, False
-
-    def state_dict(self):
-        return {"goal": self.goal, "rng": self.rng.bit_generator.state}
-
-    def load_state_dict(self, state):
-        self.goal, self.rng.bit_generator.state = state["goal"], state["rng"]
 
 
 def test_draws_have_the_density_of_the_squashed_gaussian():
