@@ -1,0 +1,158 @@
+"""Normalizing flow: a density by change of variables (Rezende & Mohamed 2015, arXiv 1505.05770; Tabak & Turner 2013).
+
+    z = f(x),   log p(x) = log N(z; 0, I) + log|det dz/dx|,      f = f_K o ... o f_1:   log|det dz/dx| = sum_k log|det df_k/dx_{k-1}|
+
+f is made of *transforms*, modules with two maps that undo each other:
+
+    forward(x) -> z, log|det dz/dx|                inverse(z) -> x, log|det dx/dz|
+
+A general determinant costs O(D^3); each transform of this family has one that costs O(D). z has as many numbers as x.
+B batch, D shape of a data point, Z of its z, n samples.
+"""
+
+import math
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from deepcanon.flows.functional import standard_normal, unchanged
+
+Mapped = tuple[Float[Tensor, "B *Z"], Float[Tensor, "B"]]             # a point and the logarithm of a determinant
+
+
+@runtime_checkable
+class Transform(Protocol):
+    """An invertible map with the logarithm of its determinant, both ways."""
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]: ...
+    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+class Flow(nn.Module):
+    """A density over real data points.
+
+    Args:
+        transform: f, a `Chain` of transforms.
+        shape: of z.
+    """
+
+    def __init__(self, transform: Transform, shape: tuple[int, ...]):
+        super().__init__()
+        self.transform, self.shape = transform, shape
+
+    def loss(self, batch) -> Float[Tensor, ""]:
+        """Negative log-likelihood in nats an example."""
+        return -self.log_prob(batch[0]).mean()
+
+    def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
+        return {"nll": -self.log_prob(batch[0])}
+
+    def log_prob(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
+        """log p(x) in nats; it passes gradients.
+
+        Raises:
+            ValueError: z is not of the flow's shape.
+        """
+        z, log_det = self.transform(x)
+        if z.shape[1:] != self.shape:
+            raise ValueError(f"expected data points that become z of shape {self.shape}, got shape {tuple(x.shape[1:])}, z {tuple(z.shape[1:])}")
+        return standard_normal(z) + log_det
+
+    @torch.no_grad()
+    def encode(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *Z"]:
+        """z = f(x)."""
+        return finite(self.transform(x)[0])
+
+    @torch.no_grad()
+    def sample(self, n: int, temperature: float = 1.0) -> Float[Tensor, "n *D"]:
+        """n data points f^-1(z), z ~ N(0, temperature^2 I)."""
+        return finite(self.transform.inverse(temperature * self.noise(n))[0])
+
+    def noise(self, n: int) -> Float[Tensor, "n *Z"]:
+        """n draws of z ~ N(0, I), on the transform's device."""
+        return next(self.parameters()).new_empty(n, *self.shape).normal_()
+
+
+class Chain(nn.Module):
+    """Transforms one after the other; the logarithms of their determinants add up."""
+
+    def __init__(self, *transforms: nn.Module):
+        super().__init__()
+        self.transforms: Any = nn.ModuleList(transforms)
+
+    def forward(self, x: Float[Tensor, "B *D"]) -> Mapped:
+        total = unchanged(x)
+        for transform in self.transforms:
+            x, log_det = transform(x)
+            total = total + log_det
+        return x, total
+
+    def inverse(self, z: Float[Tensor, "B *D"]) -> Mapped:
+        total = unchanged(z)
+        for transform in reversed(self.transforms):
+            z, log_det = transform.inverse(z)
+            total = total + log_det
+        return z, total
+
+
+class Reverse(nn.Module):
+    """The order of the numbers (of the channels, of an image) turned around, so that what one layer kept the next one changes."""
+
+    def forward(self, x: Float[Tensor, "B *D"]) -> Mapped:
+        return x.flip(1), unchanged(x)
+
+    def inverse(self, z: Float[Tensor, "B *D"]) -> Mapped:
+        return self(z)
+
+
+class Flatten(nn.Module):
+    """Data points of any shape as rows of numbers.
+
+    Args:
+        shape: D.
+    """
+
+    def __init__(self, shape: tuple[int, ...]):
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Float[Tensor, "B *D"]) -> Mapped:
+        if x.shape[1:] != self.shape:
+            raise ValueError(f"expected data points of shape {self.shape}, got {tuple(x.shape[1:])}")
+        return x.flatten(1), unchanged(x)
+
+    def inverse(self, z: Float[Tensor, "B E"]) -> Mapped:
+        return z.unflatten(1, self.shape), unchanged(z)
+
+
+class Logit(nn.Module):
+    """z = log(u / (1 - u)), u = a + (1 - 2 a) x: numbers in (0, 1) on the real line (Dinh et al. 2017, section 4.1; a there: 0.05).
+
+    Args:
+        margin: a, at least 0, which keeps u off 0 and 1.
+    """
+
+    def __init__(self, margin: float = 0.05):
+        super().__init__()
+        if not 0 <= margin < 0.5:
+            raise ValueError(f"expected a margin in [0, 0.5), got {margin}")
+        self.margin = margin
+
+    def forward(self, x: Float[Tensor, "B *D"]) -> Mapped:
+        u = self.margin + (1 - 2 * self.margin) * x
+        slope = math.log(1 - 2 * self.margin) - u.log() - torch.log1p(-u)        # log dz/dx
+        return u.logit(), slope.flatten(1).sum(1)
+
+    def inverse(self, z: Float[Tensor, "B *D"]) -> Mapped:
+        u = z.sigmoid()
+        slope = torch.nn.functional.logsigmoid(z) + torch.nn.functional.logsigmoid(-z) - math.log(1 - 2 * self.margin)
+        return (u - self.margin) / (1 - 2 * self.margin), slope.flatten(1).sum(1)
+
+
+def finite(x: Tensor) -> Tensor:
+    """x, unless a scale has overflowed on the way."""
+    if not x.isfinite().all():
+        raise ValueError("the flow cannot be inverted here: a scale exp(s) has overflowed; bound the scales or train with a lower rate")
+    return x

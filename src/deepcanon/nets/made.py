@@ -1,0 +1,124 @@
+"""MADE: a perceptron whose outputs see only the inputs before them (Germain et al. 2015, arXiv 1502.03509).
+
+    h_0 = x,    h_l = act((W_l * M_l) h_{l-1} + b_l),    y_i = (W * M) h_L + b        y_i a function of x_1 .. x_{i-1}
+
+Every unit has a degree: input i has i, hidden units have 1 .. D - 1, outputs of dimension i have i. M joins a unit to those of the layer before
+whose degree is at most its own (below its own, for outputs). Hidden units are sorted by degree, so that those which see x_1 .. x_i are the first
+ones of every layer: `unroll` computes each unit once while the numbers of x become known one by one.
+B batch, D numbers, P parameters for each, H hidden units, n samples.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from deepcanon.layers.linear import Linear, linear
+
+
+class MADE(nn.Module):
+    """Several parameters for each number, from the numbers before it.
+
+    Args:
+        dim: D.
+        hidden: widths of the hidden layers.
+        num_params: P.
+        activation: makes what follows every layer but the last.
+    """
+
+    def __init__(self, dim: int, hidden: Sequence[int] = (128, 128), *, num_params: int = 1, activation: Callable[[], nn.Module] = nn.ReLU):
+        super().__init__()
+        if dim < 1 or num_params < 1 or not hidden or min(hidden) < 1:
+            raise ValueError(f"expected one number, parameter and hidden layer or more, got {dim}, {num_params} and {tuple(hidden)}")
+        self.dim, self.num_params, self.activation = dim, num_params, activation()
+        inputs = torch.arange(1, dim + 1)
+        self.degrees = [inputs, *(hidden_degrees(width, dim) for width in hidden)]
+        self.layers = nn.ModuleList(MaskedLinear(later[:, None] >= earlier) for earlier, later in pairwise(self.degrees))
+        self.output = MaskedLinear(inputs.repeat(num_params)[:, None] > self.degrees[-1])
+
+    def forward(self, x: Float[Tensor, "B D"]) -> Float[Tensor, "B P D"]:
+        if x.shape[1] != self.dim:
+            raise ValueError(f"expected rows of {self.dim} numbers, got {tuple(x.shape)}")
+        for layer in self.layers:
+            x = self.activation(layer(x))
+        return self.output(x).unflatten(1, (self.num_params, self.dim))
+
+    def unroll(self, n: int) -> "Unrolled":
+        """The net for n rows whose numbers become known one by one; without gradients."""
+        return Unrolled(self, n)
+
+
+class MaskedLinear(Linear):
+    """y = (W * M) x + b.
+
+    Args:
+        mask: M, (outputs, inputs).
+    """
+
+    mask: Tensor
+
+    def __init__(self, mask: Bool[Tensor, "O I"]):
+        super().__init__(mask.shape[1], mask.shape[0])
+        self.register_buffer("mask", mask.to(self.weight), persistent=False)
+
+    def forward(self, x: Float[Tensor, "B I"]) -> Float[Tensor, "B O"]:
+        return linear(x, self.weight * self.mask, self.bias)
+
+
+class Unrolled:
+    """A MADE evaluated one number at a time: `known[i]` is to be filled after `params(i)`, for i = 0, 1, ...
+
+    Args:
+        net: the MADE; its weights are read once.
+        n: rows.
+    """
+
+    @torch.no_grad()
+    def __init__(self, net: MADE, n: int):
+        layers = [*net.layers, net.output]
+        self.weights = [layer.weight.detach() * layer.mask for layer in layers]
+        self.biases = [layer.bias.detach().unsqueeze(1) for layer in layers]
+        self.weights[-1], self.biases[-1] = (t.unflatten(0, (net.num_params, net.dim)) for t in (self.weights[-1], self.biases[-1]))
+        self.ends = [torch.bincount(degree, minlength=net.dim + 1).cumsum(0).tolist() for degree in net.degrees]
+        self.units = [weight.new_zeros(len(degree), n) for degree, weight in zip(net.degrees, self.weights)]  # (H, n): a unit a row
+        self.known, self.activation = self.units[0], net.activation
+
+    @torch.no_grad()
+    def params(self, i: int) -> Float[Tensor, "P n"]:
+        """The parameters of number i, once 0 .. i - 1 are known: only the hidden units that have waited for i - 1 are computed."""
+        for layer, (weight, bias) in enumerate(zip(self.weights[:-1], self.biases), 1):
+            seen, start, end = self.ends[layer - 1][i], self.ends[layer][i - 1] if i else 0, self.ends[layer][i]
+            if end > start:
+                sums = torch.addmm(bias[start:end], weight[start:end, :seen], self.units[layer - 1][:seen])
+                self.units[layer][start:end] = self.activation(sums)
+        seen = self.ends[-1][i]
+        return torch.addmm(self.biases[-1][:, i], self.weights[-1][:, i, :seen], self.units[-1][:seen])
+
+
+def hidden_degrees(width: int, dim: int) -> Int[Tensor, "H"]:
+    """Degrees 1 .. D - 1 in equal shares, sorted."""
+    return 1 + torch.arange(width) * max(dim - 1, 1) // width
+
+
+@torch.no_grad()
+def check_causal(net: nn.Module, dim: int) -> None:
+    """Raises ValueError if an output of number i changes with number j >= i; each number is moved once, all in one pass through the net.
+
+    Args:
+        net: (B, D) -> (B, P, D).
+        dim: D.
+    """
+    like = next(net.parameters())
+    x = torch.linspace(-1, 1, dim).to(like).repeat(dim + 1, 1)                   # (D + 1, D), the last row unmoved
+    x[:dim].diagonal().add_(2)
+    training = net.training
+    y = net.eval()(x)
+    net.train(training)
+    if y.shape[0] != dim + 1 or y.shape[2:] != (dim,):
+        raise ValueError(f"expected an output (B, P, {dim}), got (B, {', '.join(map(str, y.shape[1:]))})")
+    changed = (y[:dim] - y[dim]).abs().amax(1).tril() > 1e-5 * y.abs().max()     # (moved, output), above rounding
+    if changed.any():
+        j, i = changed.nonzero()[0].tolist()
+        raise ValueError(f"the net is not autoregressive: its output of number {i} changes with number {j}")
