@@ -9,14 +9,13 @@ Each maps the decoder's output to a distribution over whole data points, whose `
 B batch, C channels, D the other dimensions of a data point.
 """
 
-import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal
+from torch.distributions import Bernoulli, Distribution, Independent, Normal
+
+from deepcanon.layers.likelihoods import DiscretizedLogistic, Levels
 
 LEVELS = 256
-HALF = 0.5 / (LEVELS - 1)                                                        # half the distance of two levels
 
 
 def bernoulli(logits: Float[Tensor, "B *D"]) -> Distribution:
@@ -43,57 +42,9 @@ def categorical(logits: Float[Tensor, "B C256 *D"]) -> Distribution:
 def discretized_logistic(output: Float[Tensor, "B C2 *D"]) -> Distribution:
     """Pixels v / 255: centres, then log scales, of logistic densities rounded to the levels, along dimension 1."""
     mean, log_scale = output.chunk(2, 1)
-    return whole(DiscretizedLogistic(mean, log_scale.exp()))
+    return whole(DiscretizedLogistic(mean, log_scale.exp(), LEVELS))
 
 
 def whole(values: Distribution) -> Independent:
     """The distribution of a data point whose values are independent: all dimensions but the first are one event."""
     return Independent(values, len(values.batch_shape) - 1, validate_args=False)
-
-
-class Levels(Distribution):
-    """A categorical distribution over the levels 0, 1/255, ..., 1; logits (..., 256)."""
-
-    def __init__(self, logits: Tensor):
-        self.level = Categorical(logits=logits, validate_args=False)
-        super().__init__(self.level.batch_shape, validate_args=False)
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        return self.level.log_prob((value * (LEVELS - 1)).round())
-
-    def sample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
-        return self.level.sample(torch.Size(sample_shape)) / (LEVELS - 1)
-
-    @property
-    def mean(self) -> Tensor:
-        return (self.level.probs * levels_like(self.level.probs)).sum(-1)
-
-
-class DiscretizedLogistic(Distribution):
-    """A logistic density rounded to the levels 0, 1/255, ..., 1; the tails belong to the first and the last."""
-
-    def __init__(self, loc: Tensor, scale: Tensor):
-        self.loc, self.scale = loc, scale
-        super().__init__(loc.shape, validate_args=False)
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        first, last = value < HALF, value > 1 - HALF
-        below = F.logsigmoid((value + HALF - self.loc) / self.scale).masked_fill(last, 0)   # log s(a)
-        above = F.logsigmoid((self.loc - value + HALF) / self.scale).masked_fill(first, 0)  # log(1 - s(b))
-        width = torch.log(-torch.expm1(-2 * HALF / self.scale)).masked_fill(first | last, 0)
-        return below + above + width                                             # s(a) - s(b) = s(a) (1 - s(b)) (1 - e^(b - a))
-
-    def sample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
-        shape = self._extended_shape(torch.Size(sample_shape))
-        noise = torch.rand(shape, dtype=self.loc.dtype, device=self.loc.device).logit()
-        return ((self.loc + self.scale * noise).clamp(0, 1) * (LEVELS - 1)).round() / (LEVELS - 1)
-
-    @property
-    def mean(self) -> Tensor:
-        edges = levels_like(self.loc)[1:] - HALF                                 # E[v] = sum_k P(v >= k)
-        return torch.sigmoid((self.loc.unsqueeze(-1) - edges) / self.scale.unsqueeze(-1)).sum(-1) / (LEVELS - 1)
-
-
-def levels_like(x: Tensor) -> Float[Tensor, "256"]:
-    """0, 1/255, ..., 1, where and as precise as x is."""
-    return torch.linspace(0, 1, LEVELS, dtype=x.dtype, device=x.device)
