@@ -8,25 +8,58 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from deepcanon.autoregressive.density import AutoregressiveDensity
+from deepcanon.autoregressive.made import BernoulliMADE
+from deepcanon.autoregressive.pixels import Continuous, LogisticMixture, Softmax, logit_normal
 from deepcanon.diffusion.ddpm import DDPM
 from deepcanon.diffusion.schedules import linear_schedule
 from deepcanon.energy.ebm import EBM
 from deepcanon.energy.langevin import langevin
+from deepcanon.flows.dequantize import Dequantized, UniformNoise, VariationalNoise, noise_couplings
+from deepcanon.flows.flow import Flow
+from deepcanon.flows.glow import glow
+from deepcanon.flows.iaf import iaf
+from deepcanon.flows.maf import maf
+from deepcanon.flows.nice import nice
+from deepcanon.flows.realnvp import realnvp, realnvp_images
+from deepcanon.flows.wavenet_distillation import Distillation
 from deepcanon.foundations.ensembles import Ensemble, MonteCarloDropout, SharedTrunk
 from deepcanon.foundations.linear import LinearClassifier
 from deepcanon.foundations.snapshots import Snapshots
+from deepcanon.gans.acgan import ACGAN
+from deepcanon.gans.bigan import BiGAN
+from deepcanon.gans.conditional import ConditionalGAN
+from deepcanon.gans.cyclegan import CycleGAN
+from deepcanon.gans.feature_matching import FeatureMatchingGAN
+from deepcanon.gans.gan import GAN
+from deepcanon.gans.historical import HistoricalAveraging
+from deepcanon.gans.infogan import InfoGAN
+from deepcanon.gans.objectives import relativistic
+from deepcanon.gans.penalties import zero_centred
+from deepcanon.gans.pix2pix import Pix2Pix
+from deepcanon.gans.progressive import ProgressiveGAN
+from deepcanon.gans.semi_supervised import SemiSupervisedGAN
+from deepcanon.gans.unrolled import UnrolledGAN
 from deepcanon.gans.wgan import WGANGP
 from deepcanon.language.causal import LanguageModel
 from deepcanon.layers.quantize import AveragedQuantizer, VectorQuantizer
 from deepcanon.meta.maml import MAML
+from deepcanon.nets.conditional import Joined
 from deepcanon.nets.conv4 import Conv4
 from deepcanon.nets.dcgan import critic, generator
 from deepcanon.nets.gpt import GPT
+from deepcanon.nets.image_transformer import ImageTransformer, local_1d
 from deepcanon.nets.lenet import LeNet
+from deepcanon.nets.made import MADE
 from deepcanon.nets.members import SideBySide
 from deepcanon.nets.mlp import mlp
+from deepcanon.nets.patchgan import Translator, judge
+from deepcanon.nets.pixelcnn import GatedPixelCNN, PixelCNN
+from deepcanon.nets.pixelrnn import PixelRNN, RowLSTM
+from deepcanon.nets.progressive import GrowingDiscriminator, GrowingGenerator
 from deepcanon.nets.resnet import resnet_cifar
 from deepcanon.nets.unet import UNet
+from deepcanon.nets.wavenet import WaveNet
 from deepcanon.rl.critics import Critics
 from deepcanon.rl.dqn import DQN
 from deepcanon.rl.ppo import PPO
@@ -116,6 +149,36 @@ def quiet_gan() -> WGANGP:
     return WGANGP(generator(4, image_size=8, width=4), critic(image_size=8, width=4), latent_dim=4, critic_steps=1)
 
 
+def smooth_gan() -> GAN:
+    """On 8x8 images, R3GAN's loss."""
+    return GAN(generator(4, image_size=8, width=4), critic(image_size=8, width=4), latent_dim=4, objective=relativistic,
+               penalty=zero_centred(1.0, 1.0))
+
+
+def corners(n: int = 32) -> tuple[Tensor, Tensor]:
+    """Three places in the plane, one a class."""
+    y = torch.arange(n) % 3
+    return torch.tensor([[-2.0, 0.0], [2.0, 1.0], [0.0, -2.0]])[y] + 0.1 * torch.randn(n, 2), y
+
+
+def told(outputs: int) -> Joined:
+    """A perceptron on two numbers and one of three classes."""
+    return Joined(mlp(5, 16, outputs), 3)
+
+
+def growing_gan() -> ProgressiveGAN:
+    """On 8x8 images, in the middle of its last fade."""
+    gan = ProgressiveGAN(GrowingGenerator(4, 2, first=4, width=4), GrowingDiscriminator(2, first=4, width=4), latent_dim=4, num_stages=2,
+                         stage_steps=1_000)
+    gan.count += 1_250
+    return gan
+
+
+def two_domains() -> CycleGAN:
+    """On 8x8 images."""
+    return CycleGAN(*(Translator(width=4, blocks=1) for _ in range(2)), *(judge(width=4) for _ in range(2)))
+
+
 def small_ddpm() -> DDPM:
     """On 8x8 images, ten noise levels."""
     return DDPM(UNet(1, (8, 16), groups=4), (1, 8, 8), abar=linear_schedule(10))
@@ -169,6 +232,55 @@ def sentences(n: int = 8) -> tuple[Tensor, Tensor]:
     return text[:, :-1].contiguous(), text[:, 1:].contiguous()
 
 
+def points(n: int = 32) -> tuple[Tensor]:
+    """Four numbers each, which hang together."""
+    x = torch.randn(n, 4)
+    return (torch.cat([x[:, :2], x[:, :2].square() + 0.3 * x[:, 2:]], 1),)
+
+
+def levels(n: int = 16) -> tuple[Tensor]:
+    """8x8 images of four levels."""
+    return ((images(8, n=n)[0] * 3).round() / 3,)
+
+
+def varied_glow() -> Dequantized:
+    """On 8x8 images, their noise learned."""
+    noise = VariationalNoise(noise_couplings((1, 8, 8), width=4, num_layers=2))
+    return Dequantized(Flow(glow((1, 8, 8), num_steps=1, width=4), (1, 8, 8)), noise, levels=4)
+
+
+def small_realnvp() -> Dequantized:
+    """On 8x8 images."""
+    return Dequantized(Flow(realnvp_images((1, 8, 8), width=4), (1, 8, 8)), UniformNoise(), levels=4)
+
+
+def small_distillation() -> Distillation:
+    """Of an untrained teacher."""
+    return Distillation(Flow(iaf(4, hidden=(16,), num_layers=2), (4,)), Flow(maf(4, hidden=(16,), num_layers=1), (4,)))
+
+
+def small_made() -> BernoulliMADE:
+    """On 4x4 images."""
+    return BernoulliMADE(MADE(16, (32,)), (1, 4, 4))
+
+
+def coarse(levels: int = 4, channels: int = 1) -> tuple[Tensor, Tensor]:
+    """Images of 4 x 4 pixels on few levels."""
+    x, y = images(4, channels)
+    return (x * (levels - 1)).round() / (levels - 1), y
+
+
+def density(net: nn.Module, likelihood: nn.Module | None = None, channels: int = 1) -> AutoregressiveDensity:
+    """Of images on four levels, by a net of four outputs a pixel unless it has those of a likelihood."""
+    return AutoregressiveDensity(net, likelihood or Softmax(1, 4), shape=(channels, 4, 4))
+
+
+def sounds() -> tuple[Tensor, Tensor]:
+    """Sixteen moments on four levels."""
+    x, y = coarse()
+    return x.flatten(2), y
+
+
 PRESETS = {
     "maml": Preset(lambda: MAML(Conv4(4, width=4)), tasks, verbs={"predict": tuple(t[0] for t in tasks()[:3])}),
     "byol": Preset(small_byol, views, verbs={"encode": (images(16)[0],)}, frozen=("teacher",)),
@@ -177,6 +289,28 @@ PRESETS = {
     "resnet": Preset(lambda: Classifier(resnet_cifar(8, 4, in_channels=3, width=4)), lambda: images(12, 3), verbs={"predict": (images(12, 3)[0],)}),
     "vae": Preset(flat_vae, lambda: images(8), verbs={"sample": (3,), "log_prob": (images(8)[0], 5), "encode": (images(8)[0],)}),
     "wgan_gp": Preset(quiet_gan, lambda: images(8), learns="critic", verbs={"sample": (3,)}),
+    "gan": Preset(smooth_gan, lambda: images(8), learns="discriminator", verbs={"sample": (3,)}),
+    "conditional_gan": Preset(lambda: ConditionalGAN(told(2), told(1), latent_dim=2, num_classes=3), corners, learns="discriminator",
+                              verbs={"sample": (3,)}),
+    "acgan": Preset(lambda: ACGAN(told(2), mlp(2, 16, 4), latent_dim=2, num_classes=3), corners, learns="discriminator",
+                    verbs={"sample": (3,), "predict": (corners()[0],)}),
+    "infogan": Preset(lambda: InfoGAN(told(2), mlp(2, 16, 1), mlp(2, 16, 3), latent_dim=2, num_codes=3), corners, learns="discriminator",
+                      verbs={"sample": (3,), "encode": (corners()[0],)}),
+    "bigan": Preset(lambda: BiGAN(mlp(2, 16, 2), mlp(2, 16, 2), mlp(4, 16, 1), latent_dim=2), corners, learns="discriminator",
+                    verbs={"sample": (3,), "encode": (corners()[0],)}),
+    "feature_matching": Preset(lambda: FeatureMatchingGAN(mlp(2, 16, 2), mlp(2, 16, 1), latent_dim=2), corners, learns="discriminator",
+                               verbs={"sample": (3,)}),
+    "historical_averaging": Preset(lambda: HistoricalAveraging(GAN(mlp(2, 16, 2), mlp(2, 16, 1), latent_dim=2)), corners,
+                                   learns="method.discriminator", verbs={"sample": (3,)}),
+    "unrolled_gan": Preset(lambda: UnrolledGAN(mlp(2, 16, 2), mlp(2, 16, 1), latent_dim=2, unroll=2), corners, learns="discriminator",
+                           verbs={"sample": (3,)}),
+    "semi_supervised_gan": Preset(lambda: SemiSupervisedGAN(mlp(2, 16, 2), mlp(2, 16, 3), latent_dim=2), corners, learns="classifier",
+                                  verbs={"sample": (3,), "predict": (corners()[0],), "probabilities": (corners()[0],)}),
+    "progressive_gan": Preset(growing_gan, lambda: images(8), learns="discriminator", verbs={"sample": (3,)}),
+    "pix2pix": Preset(lambda: Pix2Pix(Translator(width=4, blocks=1), judge(2, width=4)), lambda: (images(8)[0], 1 - images(8)[0]),
+                      learns="generator", verbs={"predict": (images(8)[0],)}),
+    "cyclegan": Preset(two_domains, lambda: (images(8)[0], 1 - images(8)[0]), learns="translators",
+                       verbs={"translate": (images(8)[0],), "translate_back": (images(8)[0],)}),
     "ddpm": Preset(small_ddpm, lambda: images(8), verbs={"sample": (3,)}),
     "gpt": Preset(small_gpt, sentences),
     "dqn": Preset(lambda: DQN(mlp(3, 16, 2)), transitions, learns="q", frozen=("target",)),
@@ -190,4 +324,26 @@ PRESETS = {
     "vq_vae": Preset(small_vq_vae, lambda: images(8), verbs={"encode": (images(8)[0],), "reconstruct": (images(8)[0],)}),
     "vq_vae_averaged": Preset(lambda: small_vq_vae(AveragedQuantizer), lambda: images(8), verbs={"reconstruct": (images(8)[0],)}),
     "vq_prior": Preset(small_prior, lambda: images(8), verbs={"sample": (3,)}, frozen=("autoencoder",)),
+    "nice": Preset(lambda: Flow(nice(4, hidden=(16,)), (4,)), points, verbs={"sample": (3,), "encode": points()}),
+    "realnvp": Preset(lambda: Flow(realnvp(4, hidden=(16,)), (4,)), points, verbs={"sample": (3,), "encode": points()}),
+    "maf": Preset(lambda: Flow(maf(4, hidden=(16,), num_layers=2), (4,)), points, verbs={"sample": (3,), "encode": points()}),
+    "iaf": Preset(lambda: Flow(iaf(4, hidden=(16,), num_layers=2), (4,)), points, verbs={"sample": (3,), "encode": points()}),
+    "realnvp_images": Preset(small_realnvp, levels, verbs={"sample": (3,)}),
+    "glow_varied": Preset(varied_glow, levels, verbs={"sample": (3,)}),
+    "distillation": Preset(small_distillation, points, verbs={"sample": (3,)}, frozen=("teacher",)),
+    "made": Preset(small_made, lambda: (images(4)[0].round(),), verbs={"sample": (3,)}),
+    "pixelcnn_plain": Preset(lambda: density(PixelCNN(1, 4, width=8, num_layers=1)), coarse, verbs={"sample": (3,), "log_prob": (coarse()[0],)}),
+    "pixelcnn": Preset(lambda: density(GatedPixelCNN(1, 4, width=8, first=3, dilations=(1,))), coarse, verbs={"sample": (3,)}),
+    "pixelcnn_of_a_class": Preset(lambda: density(GatedPixelCNN(1, 4, width=8, first=3, dilations=(1,), condition=nn.Embedding(4, 8))), coarse,
+                                  verbs={"sample": (3, torch.arange(3)), "log_prob": coarse()}),
+    "pixelcnn_logistic": Preset(lambda: density(GatedPixelCNN(2, 14, width=8, first=3, dilations=(1,)), LogisticMixture(2, 2, 4), 2),
+                                lambda: coarse(channels=2), verbs={"sample": (3,)}),
+    "pixelcnn_logit_normal": Preset(lambda: density(GatedPixelCNN(1, 2, width=8, first=3, dilations=(1,)), Continuous(logit_normal, levels=4)),
+                                    coarse, verbs={"sample": (3,)}),
+    "pixelrnn": Preset(lambda: density(PixelRNN(1, 4, width=8, num_layers=1)), coarse, verbs={"sample": (3,)}),
+    "pixelrnn_rows": Preset(lambda: density(PixelRNN(1, 4, RowLSTM, width=8, num_layers=1)), coarse, verbs={"sample": (3,)}),
+    "image_transformer": Preset(lambda: density(ImageTransformer(1, 4, local_1d((4, 4), 4, 4), size=(4, 4), embed_dim=8, num_heads=2, num_layers=1)),
+                                coarse, verbs={"sample": (3,)}),
+    "wavenet": Preset(lambda: AutoregressiveDensity(WaveNet(1, 4, width=8, dilations=(1, 2), skip=8), Softmax(1, 4), shape=(1, 16)), sounds,
+                      verbs={"sample": (3,)}),
 }

@@ -32,7 +32,7 @@ class Conv1x1(nn.Module):
         ValueError: a weight that is singular or not square.
     """
 
-    def __init__(self, weight: Float[Tensor, "C C"]):
+    def __init__(self, weight: Float[Tensor, "C D"]):
         super().__init__()
         regular(weight)
         self.weight = nn.Parameter(weight.clone())
@@ -61,7 +61,7 @@ class Conv1x1LU(nn.Module):
     permutation: Tensor
     sign: Tensor
 
-    def __init__(self, weight: Float[Tensor, "C C"]):
+    def __init__(self, weight: Float[Tensor, "C D"]):
         super().__init__()
         permutation, lower, upper = torch.linalg.lu(regular(weight))
         self.register_buffer("permutation", permutation)
@@ -91,7 +91,7 @@ def mixed(x: Float[Tensor, "B C H W"], weight: Float[Tensor, "C C"]) -> Float[Te
     return F.conv2d(x, weight[:, :, None, None])
 
 
-def regular(weight: Float[Tensor, "C D"]) -> Float[Tensor, "C D"]:
+def regular(weight: Float[Tensor, "C D"]) -> Float[Tensor, "C C"]:
     """The weight, if it is square and can be inverted in its precision."""
     rows, columns = weight.shape
     if rows != columns or torch.linalg.cond(weight.detach()) > 0.1 / torch.finfo(weight.dtype).eps:

@@ -1,8 +1,8 @@
 """What the couplings of image flows compute: a small stack of convolutions (Kingma & Dhariwal 2018, arXiv 1807.03039, section 4).
 
-    x -> conv 3x3 -> ReLU -> conv 1x1 -> ReLU -> conv 3x3 -> y           side by side: y = exp(3 g) (W * h + b) a channel, W small at first
+    x -> conv 3x3 -> ReLU -> conv 1x1 -> ReLU -> h,      y = exp(3 g) (W * h + b)        W a 3x3 kernel, g a number for each channel of y
 
-The last layer starts near zero, so that a coupling starts near the identity, and its gain exp(3 g) lets it grow fast.
+W starts near zero, so that a coupling starts near the identity; the gain exp(3 g) lets y grow fast.
 B batch, I channels in, O channels out, H x W pixels.
 """
 
