@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from deepcanon.gans.penalties import at_data, between
 from deepcanon.gans.wasserstein import on_the_line
-from deepcanon.gans.wgan import WGANGP, at_data, between
+from deepcanon.gans.wgan import WGANGP
 from deepcanon.nets.mlp import mlp
 
 

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
 
-from deepcanon.nets.dcgan import critic, generator
+from deepcanon.gans.gan import GAN
+from deepcanon.nets.dcgan import critic, discriminator64, generator, generator64
 
 
 @pytest.mark.parametrize(("image_size", "channels"), [(8, 1), (28, 1), (32, 3)])
@@ -24,3 +26,38 @@ def test_a_score_depends_on_its_image_alone():
 def test_a_side_that_four_does_not_divide_is_refused():
     with pytest.raises(ValueError, match="four divides, got 30"):
         generator(16, image_size=30)
+
+
+@pytest.mark.row("GEN-59")
+def test_the_form_of_64_pixels_is_all_of_convolutions():
+    maker, judge = generator64(width=4), discriminator64(width=4)
+    images = maker(torch.randn(2, 100))
+    assert images.shape == (2, 3, 64, 64)
+    assert 0 <= images.min() < images.max() <= 1
+    assert judge(images).shape == (2, 1)
+    kinds = {type(layer) for net in (maker, judge) for layer in net}
+    assert kinds == {nn.Unflatten, nn.Flatten, nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.ReLU, nn.LeakyReLU, nn.Sigmoid}
+    assert all(layer.stride == (2, 2) for layer in judge if isinstance(layer, nn.Conv2d) and layer is not judge[-2])
+
+
+@pytest.mark.row("GEN-59")
+def test_it_learns_shapes_and_stays_finite():
+    """Squares and crosses of 8x8 pixels."""
+    shapes = torch.zeros(2, 1, 8, 8)
+    shapes[0, :, 2:6, 2:6] = 1
+    shapes[1, :, 3:5], shapes[1, :, :, 3:5] = 1, 1
+    gan = GAN(generator(4, image_size=8, width=4), critic(image_size=8, width=4), latent_dim=4)
+    optimizers = {name: torch.optim.Adam(getattr(gan, name).parameters(), 5e-3, (0.5, 0.9)) for name in ("discriminator", "generator")}
+    before = nearest(gan.sample(64), shapes)
+    for _ in range(120):
+        for player, loss in gan.losses((shapes[torch.randint(2, (32,))],)):
+            optimizers[player].zero_grad()
+            loss.backward()
+            optimizers[player].step()
+            assert loss.isfinite()
+    assert nearest(gan.sample(64), shapes) < 0.5 * before
+
+
+def nearest(x, shapes):
+    """The mean error of a pixel from the nearest shape."""
+    return torch.cdist(x.flatten(1), shapes.flatten(1), p=1).min(1).values.mean().item() / 64

@@ -106,6 +106,8 @@ MOON = arc(1.6, 200, turn=0.5) - torch.tensor([0.8, 0.4])
 TOYS: dict[str, Callable[[], Mixture]] = {
     "two_gaussians": lambda: mixture_of(0.4, torch.tensor([-2.0, 0.0]).expand(4, 2), torch.tensor([[2.0, 0.0]])),     # weights 0.8 and 0.2
     "eight_gaussians": lambda: mixture_of(0.25, *arc(2.0, 8).split(1)),
+    "ring": lambda: mixture_of(0.05, *arc(2.0, 8).split(1)),                                                          # narrow: what is between shows
+    "ten_gaussians": lambda: mixture_of(0.1, *arc(2.0, 10).split(1)),
     "grid": lambda: mixture_of(0.1, *square_grid(5, 1.0).split(1)),
     "rings": lambda: mixture_of(0.1, *(arc(radius, round(100 * radius)) for radius in (0.6, 1.3, 2.0, 2.7))),
     "moons": lambda: mixture_of(0.15, MOON, -MOON),

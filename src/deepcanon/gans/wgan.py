@@ -13,16 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-
-def between(x: Float[Tensor, "B *D"], fake: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
-    """A uniformly random point of the segment from each x to its fake, where the paper measures the slope."""
-    t = torch.rand(len(x), *[1] * (x.ndim - 1), dtype=x.dtype, device=x.device)
-    return t * x + (1 - t) * fake
-
-
-def at_data(x: Float[Tensor, "B *D"], fake: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
-    """The data points themselves: a slope of one is asked for on the data only."""
-    return x
+from deepcanon.gans.functional import check
+from deepcanon.gans.penalties import between, off_one
 
 
 class WGANGP(nn.Module):
@@ -47,7 +39,7 @@ class WGANGP(nn.Module):
         """The critic's updates, each on its own equal share of the batch, then the generator's.
 
         Raises:
-            ValueError: fewer examples than critic updates.
+            ValueError: fewer examples than critic updates, data of another shape than the generator's, images outside [0, 1].
         """
         x = batch[0]                                                             # (B, *D)
         if len(x) < self.critic_steps:
@@ -55,7 +47,7 @@ class WGANGP(nn.Module):
         for real in x.tensor_split(self.critic_steps):
             with torch.no_grad():
                 fake = self.draw(real)
-            slope = self.penalty * self.slope_penalty(real, fake)                # first: a sharded critic wants its own pass last
+            slope = self.penalty * self.slope_penalty(check(real, fake), fake)   # first: a sharded critic wants its own pass last
             yield "critic", slope - self.distance(real, fake).mean()
         yield "generator", -self.critic(self.draw(real)).mean()
 
@@ -68,9 +60,7 @@ class WGANGP(nn.Module):
 
     def slope_penalty(self, x: Float[Tensor, "B *D"], fake: Float[Tensor, "B *D"]) -> Float[Tensor, ""]:
         """E[(||grad_u D(u)|| - 1)^2], differentiable in the critic."""
-        u = self.where(x, fake).detach().requires_grad_()
-        (slope,) = torch.autograd.grad(self.critic(u).sum(), u, create_graph=True)
-        return (slope.flatten(1).norm(dim=1) - 1).square().mean()
+        return off_one(self.critic, self.where(x, fake))
 
     def draw(self, like: Float[Tensor, "B ..."]) -> Float[Tensor, "B *D"]:
         """As many generated points as there are rows in `like`, on its device."""

@@ -1,0 +1,80 @@
+"""InfoGAN (Chen et al. 2016, arXiv 1606.03657): a code in the generator's input that can be read back from its output, found without labels.
+
+    L_I = E_{c ~ U{1..K}, x' = G(z, c)}[log Q(c | x')] + H(c)  <=  I(c; G(z, c)),    H(c) = log K
+    discriminator:  min_D  l_D(D(x), D(G(z, c)))
+    reader:         max_Q  L_I
+    generator:      min_G  l_G(D(x), D(G(z, c))) - lam L_I
+
+The bound holds since KL(P(c | x) || Q(c | x)) >= 0, and equals H(c) if and only if every code can be decoded. Q reads D's features, or the data.
+B batch, D shape of a data point, Z latent, K codes.
+"""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from deepcanon.gans.functional import check
+from deepcanon.gans.objectives import Objective, non_saturating
+from deepcanon.gans.penalties import Penalty
+
+
+class InfoGAN(nn.Module):
+    """A generator whose categorical code means something.
+
+    Args:
+        generator: (z (B, Z), c (B,)) -> (B, *D).
+        discriminator: (B, *D) -> (B, 1) or (B,).
+        reader: (B, *D) -> (B, K), the logits of Q.
+        latent_dim: Z.
+        num_codes: K.
+        weight: lam.
+        objective: of the discriminator and the generator.
+        penalty: (D, x, G(z, c)) -> what is added to the discriminator's loss.
+    """
+
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, reader: nn.Module, *, latent_dim: int, num_codes: int, weight: float = 1.0,
+                 objective: Objective = non_saturating, penalty: Penalty | None = None):
+        super().__init__()
+        self.generator, self.discriminator, self.reader, self.latent_dim, self.num_codes = generator, discriminator, reader, latent_dim, num_codes
+        self.weight, self.objective, self.penalty = weight, objective, penalty
+
+    def losses(self, batch) -> Iterator[tuple[str, Tensor]]:
+        """One update each. Raises ValueError for data of another shape than the generator's, and for images outside [0, 1]."""
+        c = self.codes(len(batch[0]))
+        with torch.no_grad():
+            fake = self.draw(c)
+        x = check(batch[0], fake)
+        penalty = self.penalty(self.discriminator, x, fake) if self.penalty else 0
+        yield "discriminator", penalty + self.objective.discriminator(self.discriminator(x).flatten(), self.discriminator(fake).flatten()).mean()
+        yield "reader", -self.information(fake, c)
+        with torch.no_grad():
+            real = self.discriminator(x).flatten()
+        fake = self.draw(c)
+        yield "generator", self.objective.generator(real, self.discriminator(fake).flatten()).mean() - self.weight * self.information(fake, c)
+
+    def information(self, x: Float[Tensor, "B *D"], c: Int[Tensor, "B"]) -> Float[Tensor, ""]:
+        """L_I in nats, of points generated from the codes c; log K at most."""
+        return math.log(self.num_codes) - cross_entropy(self.reader(x), c)
+
+    @torch.no_grad()
+    def encode(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B K"]:
+        """Q(c | x)."""
+        return self.reader(x).softmax(1)
+
+    def codes(self, n: int) -> Int[Tensor, "n"]:
+        """n codes, all equally likely."""
+        return torch.randint(self.num_codes, (n,), device=next(self.generator.parameters()).device)
+
+    def draw(self, c: Int[Tensor, "B"]) -> Float[Tensor, "B *D"]:
+        """A generated point of each code."""
+        return self.generator(next(self.generator.parameters()).new_empty(len(c), self.latent_dim).normal_(), c)
+
+    @torch.no_grad()
+    def sample(self, n: int, c: Int[Tensor, "n"] | None = None) -> Float[Tensor, "n *D"]:
+        """n generated points, of the codes given or of each in turn."""
+        device = next(self.generator.parameters()).device
+        return self.draw(torch.arange(n, device=device) % self.num_codes if c is None else c)

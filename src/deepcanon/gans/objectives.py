@@ -1,0 +1,46 @@
+"""What the two players of a generative adversarial network minimise, from their scores a = D(x) of data and b = D(G(z)) of generated points.
+
+    objective        discriminator                           generator               who
+    minimax          -log s(a) - log(1 - s(b))               log(1 - s(b))           Goodfellow et al. 2014, arXiv 1406.2661
+    non_saturating   -log s(a) - log(1 - s(b))               -log s(b)               the same
+    smoothed         -r log s(a) - (1 - r) log(1 - s(a))     -log s(b)               Salimans et al. 2016, arXiv 1606.03498
+                     - log(1 - s(b))
+    least_squares    (a - 1)^2 + b^2                         (b - 1)^2               Mao et al. 2017, arXiv 1611.04076
+    hinge            max(0, 1 - a) + max(0, 1 + b)           -b                      Lim & Ye 2017, arXiv 1705.02894
+    wasserstein      b - a                                   -b                      Arjovsky et al. 2017, arXiv 1701.07875
+    relativistic     -log s(a - b)                           -log s(b - a)           Jolicoeur-Martineau 2019, arXiv 1807.00734
+
+s is the logistic sigmoid, D a real number. -log s(a) = softplus(-a) and -log(1 - s(a)) = softplus(a) never overflow.
+B batch.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+
+class Objective(NamedTuple):
+    """Both losses of each pair, (a (B,), b (B,)) -> (B,)."""
+
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor, Tensor], Tensor]
+
+
+def smoothed(r: float = 0.9) -> Objective:
+    """One-sided label smoothing: data are called real with r < 1, so that D = r p / (p + p_G) at best; the fakes' label stays 0."""
+    return Objective(lambda a, b: r * softplus(-a) + (1 - r) * softplus(a) + softplus(b), lambda a, b: softplus(-b))
+
+
+def squares(real: float = 1.0, fake: float = 0.0, goal: float = 1.0) -> Objective:
+    """Squared distances from the scores wanted of data and of fakes by the discriminator, and of fakes by the generator."""
+    return Objective(lambda a, b: (a - real).square() + (b - fake).square(), lambda a, b: (b - goal).square())
+
+
+minimax = Objective(lambda a, b: softplus(-a) + softplus(b), lambda a, b: -softplus(b))
+non_saturating = Objective(lambda a, b: softplus(-a) + softplus(b), lambda a, b: softplus(-b))
+least_squares = squares()
+hinge = Objective(lambda a, b: (1 - a).relu() + (1 + b).relu(), lambda a, b: -b)
+wasserstein = Objective(lambda a, b: b - a, lambda a, b: -b)
+relativistic = Objective(lambda a, b: softplus(b - a), lambda a, b: softplus(a - b))

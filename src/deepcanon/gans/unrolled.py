@@ -1,0 +1,72 @@
+"""Unrolled generative adversarial networks (Metz, Poole, Pfau & Sohl-Dickstein 2017, arXiv 1611.02163).
+
+    theta_0 = D's weights,   theta_{i+1} = theta_i - eta grad_theta l_D(theta_i, G)
+    generator:      min_G  l_G(theta_k(G), G),      differentiated through the k steps that D would take in answer
+    discriminator:  min_D  l_D,  one ordinary step from theta_0
+
+With k = 0 it is the plain GAN. A generator that looks ahead does not gather on one mode: D's answer would find it there.
+B batch, D shape of a data point, Z latent.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from deepcanon.gans.functional import check
+from deepcanon.gans.objectives import Objective, non_saturating
+
+Weights = dict[str, Tensor]
+
+
+class UnrolledGAN(nn.Module):
+    """A GAN whose generator looks k steps of the discriminator ahead.
+
+    Args:
+        generator: (B, Z) -> (B, *D).
+        discriminator: (B, *D) -> (B, 1) or (B,), without batch statistics.
+        latent_dim: Z.
+        unroll: k.
+        inner_lr: eta.
+        objective: both players' losses.
+    """
+
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, *, latent_dim: int, unroll: int = 5, inner_lr: float = 0.1,
+                 objective: Objective = non_saturating):
+        super().__init__()
+        self.generator, self.discriminator, self.latent_dim = generator, discriminator, latent_dim
+        self.unroll, self.inner_lr, self.objective = unroll, inner_lr, objective
+
+    def losses(self, batch) -> Iterator[tuple[str, Tensor]]:
+        """One update each. Raises ValueError for data of another shape than the generator's, and for images outside [0, 1]."""
+        with torch.no_grad():
+            fake = self.draw(batch[0])
+        x = check(batch[0], fake)
+        yield "discriminator", self.objective.discriminator(self.discriminator(x), self.discriminator(fake)).mean()
+        fake = self.draw(x)
+        theta = self.ahead(x, fake)
+        yield "generator", self.objective.generator(self.score(theta, x), self.score(theta, fake)).mean()
+
+    def ahead(self, x: Float[Tensor, "B *D"], fake: Float[Tensor, "B *D"]) -> Weights:
+        """theta_k, a function of `fake`."""
+        theta: Weights = dict(self.discriminator.named_parameters())
+        for _ in range(self.unroll):
+            loss = self.objective.discriminator(self.score(theta, x), self.score(theta, fake)).mean()
+            steps = torch.autograd.grad(loss, list(theta.values()), create_graph=True)
+            theta = {name: weight - self.inner_lr * step for (name, weight), step in zip(theta.items(), steps, strict=True)}
+        return theta
+
+    def score(self, theta: Weights, x: Float[Tensor, "B *D"]) -> Tensor:
+        """D(x) with the weights theta."""
+        return functional_call(self.discriminator, theta, (x,))
+
+    def draw(self, like: Float[Tensor, "B ..."]) -> Float[Tensor, "B *D"]:
+        """As many generated points as there are rows in `like`, on its device."""
+        return self.generator(torch.randn(len(like), self.latent_dim, dtype=like.dtype, device=like.device))
+
+    @torch.no_grad()
+    def sample(self, n: int) -> Float[Tensor, "n *D"]:
+        """n generated points."""
+        return self.draw(next(self.generator.parameters()).new_empty(n))

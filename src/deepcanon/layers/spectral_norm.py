@@ -1,0 +1,67 @@
+"""Spectral normalisation (Miyato, Kataoka, Koyama & Yoshida 2018, arXiv 1802.05957): weights of largest singular value one.
+
+    W <- W / sigma(W),    sigma(W) = max_{||v|| = 1} ||W v|| = u' W v
+    u <- W v / ||W v||,   v <- W' u / ||W' u||        one power iteration each training step
+
+A net of such layers and of activations with slopes of at most one has a slope of at most one: ||f o g||_Lip <= ||f||_Lip ||g||_Lip.
+A convolution's kernel counts as the matrix (O, I k k). O outputs, I all the rest.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+NORMALISED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+class SpectralNorm(nn.Module):
+    """A parametrisation of one weight.
+
+    Args:
+        weight: its first value, from which the first singular vectors are found.
+        dim: the axis of the outputs.
+        iterations: of the power method, at the start.
+    """
+
+    u: Tensor
+    v: Tensor
+
+    def __init__(self, weight: Tensor, *, dim: int = 0, iterations: int = 15):
+        super().__init__()
+        self.dim = dim
+        matrix = self.matrix(weight.detach())
+        self.register_buffer("u", F.normalize(torch.randn(len(matrix), dtype=weight.dtype, device=weight.device), dim=0))
+        self.register_buffer("v", F.normalize(matrix.T @ self.u, dim=0))
+        for _ in range(iterations):
+            self.iterate(matrix)
+
+    def forward(self, weight: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        matrix = self.matrix(weight)
+        if self.training:
+            self.iterate(matrix.detach())
+        return weight / self.sigma(matrix)
+
+    def sigma(self, matrix: Float[Tensor, "O I"]) -> Float[Tensor, ""]:
+        """u' W v; the vectors are copied, since the next step writes over them."""
+        return self.u.clone() @ matrix @ self.v.clone()
+
+    @torch.no_grad()
+    def iterate(self, matrix: Float[Tensor, "O I"]) -> None:
+        """One step of the power method."""
+        self.u.copy_(F.normalize(matrix @ self.v, dim=0))
+        self.v.copy_(F.normalize(matrix.T @ self.u, dim=0))
+
+    def matrix(self, weight: Tensor) -> Float[Tensor, "O I"]:
+        """The weight as the matrix of its outputs."""
+        return weight.movedim(self.dim, 0).flatten(1)
+
+
+def spectral_norm(net: nn.Module) -> nn.Module:
+    """The net with every linear map and convolution in it normalised, in place."""
+    for layer in list(net.modules()):
+        if isinstance(layer, NORMALISED):
+            outputs = 1 if "Transpose" in type(layer).__name__ else 0
+            parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight, dim=outputs))
+    return net

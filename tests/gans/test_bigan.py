@@ -1,0 +1,41 @@
+"""An encoder that inverts its generator."""
+
+import pytest
+import torch
+from torch import nn
+
+from deepcanon.engine import Adam, Trainer, linear
+from deepcanon.gans.bigan import BiGAN
+from deepcanon.nets.mlp import mlp
+
+
+class Stretched:
+    """Points A z with a known invertible A."""
+
+    A = torch.tensor([[1.5, 0.5], [0.0, 0.8]])
+
+    def at(self, step):
+        return (torch.randn(256, 2) @ self.A.T,)
+
+
+@pytest.mark.row("GEN-82")
+def test_the_encoder_inverts_a_linear_generator():
+    gan = BiGAN(nn.Linear(2, 2), nn.Linear(2, 2), mlp(4, 64, 64, 1, activation=nn.SiLU), latent_dim=2)
+    Trainer(gan, Stretched(), Adam(3e-3, betas=(0.5, 0.9), schedule=linear()), total=900).run()
+    z = torch.randn(1_000, 2)
+    with torch.no_grad():
+        error = (gan.encode(gan.generator(z)) - z).norm(dim=1).mean()
+        drawn = gan.generator(z)
+    assert error < 0.25
+    torch.testing.assert_close(drawn.T.cov(), Stretched.A @ Stretched.A.T, atol=0.5, rtol=0)
+
+
+def test_the_inversion_error_is_zero_for_an_inverse_and_one_for_a_guess():
+    z = torch.randn(500, 3)
+    assert BiGAN(nn.Identity(), nn.Identity(), mlp(6, 1), latent_dim=3).metrics((z,))["inversion_error"].max() == 0
+
+    class Blind(nn.Module):
+        def forward(self, x):
+            return torch.randn_like(x)
+
+    assert BiGAN(nn.Identity(), Blind(), mlp(6, 1), latent_dim=3).metrics((z,))["inversion_error"].mean().item() == pytest.approx(1, abs=0.1)

@@ -1,0 +1,76 @@
+"""Gradient play circles outwards; the cures that are said to damp it do."""
+
+import math
+
+import pytest
+import torch
+
+from deepcanon.gans.game import gradient_play
+from deepcanon.gans.historical import HistoricalAveraging, RunningMean
+
+START = torch.tensor([0.6], dtype=torch.float64), torch.tensor([-0.8], dtype=torch.float64)
+
+
+def bilinear(x, y):
+    return (x * y).sum()
+
+
+@pytest.mark.row("GEN-84")
+@pytest.mark.parametrize("lr", [0.1, 0.5])
+def test_simultaneous_steps_lead_away_from_the_equilibrium_by_a_known_factor(lr):
+    distance = gradient_play(bilinear, *START, lr=lr, steps=50).flatten(1).norm(dim=1)
+    torch.testing.assert_close(distance[1:] / distance[:-1], torch.full((50,), math.sqrt(1 + lr**2), dtype=torch.float64))
+
+
+def test_alternate_steps_circle_for_ever():
+    distance = gradient_play(bilinear, *START, lr=0.1, steps=500, alternate=True).flatten(1).norm(dim=1)
+    assert 0.9 < distance.min() < distance.max() < 1.1
+
+
+@pytest.mark.row("GEN-62")
+def test_historical_averaging_damps_the_circles():
+    def distance(history):
+        return gradient_play(bilinear, *START, lr=0.1, steps=1_000, history=history)[-1].norm().item()
+
+    assert distance(0.0) > 5
+    assert distance(0.25) < 0.2
+
+
+@pytest.mark.row("GEN-62")
+def test_the_running_mean_is_the_mean_of_all_values():
+    weights = [torch.nn.Parameter(torch.randn(3, 2)), torch.nn.Parameter(torch.randn(4))]
+    mean, values = RunningMean(weights), []
+    for _ in range(7):
+        for p in weights:
+            p.data = torch.randn_like(p)
+        values.append([p.detach().clone() for p in weights])
+        mean.add(weights)
+    explicit = [torch.stack(column).mean(0) for column in zip(*values, strict=True)]
+    for own, expected in zip(mean.means(), explicit, strict=True):
+        torch.testing.assert_close(own, expected)
+    expected = sum((p - m).square().sum() for p, m in zip(weights, explicit, strict=True))
+    assert mean.distance(weights).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+class Bilinear(torch.nn.Module):
+    """min_x max_y x y as a method of two players."""
+
+    def __init__(self):
+        super().__init__()
+        self.x, self.y = torch.nn.ParameterList([START[0].clone()]), torch.nn.ParameterList([START[1].clone()])
+
+    def losses(self, batch):
+        yield "y", -(self.x[0] * self.y[0]).sum()
+        yield "x", (self.x[0] * self.y[0]).sum()
+
+
+@pytest.mark.row("GEN-62")
+def test_around_a_method_it_damps_its_players():
+    method = HistoricalAveraging(Bilinear(), ("x", "y"), weight=0.25)
+    for _ in range(1_000):
+        for player, loss in method.losses(None):
+            (weight,) = method.get_submodule(player).parameters()
+            (gradient,) = torch.autograd.grad(loss, weight)
+            with torch.no_grad():
+                weight -= 0.1 * gradient
+    assert torch.cat([method.method.x[0], method.method.y[0]]).norm() < 0.3

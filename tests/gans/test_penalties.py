@@ -1,0 +1,88 @@
+"""R1 and R2 by hand and by finite differences, and the game that they make converge."""
+
+import pytest
+import torch
+from torch import nn
+
+from deepcanon.gans.gan import GAN
+from deepcanon.gans.objectives import relativistic, wasserstein
+from deepcanon.gans.penalties import gradients, towards_one, zero_centred
+from deepcanon.gans.wgan import WGANGP
+from deepcanon.nets.mlp import mlp
+
+
+@pytest.fixture(name="score")
+def _score():
+    return mlp(3, 8, 1, activation=nn.Tanh).double()
+
+
+@pytest.mark.row("GEN-79")
+def test_the_penalties_are_squared_gradients_by_finite_differences(score):
+    x, fake = torch.randn(2, 5, 3, dtype=torch.float64)
+    eps = 1e-6 * torch.eye(3, dtype=torch.float64)
+
+    def squared(u):
+        slope = torch.stack([(score(u + e) - score(u - e)).flatten() / 2e-6 for e in eps], 1)
+        return slope.square().sum(1).mean().item()
+
+    assert zero_centred(2.0)(score, x, fake).item() == pytest.approx(squared(x), rel=1e-6)
+    assert zero_centred(0.0, 2.0)(score, x, fake).item() == pytest.approx(squared(fake), rel=1e-6)
+    assert zero_centred(1.0, 4.0)(score, x, fake).item() == pytest.approx(squared(x) / 2 + 2 * squared(fake), rel=1e-6)
+
+
+@pytest.mark.row("GEN-79")
+def test_the_gradient_of_the_penalty_equals_finite_differences(score):
+    x, fake = torch.randn(2, 5, 3, dtype=torch.float64)
+    penalty, weight = zero_centred(1.0, 1.0), score[0].weight
+    (gradient,) = torch.autograd.grad(penalty(score, x, fake), weight)
+    direction, values = torch.randn_like(weight), []
+    for sign in (1, -2):
+        with torch.no_grad():
+            weight.add_(sign * 1e-6 * direction)
+        values.append(penalty(score, x, fake).item())
+    assert (values[0] - values[1]) / 2e-6 == pytest.approx((gradient * direction).sum().item(), rel=1e-5)
+
+
+@pytest.mark.row("GEN-79")
+def test_the_dirac_gan_circles_without_penalties_and_converges_with_them():
+    """Data at 0, the generator at theta, D(x) = psi x: the simplest game that gradient steps circle (Mescheder et al. 2018)."""
+
+    class Dirac(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.theta = nn.Parameter(torch.ones(1))
+
+        def forward(self, z):
+            return self.theta.expand(len(z), 1)
+
+    def distance(penalty):
+        generator, discriminator = Dirac(), nn.Linear(1, 1, bias=False)
+        nn.init.ones_(discriminator.weight)
+        gan = GAN(generator, discriminator, latent_dim=1, objective=relativistic, penalty=penalty)
+        for _ in range(600):
+            for player, loss in gan.losses((torch.zeros(4, 1),)):
+                weights = list(getattr(gan, player).parameters())
+                for w, g in zip(weights, torch.autograd.grad(loss, weights), strict=True):
+                    with torch.no_grad():
+                        w -= 0.1 * g
+        return (generator.theta.square() + discriminator.weight.square()).sqrt().item()
+
+    assert distance(None) > 1
+    assert distance(zero_centred(1.0, 1.0)) < 0.01
+
+
+@pytest.mark.row("GEN-69")
+def test_the_gan_of_that_penalty_is_wgan_gp():
+    torch.manual_seed(0)
+    generator, critic, x = mlp(2, 8, 3), mlp(3, 8, 1), torch.randn(6, 3)
+    losses = []
+    for gan in (WGANGP(generator, critic, latent_dim=2, critic_steps=2),
+                GAN(generator, critic, latent_dim=2, objective=wasserstein, penalty=towards_one(10.0), discriminator_steps=2)):
+        torch.manual_seed(1)
+        losses.append([loss.item() for _, loss in gan.losses((x,))])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_gradients_are_one_row_an_example():
+    x = torch.randn(4, 2, 3)
+    torch.testing.assert_close(gradients(lambda u: u.square().sum((1, 2)), x), 2 * x.flatten(1))

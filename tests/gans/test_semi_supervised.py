@@ -1,0 +1,46 @@
+"""K classes and that of the fakes; few labels and many examples."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from deepcanon.gans.semi_supervised import SemiSupervisedGAN
+from deepcanon.nets.mlp import mlp
+
+
+@pytest.fixture(name="gan")
+def _gan():
+    return SemiSupervisedGAN(mlp(2, 6).double(), mlp(6, 8, 4).double(), latent_dim=2)
+
+
+@pytest.mark.row("GEN-81")
+def test_the_classes_and_the_fake_one_sum_to_one(gan):
+    x = torch.randn(9, 6, dtype=torch.float64)
+    p = gan.probabilities(x)
+    assert p.shape == (9, 5)
+    torch.testing.assert_close(p.sum(1), torch.ones(9, dtype=torch.float64))
+    torch.testing.assert_close(p[:, :4] / p[:, :4].sum(1, keepdim=True), gan.predict(x))
+    torch.testing.assert_close(1 - p[:, 4], gan.score(x).sigmoid())
+
+
+@pytest.mark.row("GEN-81")
+def test_the_loss_is_that_of_k_plus_one_classes(gan):
+    x, y = torch.randn(6, 6, dtype=torch.float64), torch.tensor([0, -1, 3, -1, -1, 1])
+    torch.manual_seed(1)
+    fake = gan.draw(x).detach()
+    torch.manual_seed(1)
+    _, loss = next(gan.losses((x, y)))
+    real, false = gan.probabilities(x)[:, 4], gan.probabilities(fake)[:, 4]
+    known = y >= 0
+    expected = cross_entropy(gan.classifier(x[known]), y[known]) - torch.log(1 - real).mean() - torch.log(false).mean()
+    torch.testing.assert_close(loss, expected)
+
+
+def test_a_batch_without_any_label_trains_the_rest(gan):
+    _, loss = next(gan.losses((torch.randn(6, 6, dtype=torch.float64), torch.full((6,), -1))))
+    assert loss.isfinite()
+
+
+def test_missing_labels_are_refused(gan):
+    with pytest.raises(ValueError, match="with -1 in y where there is no label; y is missing"):
+        next(gan.losses((torch.randn(6, 6, dtype=torch.float64),)))

@@ -1,0 +1,58 @@
+"""Looking ahead: the gradient through the discriminator's answer, by finite differences."""
+
+import pytest
+import torch
+from torch import nn
+
+from deepcanon.gans.gan import GAN
+from deepcanon.gans.unrolled import UnrolledGAN
+from deepcanon.nets.mlp import mlp
+
+
+def players():
+    torch.manual_seed(0)
+    return mlp(2, 6, 3, activation=nn.Tanh).double(), mlp(3, 6, 1, activation=nn.Tanh).double()
+
+
+def generator_loss(gan, x):
+    torch.manual_seed(1)
+    updates = gan.losses((x,))
+    next(updates)
+    player, loss = next(updates)
+    assert player == "generator"
+    return loss
+
+
+@pytest.mark.row("GEN-80")
+def test_without_a_step_it_is_the_plain_gan():
+    x = torch.randn(8, 3, dtype=torch.float64)
+    both = UnrolledGAN(*players(), latent_dim=2, unroll=0), GAN(*players(), latent_dim=2)
+    torch.testing.assert_close(*(torch.autograd.grad(generator_loss(gan, x), list(gan.generator.parameters())) for gan in both))
+
+
+@pytest.mark.row("GEN-80")
+def test_the_gradient_through_the_answer_equals_finite_differences():
+    gan, x = UnrolledGAN(*players(), latent_dim=2, unroll=4, inner_lr=0.5), torch.randn(8, 3, dtype=torch.float64)
+    weights = list(gan.generator.parameters())
+    gradients = torch.autograd.grad(generator_loss(gan, x), weights)
+    for weight, gradient in zip(weights, gradients, strict=True):
+        direction, values = torch.randn_like(weight), []
+        for sign in (1, -2, 1):
+            with torch.no_grad():
+                weight += sign * 1e-6 * direction
+            values.append(generator_loss(gan, x).item())
+        assert (values[0] - values[1]) / 2e-6 == pytest.approx((gradient * direction).sum().item(), rel=1e-5, abs=1e-9)
+
+
+@pytest.mark.row("GEN-80")
+def test_the_answer_is_that_of_ordinary_steps():
+    gan = UnrolledGAN(*players(), latent_dim=2, unroll=3, inner_lr=0.2)
+    x, fake = torch.randn(2, 8, 3, dtype=torch.float64)
+    theta = gan.ahead(x, fake)
+    optimizer = torch.optim.SGD(gan.discriminator.parameters(), lr=0.2)
+    for _ in range(3):
+        optimizer.zero_grad()
+        gan.objective.discriminator(gan.discriminator(x), gan.discriminator(fake)).mean().backward()
+        optimizer.step()
+    for name, weight in gan.discriminator.named_parameters():
+        torch.testing.assert_close(theta[name], weight)

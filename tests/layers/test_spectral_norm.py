@@ -1,0 +1,62 @@
+"""Spectral normalisation against singular values and torch's own parametrisation."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import parametrizations
+
+from deepcanon.layers.spectral_norm import SpectralNorm, spectral_norm
+from deepcanon.nets.mlp import mlp
+
+LAYERS = {"linear": lambda: nn.Linear(7, 5), "conv": lambda: nn.Conv2d(3, 6, 3), "transposed": lambda: nn.ConvTranspose2d(3, 6, 4)}
+
+
+@pytest.mark.row("GEN-70")
+@pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
+def test_the_power_method_finds_the_largest_singular_value(make):
+    layer = make()
+    outputs = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
+    matrix = layer.weight.detach().movedim(outputs, 0).flatten(1)
+    norm = SpectralNorm(layer.weight, dim=outputs, iterations=300)
+    assert norm.sigma(matrix).item() == pytest.approx(torch.linalg.svdvals(matrix)[0].item(), rel=1e-4)
+
+
+@pytest.mark.row("GEN-70")
+@pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
+def test_step_by_step_it_equals_torchs(make):
+    own = make()
+    theirs = parametrizations.spectral_norm(make())
+    theirs.parametrizations.weight.original.data.copy_(own.weight)
+    spectral_norm(own)
+    norm, torchs = own.parametrizations.weight[0], theirs.parametrizations.weight[0]
+    norm.u.copy_(torchs._u), norm.v.copy_(torchs._v)
+    direction = torch.randn_like(own.weight)
+    for _ in range(3):
+        weights = [layer.weight for layer in (own, theirs)]
+        torch.testing.assert_close(*weights)
+        gradients = [torch.autograd.grad((w * direction).sum(), layer.parametrizations.weight.original)[0]
+                     for w, layer in zip(weights, (own, theirs), strict=True)]
+        torch.testing.assert_close(*gradients)
+    own.eval(), theirs.eval()
+    torch.testing.assert_close(own.weight, theirs.weight)
+    torch.testing.assert_close(own.weight, own.weight)                               # no step outside training
+
+
+@pytest.mark.row("GEN-70")
+def test_a_normalised_net_has_slope_one_at_most():
+    net = mlp(6, 32, 32, 1, activation=lambda: nn.LeakyReLU(0.2))
+    for layer in net:
+        if isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, 0, 2)
+    spectral_norm(net)
+    for _ in range(200):
+        net(torch.zeros(1, 6))
+    net.eval()
+    x, y = torch.randn(2, 5_000, 6)
+    assert ((net(x) - net(y)).abs().flatten() / (x - y).norm(dim=1)).max() <= 1 + 1e-4
+
+
+def test_two_passes_before_one_backward():
+    net = spectral_norm(mlp(3, 8, 1))
+    (net(torch.randn(4, 3)) - net(torch.randn(4, 3))).mean().backward()
+    assert all(p.grad is not None for name, p in net.named_parameters() if "weight" in name)
