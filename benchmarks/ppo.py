@@ -3,27 +3,20 @@
 All: 8 worlds x 128 steps, 4 epochs of minibatches of 256, nets 4-64-64-2 and 4-64-64-1 with tanh and orthogonal weights, Adam 2.5e-4 falling to 0,
 gamma 0.99, lambda 0.95, clip 0.2, entropy 0.01, squared error of the values times 0.5, gradient norm 0.5. Imports are not counted.
 
-    git clone https://github.com/vwxyzjn/cleanrl
-    pip install --target cleanrl/packages --no-deps gymnasium==0.29.1 farama-notifications numpy==1.26.4
     pip install --target sb3 --no-deps stable-baselines3 cloudpickle pandas
-    CLEANRL=cleanrl SB3=sb3 python benchmarks/ppo.py
+    CLEANRL=cleanrl SB3=sb3 python benchmarks/ppo.py      # `agents` says where CleanRL comes from
 """
 
-import json
 import os
-import re
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import torch
-from record import entries, record
+from agents import cleanrl, compete
 from torch import nn
 
-STEPS, SEEDS = 50_000, range(1, 6)
+STEPS = 50_000
 TARGETS = [("environment steps", "ours", "CleanRL", 2.0), ("environment steps", "ours", "Stable-Baselines3", 2.0)]
 
 
@@ -39,7 +32,7 @@ def net(*dims: int, last: float) -> nn.Module:
     return made
 
 
-def ours(seed: int) -> dict:
+def ours(seed: int) -> dict[str, float]:
     """One run through `fit`."""
     from deepcanon.data.rollouts import Rollouts
     from deepcanon.data.worlds import envs
@@ -55,7 +48,7 @@ def ours(seed: int) -> dict:
     return {"speed": data.env_steps / (time.perf_counter() - start), "return": statistics.mean(data.returns[-20:])}
 
 
-def sb3(seed: int) -> dict:
+def sb3(seed: int) -> dict[str, float]:
     """One run of Stable-Baselines3."""
     sys.path.append(os.environ["SB3"])
     from stable_baselines3 import PPO  # pyright: ignore[reportMissingImports]
@@ -70,42 +63,7 @@ def sb3(seed: int) -> dict:
     return {"speed": method.num_timesteps / seconds, "return": statistics.mean(float(episode["r"]) for episode in method.ep_info_buffer)}
 
 
-def cleanrl(seed: int) -> dict:
-    """One run of CleanRL's script."""
-    home = Path(os.environ["CLEANRL"]).resolve()
-    command = [sys.executable, home / "cleanrl" / "ppo.py", f"--seed={seed}", f"--total-timesteps={STEPS}", "--num-envs=8", "--vf-coef=1.0",
-               "--no-clip-vloss", "--no-cuda"]
-    with tempfile.TemporaryDirectory() as folder:
-        run = subprocess.run(command, cwd=folder, env=os.environ | {"PYTHONPATH": f"{home}:{home / 'packages'}"}, capture_output=True, text=True)
-    if run.returncode:
-        raise SystemExit(f"CleanRL's ppo.py failed: {run.stderr.strip().splitlines()[-1]}")
-    found = re.findall(r"episodic_return=\[?([\d.]+)", run.stdout)
-    return {"speed": float(re.findall(r"SPS: (\d+)", run.stdout)[-1]), "return": statistics.mean(map(float, found[-20:]))}
-
-
-CONTENDERS = {"ours": ours, "Stable-Baselines3": sb3, "CleanRL": cleanrl}
-
-
-def in_a_new_process(name: str, seed: int) -> dict:
-    """The run of a contender, each with the same start."""
-    return json.loads(subprocess.run([sys.executable, __file__, name, str(seed)], stdout=subprocess.PIPE, text=True, check=True).stdout)
-
-
-def main() -> None:
-    if missing := [name for name in ("CLEANRL", "SB3") if not os.environ.get(name)]:
-        raise SystemExit(f"set {' and '.join(missing)} as the head of this file says")
-    runs: dict[str, list[dict]] = {name: [] for name in CONTENDERS}
-    for seed in SEEDS:
-        for name in CONTENDERS:
-            runs[name].append(run := in_a_new_process(name, seed))
-            print(f"seed {seed}  {name:17}  {run['speed']:8.0f} env steps/s   last 20 training returns {run['return']:6.1f}", flush=True)
-    rate = {name: statistics.median(run["speed"] for run in each) for name, each in runs.items()}
-    returns = {name: statistics.mean(run["return"] for run in each) for name, each in runs.items()}
-    record("ppo", f"PPO on CartPole-v1, {STEPS:,} steps", "env steps/s", entries(rate, TARGETS), last_20_training_returns=returns, runs=runs)
-
-
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(json.dumps(CONTENDERS[sys.argv[1]](int(sys.argv[2]))))
-    else:
-        main()
+    peer = cleanrl("ppo.py", f"--total-timesteps={STEPS}", "--num-envs=8", "--vf-coef=1.0", "--no-clip-vloss", last=20)
+    compete("ppo", f"PPO on CartPole-v1, {STEPS:,} steps", {"ours": ours, "Stable-Baselines3": sb3, "CleanRL": peer}, TARGETS, last=20,
+            needs=["CLEANRL", "SB3"])
