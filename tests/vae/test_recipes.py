@@ -13,10 +13,11 @@ from deepcanon.report import write_report
 
 def test_the_stages_of_a_vq_vae_and_its_prior_are_kept_and_the_prior_leaves_the_codes_alone(workplace, embedded_only):
     with options(folder=Path("run"), quiet=True):
-        run = vq_vae_digits(hidden=16, codes=4, positions=2, steps=2, prior_steps=2)
-    assert {"mse", "bits", "prior_bits", "vae_mse", "vae_bits", "mse_ratio", "class_min", "class_max", "fid"} <= set(run.results)
-    assert run.results["bits"] == 4
+        run = vq_vae_digits(width=16, codes=4, latent=1, steps=2, prior_steps=2)
+    assert {"mse", "bits", "prior_bits", "vae_mse", "vae_bits", "mse_ratio", "bits_ratio", "class_min", "class_max", "fid"} <= set(run.results)
+    assert run.results["bits"] == 16 * 2
     assert run.results["mse_ratio"] == run.results["mse"] / run.results["vae_mse"]
+    assert run.results["bits_ratio"] == run.results["prior_bits"] / run.results["vae_bits"]
     assert (run.steps, run.folder) == (6, Path("run"))
     first, last = read_weights(Path("run") / "weights.safetensors"), read_weights(Path("run") / "stage3" / "weights.safetensors")
     assert all(torch.equal(value, last[f"autoencoder.{name}"]) for name, value in first.items())
@@ -29,7 +30,7 @@ def test_the_stages_of_a_vq_vae_and_its_prior_are_kept_and_the_prior_leaves_the_
 def test_a_resumed_run_ends_with_the_same_bits(workplace, embedded_only):
     def run(folder, **how):
         with options(folder=Path(folder), quiet=True, **how):
-            return vq_vae_digits(hidden=16, codes=4, positions=2, steps=2, prior_steps=3)
+            return vq_vae_digits(width=16, codes=4, latent=1, steps=2, prior_steps=3)
 
     whole = run("whole")
     run("halves")

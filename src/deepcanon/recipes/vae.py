@@ -12,6 +12,7 @@ from deepcanon.data import augment, images
 from deepcanon.engine import Adam, AdamW, Run, Samples, at_least, at_most, cosine, evaluate, fit, recipe
 from deepcanon.layers.norm import Standardize
 from deepcanon.layers.quantize import AveragedQuantizer
+from deepcanon.nets.conv_coder import conv_decoder, conv_encoder
 from deepcanon.nets.gpt import GPT
 from deepcanon.nets.mlp import mlp
 from deepcanon.recipes.judge import Judge, digits_judge, mnist_judge
@@ -51,52 +52,54 @@ def vae_digits(hidden: int = 256, latent: int = 8, beta: float = 1.0, lr: float 
                evaluate=[test, digits_judge()], callbacks=[Samples(pictures)])
 
 
-@recipe(target={"mse_ratio": at_most(1.0), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=60, paper="van den Oord et al. 2017",
-        rows=["GEN-26", "GEN-27"])
-def vq_vae_digits(hidden: int = 256, codes: int = 64, positions: int = 8, lr: float = 3e-3, batch: int = 128, steps: int = 1_500,
-                  prior_steps: int = 600, seed: int = 0) -> Run:
+@recipe(target={"mse_ratio": at_most(1.0), "bits_ratio": at_most(1.0), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=60,
+        paper="van den Oord et al. 2017", rows=["GEN-26", "GEN-27"])
+def vq_vae_digits(width: int = 64, codes: int = 24, latent: int = 2, lr: float = 2e-3, batch: int = 128, steps: int = 1_500,
+                  prior_steps: int = 1_500, seed: int = 0) -> Run:
     """VQ-VAE on scikit-learn's 8x8 digits, beside a VAE of as many bits, then a GPT over its codes: class balance of what it draws."""
-    return vq_vae_and_prior("digits", (1, 8, 8), hidden, mean=0.305, sigma=0.1, codes=codes, positions=positions, width=64, judge=digits_judge(),
-                            lr=lr, batch=batch, steps=steps, prior_steps=prior_steps, seed=seed)
+    return vq_vae_and_prior("digits", (1, 8, 8), (width,), mean=0.305, sigma=0.1, codes=codes, latent=latent, embed_dim=64, judge=digits_judge(),
+                            distort=tilt, lr=lr, batch=batch, steps=steps, prior_steps=prior_steps, seed=seed)
 
 
-@recipe(target={"mse_ratio": at_most(1.0), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=300, paper="van den Oord et al. 2017",
-        rows=["GEN-26", "GEN-27"])
-def vq_vae_mnist(hidden: int = 512, codes: int = 256, positions: int = 12, lr: float = 2e-3, batch: int = 128, steps: int = 4_000,
+@recipe(target={"mse_ratio": at_most(1.0), "bits_ratio": at_most(1.0), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=600,
+        paper="van den Oord et al. 2017", rows=["GEN-26", "GEN-27"])
+def vq_vae_mnist(width: int = 64, codes: int = 32, latent: int = 1, lr: float = 2e-3, batch: int = 128, steps: int = 3_000,
                  prior_steps: int = 2_000, seed: int = 0) -> Run:
     """VQ-VAE on MNIST, beside a VAE of as many bits, then a GPT over its codes: class balance of what it draws, after some minutes."""
-    return vq_vae_and_prior("mnist", (1, 28, 28), hidden, mean=0.1307, sigma=0.1, codes=codes, positions=positions, width=128, judge=mnist_judge(),
-                            lr=lr, batch=batch, steps=steps, prior_steps=prior_steps, seed=seed)
+    return vq_vae_and_prior("mnist", (1, 28, 28), (width // 2, width), mean=0.1307, sigma=0.1, codes=codes, latent=latent, embed_dim=128,
+                            judge=mnist_judge(), lr=lr, batch=batch, steps=steps, prior_steps=prior_steps, seed=seed)
 
 
-def vq_vae_and_prior(source: str, shape: tuple[int, int, int], hidden: int, *, mean: float, sigma: float, codes: int, positions: int, width: int,
-                     judge: Judge, lr: float, batch: int, steps: int, prior_steps: int, seed: int) -> Run:
-    """Three fits: the VQ-VAE, a VAE to compare it with, and the prior of the codes; the last run, with the time and steps of all."""
-    dim, likelihood = 8, partial(gaussian, sigma=sigma)
-    train, test = images(source, batch=batch, seed=seed), images(source, split="test", batch=1_000)
-    encoder, decoder = perceptrons(shape, hidden, mean=mean, code=positions * dim, latent=positions * dim)
-    method = VQVAE(nn.Sequential(encoder, nn.Unflatten(1, (dim, positions))), nn.Sequential(nn.Flatten(), decoder),
+def vq_vae_and_prior(source: str, shape: tuple[int, int, int], widths: tuple[int, ...], *, mean: float, sigma: float, codes: int, latent: int,
+                     embed_dim: int, judge: Judge, distort: Callable[[float], augment.Augment | None] = lambda amount: None, lr: float, batch: int,
+                     steps: int, prior_steps: int, seed: int) -> Run:
+    """Three fits: the VQ-VAE, a VAE of the same layers with `latent` numbers a position, and the prior of the codes.
+
+    The last run, with the time and steps of all. A VQ-VAE's code is as long as the prior says, a VAE's takes KL(q || p) bits.
+    Both learn from images distorted by `distort(1)`, the prior from images distorted half as much.
+    """
+    dim, side, likelihood = 8, shape[1] >> len(widths), partial(gaussian, sigma=sigma)
+    train, gently = (images(source, batch=batch, seed=seed, augment=distort(amount)) for amount in (1.0, 0.5))
+    test = images(source, split="test", batch=1_000)
+    method = VQVAE(nn.Sequential(Standardize(mean, 1.0), conv_encoder(1, widths, dim)), conv_decoder(1, widths, dim),
                    AveragedQuantizer(codes, dim, restart=0.1), likelihood=likelihood)
-    encoder, decoder = perceptrons(shape, hidden, mean=mean, code=4 * positions, latent=2 * positions)
-    baseline = VAE(encoder, decoder, latent_dim=2 * positions, likelihood=likelihood)
+    encoder, decoder = conv_encoder(1, widths, 2 * latent), conv_decoder(1, widths, latent)
+    baseline = VAE(nn.Sequential(Standardize(mean, 1.0), encoder, nn.Flatten()), nn.Sequential(nn.Unflatten(1, (latent, side, side)), decoder),
+                   latent_dim=latent * side**2, likelihood=likelihood)
 
     adam = Adam(lr, schedule=cosine(warmup=0.02))
     first = fit(method, train, adam, steps=steps, seed=seed, evaluate=test)
     second = fit(baseline, train, adam, steps=steps, seed=seed, evaluate=draws(test))
-    prior = CodePrior(method, GPT(codes + 1, positions, num_layers=2, num_heads=4, embed_dim=width), shape=(positions,), num_codes=codes)
-    third = fit(prior, train, AdamW(3e-3, weight_decay=0.1, schedule=cosine(warmup=0.05)), steps=prior_steps, seed=seed, clip_norm=1.0,
+    prior = CodePrior(method, GPT(codes + 1, side**2, num_layers=2, num_heads=4, embed_dim=embed_dim), shape=(side, side), num_codes=codes)
+    third = fit(prior, gently, AdamW(3e-3, weight_decay=0.1, schedule=cosine(warmup=0.05)), steps=prior_steps, seed=seed, clip_norm=1.0,
                 evaluate=[test, beside(second, test), judge], callbacks=[Samples(lambda m: m.sample(64))])
     seconds, steps = (sum(getattr(run, of) for run in (first, second, third)) for of in ("seconds", "steps"))
     return replace(third, folder=first.folder, seconds=seconds, steps=steps)
 
 
-def perceptrons(shape: tuple[int, int, int], hidden: int, *, mean: float, code: int, latent: int) -> tuple[nn.Sequential, nn.Sequential]:
-    """An encoder of images (C, H, W) to `code` numbers and a decoder of `latent` numbers, of one hidden layer; both start at the pixels' mean."""
-    pixels = math.prod(shape)
-    decoder = mlp(latent, hidden, pixels, activation=nn.SiLU)
-    nn.init.constant_(decoder[-1].get_parameter("bias"), mean)
-    encoder = nn.Sequential(Standardize(mean, 1.0), nn.Flatten(), mlp(pixels, hidden, code, activation=nn.SiLU))
-    return encoder, nn.Sequential(decoder, nn.Unflatten(1, shape))
+def tilt(amount: float) -> augment.Augment:
+    """An affine distortion; by 1, up to 10 degrees of rotation and shear, and a tenth in size."""
+    return augment.affine(degrees=10 * amount, translate=0.05 * amount, scale=(1 - 0.1 * amount, 1 + 0.1 * amount), shear=10 * amount)
 
 
 def draws(test) -> Callable[[VAE], dict[str, float]]:
@@ -114,13 +117,14 @@ def draws(test) -> Callable[[VAE], dict[str, float]]:
 
 
 def beside(vae: Run, test) -> Callable[[CodePrior], dict[str, float]]:
-    """An evaluation: the numbers of the VAE's run, if it was trained in this process, and the error of the codes divided by its own."""
+    """An evaluation: the numbers of the VAE's run, if it was trained in this process, and error and length of the codes divided by its own."""
 
     def measure(method: CodePrior) -> dict[str, float]:
         if not vae.results:
             return {}
         error, bits = vae.results["vae_mse"], vae.results["vae_bits"]
-        return {"vae_mse": error, "vae_bits": bits, "mse_ratio": evaluate(method.autoencoder, test)["mse"] / error}
+        mine = evaluate(method, test)
+        return {"vae_mse": error, "vae_bits": bits, "mse_ratio": mine["mse"] / error, "bits_ratio": mine["prior_bits"] / bits}
 
     return measure
 
