@@ -76,29 +76,37 @@ def interval(values: Sequence[float]) -> dict[str, float]:
 
 
 def table(folder: Path) -> str:
-    """The proofs in a folder as a Markdown table, one row a target."""
-    rows = ["| recipe | measured (95 % interval) | target | published | seeds | seconds | hardware |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    """The proofs in a folder as a Markdown table, one row a recipe."""
+    rows = ["| recipe | measured (95 % interval), target | published | seeds | seconds | hardware |", "| --- | --- | --- | --- | --- | --- |"]
     for file in sorted(Path(folder).glob("*.json")):
         record = read_json(file)
         if "summary" not in record:
             continue
+        measured, published = [], []
         for k, target in record["target"].items():
             s = record["summary"][k]
-            measured = number(s["mean"]) + (f" ({number(s['low'])} to {number(s['high'])})" if "low" in s else "")
-            bound, published = f"{target['bound']} {'✓' if target['holds'] else '✗'}", record["published"].get(k, "")
-            cells = (record["recipe"], f"{k} {measured}", bound, published, len(record["runs"]), f"{record['seconds']:.0f}", record["hardware"])
-            rows.append("| " + " | ".join(map(str, cells)) + " |")
+            spread = f" ({number(s['low'])} to {number(s['high'])})" if "low" in s else ""
+            measured.append(f"{k} {number(s['mean'])}{spread}, {target['bound']} {mark(target['holds'])}")
+            published += [f"{k} {record['published'][k]:g}"] if k in record["published"] else []
+        allowed, seconds = record["seconds_allowed"], f"{record['seconds']:.0f}"
+        seconds += f", <= {allowed:g} {mark(record['in_time'])}" if allowed else ""
+        cells = (record["recipe"], "; ".join(measured), "; ".join(published), len(record["runs"]), seconds, record["hardware"])
+        rows.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(rows)
+
+
+def mark(good: bool) -> str:
+    return "✓" if good else "✗"
 
 
 def write_table(page: Path = Path("README.md"), folder: Path = Path("results")) -> None:
     """Put the table of the proofs between the two marks of a Markdown page."""
     text = page.read_text(encoding="utf-8")
-    before, mark, rest = text.partition("<!-- results: written by `python -m deepcanon.prove` -->\n")
+    before, start, rest = text.partition("<!-- results: written by `python -m deepcanon.prove` -->\n")
     _, end, after = rest.partition("<!-- end of results -->")
-    if not (mark and end):
+    if not (start and end):
         raise ValueError(f"{page} has no place for the results")
-    write_bytes(page, (before + mark + table(folder) + "\n" + end + after).encode())
+    write_bytes(page, (before + start + table(folder) + "\n" + end + after).encode())
 
 
 if __name__ == "__main__":
