@@ -3,10 +3,10 @@
     Softmax           p(x_c | x_<c) = softmax(l_c + sum_{b<c} T_cb[x_b])                   T tables (van den Oord et al. 2016, arXiv 1601.06759)
     LogisticMixture   p(x) = sum_m pi_m prod_c L(x_c; mu_mc + sum_{b<c} k_mcb x_b, s_mc)   L a logistic rounded to the levels
                                                                                            (Salimans et al. 2017, arXiv 1701.05517)
-    Dequantized       p(x) = prod_c int f_c over the level's part of [0, 1]                f a density: beta, kumaraswamy, logit_normal
+    Continuous        p(x) = prod_c int f_c over the level's part of [0, 1]                f a density: beta, kumaraswamy, logit_normal
 
 A softmax has no notion that near levels are alike; a mixture of logistics has. Each has `size`, the numbers a position, `log_prob` in nats, and
-`sample`. Dequantized.log_prob is log f at a random place of the part, less log K: on average a lower bound on the integral's.
+`sample`. Continuous.log_prob is log f at a random place of the part, less log K: on average a lower bound on the integral's.
 P = `size`, C channels, K levels, M components.
 """
 
@@ -46,7 +46,7 @@ class Softmax(nn.Module):
         v = torch.empty(len(output), 0, dtype=torch.long, device=output.device)
         for c in range(self.channels):
             v = torch.cat([v, torch.multinomial(self.logits(output, v, c).softmax(-1), 1)], 1)
-        return v / (self.levels - 1)
+        return v.to(output) / (self.levels - 1)
 
     def logits(self, output: Float[Tensor, "*B P"], v: Int[Tensor, "*B _"], c: int) -> Float[Tensor, "*B K"]:
         """Of channel c, given the levels v of those before."""
@@ -91,13 +91,13 @@ class LogisticMixture(nn.Module):
         log_pi, loc, log_scale, slope = output.unflatten(-1, (self.components, -1)).split(self.parts, -1)
         return log_pi.squeeze(-1).log_softmax(-1), loc + 0.5, (log_scale - 2).clamp(min=-8).exp(), slope.tanh()
 
-    def centre(self, loc: Float[Tensor, "*M C"], slope: Float[Tensor, "*M _"], x: Float[Tensor, "*M _"], c: int) -> Float[Tensor, "*M"]:
+    def centre(self, loc: Float[Tensor, "*M C"], slope: Float[Tensor, "*M _"], x: Float[Tensor, "*#M _"], c: int) -> Float[Tensor, "*M"]:
         """mu of channel c, given the channels x before it."""
         first = c * (c - 1) // 2
         return loc[..., c] + (slope[..., first : first + c] * x[..., :c]).sum(-1)
 
 
-class Dequantized(nn.Module):
+class Continuous(nn.Module):
     """A density for each channel, of which a level takes its K-th part of [0, 1]; the channels are independent.
 
     Args:

@@ -14,6 +14,7 @@ B batch, C D channels, H x W pixels, k odd kernel, p = (k - 1) / 2.
 """
 
 from collections.abc import Callable
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -167,8 +168,14 @@ def head(width: int, outputs: int, hidden: int) -> nn.Sequential:
 
 
 def pointwise(layers: nn.Module) -> Callable[[Float[Tensor, "n F"]], Float[Tensor, "n P"]]:
-    """1x1 convolutions and functions of single values as a function of one pixel's features."""
-    return lambda h: layers(h[:, :, None, None])[:, :, 0, 0]
+    """A 1x1 convolution, a function of single values, or a sequence of such, as a function of one pixel's features."""
+    if isinstance(layers, nn.Sequential):
+        steps = [pointwise(layer) for layer in layers]
+        return lambda h: reduce(lambda value, step: step(value), steps, h)
+    if isinstance(layers, nn.Conv2d):
+        weight, bias = layers.weight[:, :, 0, 0], layers.bias
+        return lambda h: F.linear(h, weight, bias)
+    return layers
 
 
 def centred(x: Float[Tensor, "B C H W"], channels: int) -> Float[Tensor, "B C H W"]:

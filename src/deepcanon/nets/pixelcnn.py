@@ -57,6 +57,7 @@ class PixelCNN(nn.Module):
         blocks, answer = cast(list[Block], list(self.blocks)), pointwise(self.head)
         masked = [self.first, *(block.masked for block in blocks)]
         matrices, seen = [conv.matrix() for conv in masked], [conv.room(n, *size) for conv in masked]
+        around = [(pointwise(block.enter), pointwise(block.leave)) for block in blocks]
 
         def look(layer: int, r: int, j: int) -> Float[Tensor, "n D"]:
             return torch.addmm(masked[layer].bias, masked[layer].window(seen[layer], r, j), matrices[layer])
@@ -67,9 +68,9 @@ class PixelCNN(nn.Module):
 
         for r, j in itertools.product(*map(range, size)):
             h = look(0, r, j)
-            for layer, block in enumerate(blocks, 1):
-                keep(layer, r, j, pointwise(block.enter)(h))
-                h = h + pointwise(block.leave)(look(layer, r, j))
+            for layer, (enter, leave) in enumerate(around, 1):
+                keep(layer, r, j, enter(h))
+                h = h + leave(look(layer, r, j))
             keep(0, r, j, 2 * (yield answer(h)) - 1)
 
 

@@ -6,7 +6,8 @@
     Diagonal BiLSTM   h', c' of the diagonal before, from the left (or the right) corner: K_ss reads the pixel before in the row and the one above,
                       so the sight of both directions together is all that came before
 
-A skewed image, row r shifted by r, has its diagonals as columns. The second direction is shifted down a row, or it would see the pixels to come.
+A skewed image, row r shifted by r, has its diagonals as columns. The second direction is shifted down a row, or it would see the pixels to come. The
+image gets a column of zeros on its right: there the features first see a row's last pixel, which the start of the next row would miss otherwise.
 A pass takes H (rows) or H + W - 1 (diagonals) steps in sequence. `decode` keeps states: a new pixel costs one cell of each layer and direction.
 B n batch, C channels, F features, P outputs a pixel, H x W pixels, c = condition(y) of F numbers.
 """
@@ -129,27 +130,30 @@ class PixelRNN(nn.Module):
         self.head = head(width, outputs, width)
 
     def forward(self, x: Float[Tensor, "B C H W"], y: Shaped[Tensor, "B *Y"] | None = None) -> Float[Tensor, "B P H W"]:
-        h, c = self.first(centred(x, self.channels)), told(self.condition, y)
+        h, c = self.first(F.pad(centred(x, self.channels), (0, 1))), told(self.condition, y)                     # (B, F, H, W + 1)
         if self.tell is not None:
             h = h + self.tell(c)[:, :, None, None]
         for recurrent, merge in zip(self.recurrent, self.merge):
             h = h + merge(recurrent(h))
-        return self.head(h)
+        return self.head(h[..., :-1])
 
     @torch.no_grad()
     def decode(self, n: int, size: tuple[int, int], y: Shaped[Tensor, "n *Y"] | None = None) -> Steps:
         """Yields the output (n, P) at each pixel in raster order; each must be answered with the pixel drawn there, (n, C)."""
-        c, seen, weight = told(self.condition, y), self.first.room(n, *size), self.first.matrix()
+        (H, W), c = size, told(self.condition, y)
+        seen, weight = self.first.room(n, H, W + 1), self.first.matrix()
         bias = self.first.bias if self.tell is None else self.first.bias + self.tell(c)
-        layers: list[Steps] = [cast(RowLSTM | DiagonalBiLSTM, layer).decode(n, size) for layer in self.recurrent]
+        layers: list[Steps] = [cast(RowLSTM | DiagonalBiLSTM, layer).decode(n, (H, W + 1)) for layer in self.recurrent]
+        merges, answer = [pointwise(merge) for merge in self.merge], pointwise(self.head)
         for layer in layers:
             next(layer)
         p, q = self.first.margin()
-        for r, j in itertools.product(*map(range, size)):
+        for r, j in itertools.product(range(H), range(W + 1)):
             h = torch.addmm(bias, self.first.window(seen, r, j), weight)
-            for layer, merge in zip(layers, self.merge):
-                h = h + pointwise(merge)(layer.send(h))
-            seen[:, r + p, j + q] = 2 * (yield pointwise(self.head)(h)) - 1
+            for layer, merge in zip(layers, merges):
+                h = h + merge(layer.send(h))
+            if j < W:
+                seen[:, r + p, j + q] = 2 * (yield answer(h)) - 1
 
 
 def cell(gates: Float[Tensor, "B F4 *W"], c: Float[Tensor, "B F *W"]) -> tuple[Tensor, Tensor]:
