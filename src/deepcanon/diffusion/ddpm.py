@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from deepcanon.diffusion.functional import check_images, ends_in_noise
 from deepcanon.diffusion.samplers import ancestral
 from deepcanon.diffusion.schedules import linear_schedule, strided
 from deepcanon.diffusion.variational_bound import bits_per_dim
@@ -41,6 +42,9 @@ class DDPM(nn.Module):
         predict: what the net answers: `noise`, `data` or `velocity`.
         sampler: (denoise, x_T, abar, times) -> x_0; `ancestral`, `ddim`, `dpm_solver`, or one with its options set by `functools.partial`.
         steps: of the sampler, T or fewer; all T if not given.
+
+    Raises:
+        ValueError: a schedule that does not end in noise.
     """
 
     abar: Tensor
@@ -49,7 +53,7 @@ class DDPM(nn.Module):
                  sampler: Callable[..., Tensor] = ancestral, steps: int | None = None):
         super().__init__()
         self.net, self.shape, self.predict, self.sampler = net, shape, predict, sampler
-        self.register_buffer("abar", (linear_schedule() if abar is None else abar).float(), persistent=False)
+        self.register_buffer("abar", ends_in_noise(linear_schedule() if abar is None else abar).float(), persistent=False)
         self.T = len(self.abar) - 1
         self.steps = self.T if steps is None else steps
 
@@ -95,6 +99,4 @@ class DDPM(nn.Module):
 
     def check(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Images from [0, 1] to [-1, 1]."""
-        if x.shape[1:] != self.shape:
-            raise ValueError(f"expected images (B, {', '.join(map(str, self.shape))}), got {tuple(x.shape)}")
-        return 2 * x - 1
+        return check_images(x, self.shape)

@@ -1,6 +1,6 @@
 """Noise schedules of diffusion: abar_0 = 1 > abar_1 > ... > abar_T, the share of the data's variance left at each time.
 
-    linear     abar_t = prod_{s <= t} (1 - beta_s),  beta from 1e-4 to 0.02              (Ho et al. 2020, arXiv 2006.11239)
+    linear     abar_t = prod_{s <= t} (1 - beta_s),  T beta_t from 0.1 to 20            (Ho et al. 2020, arXiv 2006.11239)
     cosine     abar_t = f(t) / f(0),  f(t) = cos^2((t/T + 0.008) / 1.008 * pi/2),
                each beta_t = 1 - abar_t / abar_{t-1} at most 0.999                       (Nichol & Dhariwal 2021, arXiv 2102.09672)
 
@@ -14,9 +14,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 
-def linear_schedule(T: int = 1000, start: float = 1e-4, end: float = 0.02) -> Float[Tensor, "{T}+1"]:
-    """beta_t on a straight line; made for T = 1000."""
-    return from_beta(torch.linspace(start, end, T, dtype=torch.float64))
+def linear_schedule(T: int = 1000, start: float = 0.1, end: float = 20.0, max_beta: float = 0.999) -> Float[Tensor, "{T}+1"]:
+    """T beta_t on a straight line from `start` to `end`: for T = 1000 beta_t from 1e-4 to 0.02, and as much noise in all for any T."""
+    return from_beta((torch.linspace(start, end, T, dtype=torch.float64) / T).clamp(max=max_beta))
 
 
 def cosine_schedule(T: int = 1000, offset: float = 0.008, max_beta: float = 0.999) -> Float[Tensor, "{T}+1"]:

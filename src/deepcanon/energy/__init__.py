@@ -1,6 +1,14 @@
-"""Energy-based models and the chains that sample them."""
+"""Energy-based models, the chains that sample them, and whether those have converged."""
 
+from deepcanon.energy.diagnostics import bulk_size, effective_sample_size, r_hat, split_r_hat, standard_error
 from deepcanon.energy.ebm import EBM
+from deepcanon.energy.gibbs import gibbs
+from deepcanon.energy.hopfield import Hopfield
 from deepcanon.energy.langevin import langevin
+from deepcanon.energy.mcmc import mala, metropolis_hastings, random_walk
+from deepcanon.energy.svgd import svgd
 
-__all__ = ["EBM", "langevin"]
+__all__ = [
+    "EBM", "Hopfield", "bulk_size", "effective_sample_size", "gibbs", "langevin", "mala", "metropolis_hastings", "r_hat", "random_walk",
+    "split_r_hat", "standard_error", "svgd",
+]

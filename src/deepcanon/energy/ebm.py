@@ -1,10 +1,15 @@
-"""Energy-based model (LeCun et al. 2006; Du & Mordatch 2019, arXiv 1903.08689), by persistent contrastive divergence (Tieleman 2008, ICML).
+"""Energy-based model (LeCun et al. 2006; Du & Mordatch 2019, arXiv 1903.08689), trained by the draws of its own chains.
 
     p(x) = exp(-E(x)) / Z,      grad -log p(x) = grad E(x) + grad log Z,      grad log Z = -E_p[grad E]
     L = E_data[E(x)] - E_p[E(x')] + alpha (E_data[E(x)^2] + E_p[E(x')^2])
 
 whose gradient, but for the last term, which holds the energies near 0, is that of the negative log-likelihood: Z itself is never computed.
-The draws x' come from chains that go on from step to step while the energy changes under them; at every step a few of them start anew.
+The draws x' come from chains that go on from step to step while the energy changes under them; a share r of those in use starts anew at each step:
+
+    r = 0            persistent contrastive divergence (Tieleman 2008, ICML)
+    0 < r < 1        a buffer of chains, refreshed now and then (Du & Mordatch 2019)
+    r = 1            short runs, each from the start (Nijkamp et al. 2019, arXiv 1904.09770)
+
 B batch, N chains, D shape of a data point.
 """
 
@@ -27,12 +32,12 @@ class EBM(nn.Module):
         start: n -> n points (n, *D) at which chains begin.
         sampler: moves chains; `langevin` with its options set by `functools.partial`, or any other.
         chains: N, a batch or more.
-        restart: share of the chains in use that start anew at a step.
+        restart: r.
         noise: deviation of the noise that is added to data, which have no density without it when they lie on a grid or a surface.
         alpha: weight of the squared energies.
 
     Raises:
-        ValueError: a share of restarts outside (0, 1].
+        ValueError: a share of restarts outside [0, 1].
     """
 
     chains: Tensor
@@ -40,8 +45,8 @@ class EBM(nn.Module):
     def __init__(self, net: nn.Module, start: Callable[[int], Tensor], *, sampler: Sampler, chains: int = 1_000,
                  restart: float = 0.05, noise: float = 0.0, alpha: float = 0.0):
         super().__init__()
-        if not 0 < restart <= 1:
-            raise ValueError(f"expected a share of restarts in (0, 1], got {restart}")
+        if not 0 <= restart <= 1:
+            raise ValueError(f"expected a share of restarts in [0, 1], got {restart}")
         self.net, self.start, self.sampler = net, start, sampler
         self.restart, self.noise, self.alpha = restart, noise, alpha
         self.register_buffer("chains", start(chains))
@@ -75,7 +80,13 @@ class EBM(nn.Module):
 
     @torch.no_grad()
     def sample(self, n: int, rounds: int | None = None) -> Float[Tensor, "n *D"]:
-        """n points at the ends of new chains, moved on `rounds` times; by default as often as a chain of the training lives on average."""
+        """n points at the ends of new chains, moved on `rounds` times; by default as often as a chain of the training lives on average.
+
+        Raises:
+            ValueError: no rounds are given and the chains of the training live for ever.
+        """
+        if rounds is None and not self.restart:
+            raise ValueError("expected a number of rounds: with restart=0 chains have no mean life")
         x = self.start(n).to(self.chains)
         for _ in range(round(1 / self.restart) if rounds is None else rounds):
             x = self.sampler(self.energy, x)

@@ -1,0 +1,102 @@
+"""A diffusion model in continuous time, with a likelihood (Song et al. 2021, arXiv 2011.13456).
+
+    L = E_{x_0, eps, t ~ U[t_0, 1]} || target - net(x_t / sqrt(a^2 + s^2), 1000 t) ||^2,      x_t = a(t) x_0 + s(t) eps
+    -log2 P(k) <= -log2 p(y) - D + D log2 L,    y = 2 (k + u) / L - 1,   u ~ U[0, 1]^D
+
+Pixels of L levels k = 0 ... L - 1 are given as k / (L - 1) and learned as the density of y, spread over each level's cell
+(uniform dequantisation, Theis et al. 2016, arXiv 1511.01844): the bits of y bound those of k.
+The targets are DDPM's; B batch, D shape of an image or the number of its values.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from deepcanon.diffusion.ddpm import Prediction, velocity
+from deepcanon.diffusion.divergence import Divergence, hutchinson
+from deepcanon.diffusion.functional import check_images, pad
+from deepcanon.diffusion.sde import SDE, heun, log_prob, rising, vp
+
+START = 1e-3                                                                     # t_0, where data are almost as they are
+
+
+class ScoreSDE(nn.Module):
+    """A continuous-time diffusion model over images in [0, 1].
+
+    Args:
+        net: (x (B, *D), 1000 t (B,)) -> (B, *D), the prediction.
+        shape: D.
+        sde: `vp()` or `ve()`.
+        predict: what the net answers: `noise`, `data`, or `velocity`, which is for VP.
+        levels: L of a pixel.
+        sampler: (denoise, x_1, sde, times) -> x; `heun`, `reverse_sde` or `predictor_corrector`.
+        steps: of the sampler and of the likelihood.
+    """
+
+    def __init__(self, net: nn.Module, shape: tuple[int, ...], *, sde: SDE | None = None, predict: Prediction = velocity, levels: int = 256,
+                 sampler: Callable[..., Tensor] = heun, steps: int = 50):
+        super().__init__()
+        self.net, self.shape, self.sde, self.predict = net, shape, vp() if sde is None else sde, predict
+        self.levels, self.sampler, self.steps = levels, sampler, steps
+
+    def loss(self, batch) -> Float[Tensor, ""]:
+        """Mean squared error of the prediction, at times spread evenly over the batch."""
+        return self.errors(self.dequantise(batch[0])).mean()
+
+    def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
+        """The same, an example."""
+        return {"simple_loss": self.errors(self.dequantise(batch[0])).flatten(1).mean(1)}
+
+    def errors(self, x_0: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
+        """Squared error of the prediction at one draw of the noise."""
+        spread = (torch.rand(1, device=x_0.device) + torch.arange(len(x_0), device=x_0.device) / len(x_0)) % 1
+        t, eps = START + (1 - START) * spread, torch.randn_like(x_0)
+        a, s = self.scales(t, x_0)
+        return (self.predict.target(x_0, eps, a, s) - self.answer(a * x_0 + s * eps, t)).square()
+
+    def answer(self, x: Float[Tensor, "B *D"], t: Float[Tensor, "B"]) -> Float[Tensor, "B *D"]:
+        """The net's prediction, of an input whose size does not change with t."""
+        a, s = self.scales(t, x)
+        return self.net(x / (a.square() + s.square()).sqrt(), 1000 * t)
+
+    def denoise(self, x: Float[Tensor, "B *D"], t: Float[Tensor, "B"]) -> Float[Tensor, "B *D"]:
+        """The estimate of x_0."""
+        return self.predict.x_0(self.answer(x, t), x, *self.scales(t, x))
+
+    def scales(self, t: Float[Tensor, "B"], like: Float[Tensor, "B *D"]) -> tuple[Tensor, Tensor]:
+        """a(t) and s(t), (B, 1, ...)."""
+        return pad(self.sde.scale(t), like), pad(self.sde.noise(t), like)
+
+    @torch.no_grad()
+    def sample(self, n: int, *, steps: int | None = None) -> Float[Tensor, "n *D"]:
+        """n images of L levels in [0, 1]."""
+        times = rising(steps or self.steps, START).flip(0)
+        like = next(self.net.parameters())
+        x_1 = self.sde.noise(times[0]).to(like) * torch.randn(n, *self.shape, dtype=like.dtype, device=like.device)
+        cells = (self.sampler(self.denoise, x_1, self.sde, times) + 1) / 2 * self.levels
+        return cells.floor().clamp(0, self.levels - 1) / (self.levels - 1)
+
+    @torch.no_grad()
+    def encode(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
+        """The noise that the probability flow makes of images."""
+        return heun(self.denoise, self.dequantise(x), self.sde, rising(self.steps, START))
+
+    @torch.no_grad()
+    def bits_per_dim(self, x: Float[Tensor, "B *D"], *, steps: int | None = None, divergence: Divergence = hutchinson) -> Float[Tensor, "B"]:
+        """Bits a pixel of the probability flow's density for dequantised images; log2 L would be a uniform density's."""
+        nats = log_prob(self.denoise, self.dequantise(x), self.sde, rising(steps or self.steps, START), divergence=divergence)
+        return -nats / (math.prod(self.shape) * math.log(2)) - 1 + math.log2(self.levels)
+
+    def dequantise(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
+        """Images in [0, 1] to y in [-1, 1], uniform in each level's cell.
+
+        Raises:
+            ValueError: another shape, values outside [0, 1] or between the levels.
+        """
+        level = (check_images(x, self.shape) + 1) / 2 * (self.levels - 1)
+        if (level - level.round()).abs().max() > 0.01:
+            raise ValueError(f"expected pixels of {self.levels} levels, k / {self.levels - 1}, got values between them")
+        return 2 * (level.round() + torch.rand_like(level)) / self.levels - 1
