@@ -11,9 +11,15 @@ from torch import Tensor, nn
 from deepcanon.autoregressive.density import AutoregressiveDensity
 from deepcanon.autoregressive.made import BernoulliMADE
 from deepcanon.autoregressive.pixels import Continuous, LogisticMixture, Softmax, logit_normal
+from deepcanon.diffusion.annealed import geometric
+from deepcanon.diffusion.conditional import ConditionalDDPM
 from deepcanon.diffusion.ddpm import DDPM
+from deepcanon.diffusion.ncsn import NCSN
 from deepcanon.diffusion.schedules import linear_schedule
+from deepcanon.diffusion.score_matching import ScoreModel
+from deepcanon.diffusion.score_sde import ScoreSDE
 from deepcanon.energy.ebm import EBM
+from deepcanon.energy.hopfield import Hopfield
 from deepcanon.energy.langevin import langevin
 from deepcanon.flows.dequantize import Dequantized, UniformNoise, VariationalNoise, noise_couplings
 from deepcanon.flows.flow import Flow
@@ -57,6 +63,7 @@ from deepcanon.nets.patchgan import Translator, judge
 from deepcanon.nets.pixelcnn import GatedPixelCNN, PixelCNN
 from deepcanon.nets.pixelrnn import PixelRNN, RowLSTM
 from deepcanon.nets.progressive import GrowingDiscriminator, GrowingGenerator
+from deepcanon.nets.resmlp import ResidualMLP
 from deepcanon.nets.resnet import resnet_cifar
 from deepcanon.nets.unet import UNet
 from deepcanon.nets.wavenet import WaveNet
@@ -179,9 +186,34 @@ def two_domains() -> CycleGAN:
     return CycleGAN(*(Translator(width=4, blocks=1) for _ in range(2)), *(judge(width=4) for _ in range(2)))
 
 
+def in_levels() -> tuple[Tensor, Tensor]:
+    """Images of 256 levels."""
+    x, y = images(8)
+    return (255 * x).round() / 255, y
+
+
 def small_ddpm() -> DDPM:
     """On 8x8 images, ten noise levels."""
     return DDPM(UNet(1, (8, 16), groups=4), (1, 8, 8), abar=linear_schedule(10))
+
+
+def small_resmlp(condition_dim: int | None = None) -> ResidualMLP:
+    """On 8x8 images; its last layers do not start at zero, so that a gradient reaches all others."""
+    net = ResidualMLP((1, 8, 8), width=32, num_layers=1, time_dim=16, condition_dim=condition_dim)
+    for p in net.parameters():
+        if not p.any():
+            nn.init.normal_(p, std=0.1)
+    return net
+
+
+def told_ddpm() -> ConditionalDDPM:
+    """On 8x8 images of four classes."""
+    return ConditionalDDPM(DDPM(small_resmlp(8), (1, 8, 8), abar=linear_schedule(10)), nn.Embedding(4, 8), embed_dim=8, drop=0.3)
+
+
+def memory() -> Hopfield:
+    """Of sixteen units, with other patterns in it than it learns."""
+    return Hopfield(16).fit(2.0 * torch.randint(2, (4, 16)) - 1)
 
 
 def flat(*dims: int) -> nn.Sequential:
@@ -332,11 +364,11 @@ PRESETS = {
     "glow_varied": Preset(varied_glow, levels, verbs={"sample": (3,)}),
     "distillation": Preset(small_distillation, points, verbs={"sample": (3,)}, frozen=("teacher",)),
     "made": Preset(small_made, lambda: (images(4)[0].round(),), verbs={"sample": (3,)}),
-    "pixelcnn_plain": Preset(lambda: density(PixelCNN(1, 4, width=8, num_layers=1)), coarse, verbs={"sample": (3,), "log_prob": (coarse()[0],)}),
+    "pixelcnn_plain": Preset(lambda: density(PixelCNN(1, 4, width=8, num_layers=1)), coarse, verbs={"sample": (3,)}),
     "pixelcnn": Preset(lambda: density(GatedPixelCNN(1, 4, width=8, first=3, dilations=(1,))), coarse, verbs={"sample": (3,)}),
     "pixelcnn_of_a_class": Preset(lambda: density(GatedPixelCNN(1, 4, width=8, first=3, dilations=(1,), condition=nn.Embedding(4, 8))), coarse,
-                                  verbs={"sample": (3, torch.arange(3)), "log_prob": coarse()}),
-    "pixelcnn_logistic": Preset(lambda: density(GatedPixelCNN(2, 14, width=8, first=3, dilations=(1,)), LogisticMixture(2, 2, 4), 2),
+                                  verbs={"sample": (3, torch.arange(3))}),
+    "pixelcnn_logistic": Preset(lambda: density(GatedPixelCNN(2, 12, width=8, first=3, dilations=(1,)), LogisticMixture(2, 2, 4), 2),
                                 lambda: coarse(channels=2), verbs={"sample": (3,)}),
     "pixelcnn_logit_normal": Preset(lambda: density(GatedPixelCNN(1, 2, width=8, first=3, dilations=(1,)), Continuous(logit_normal, levels=4)),
                                     coarse, verbs={"sample": (3,)}),
@@ -346,4 +378,10 @@ PRESETS = {
                                 coarse, verbs={"sample": (3,)}),
     "wavenet": Preset(lambda: AutoregressiveDensity(WaveNet(1, 4, width=8, dilations=(1, 2), skip=8), Softmax(1, 4), shape=(1, 16)), sounds,
                       verbs={"sample": (3,)}),
+    "hopfield": Preset(memory, lambda: (2.0 * torch.randint(2, (8, 16)) - 1,), verbs={"reconstruct": (torch.ones(2, 16),)}),
+    "score": Preset(lambda: ScoreModel(mlp(3, 16, 3, activation=nn.Tanh)), lambda: (torch.randn(16, 3),)),
+    "ncsn": Preset(lambda: NCSN(small_resmlp(), (1, 8, 8), sigmas=geometric(5.0, 0.1, 4)), lambda: images(8), verbs={"sample": (3,)}),
+    "score_sde": Preset(lambda: ScoreSDE(small_resmlp(), (1, 8, 8), levels=256, steps=4), in_levels, verbs={
+        "sample": (3,), "encode": in_levels()[:1], "bits_per_dim": in_levels()[:1]}),
+    "told_ddpm": Preset(told_ddpm, lambda: images(8), verbs={"sample": (3, torch.tensor([0, 1, 2]))}),
 }

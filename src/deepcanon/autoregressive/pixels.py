@@ -11,7 +11,7 @@ P = `size`, C channels, K levels, M components.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -38,21 +38,21 @@ class Softmax(nn.Module):
             nn.init.zeros_(table)
 
     def log_prob(self, output: Float[Tensor, "*B P"], x: Float[Tensor, "*B C"]) -> Float[Tensor, "*B"]:
-        v = (x * (self.levels - 1)).round().long()                               # (*B, C)
-        each = [F.cross_entropy(self.logits(output, v, c).flatten(0, -2), v[..., c].flatten(), reduction="none") for c in range(self.channels)]
+        v = (x * (self.levels - 1)).round().long().unbind(-1)
+        each = [F.cross_entropy(self.logits(output, v, c).flatten(0, -2), v[c].flatten(), reduction="none") for c in range(self.channels)]
         return -torch.stack(each).sum(0).view(x.shape[:-1])
 
     def sample(self, output: Float[Tensor, "n P"]) -> Float[Tensor, "n C"]:
-        v = torch.empty(len(output), 0, dtype=torch.long, device=output.device)
+        v: list[Tensor] = []
         for c in range(self.channels):
-            v = torch.cat([v, torch.multinomial(self.logits(output, v, c).softmax(-1), 1)], 1)
-        return v.to(output) / (self.levels - 1)
+            v.append(torch.multinomial(self.logits(output, v, c).softmax(-1), 1).squeeze(1))
+        return torch.stack(v, 1).to(output) / (self.levels - 1)
 
-    def logits(self, output: Float[Tensor, "*B P"], v: Int[Tensor, "*B _"], c: int) -> Float[Tensor, "*B K"]:
+    def logits(self, output: Float[Tensor, "*B P"], v: Sequence[Int[Tensor, "*B"]], c: int) -> Float[Tensor, "*B K"]:
         """Of channel c, given the levels v of those before."""
         logits = output[..., c * self.levels : (c + 1) * self.levels]
         for b in range(c):
-            logits = logits + self.tables[c * (c - 1) // 2 + b](v[..., b])
+            logits = logits + self.tables[c * (c - 1) // 2 + b](v[b])
         return logits
 
 

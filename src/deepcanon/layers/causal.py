@@ -135,13 +135,13 @@ class BeforeConv2d(nn.Conv2d):
         x = F.pad(x, (self.reach, 0))
         return super().forward(x[..., : x.shape[3] - self.reach + self.span - 1])
 
-    def room(self, n: int, width: int) -> Float[Tensor, "n w C"]:
-        """Zeros for a row of n images and what is before it."""
-        return self.weight.new_zeros(n, self.reach + width, self.in_channels)
+    def nothing(self, n: int) -> list[Float[Tensor, "n C"]]:
+        """The zeros before a row of n images, to which its pixels are appended."""
+        return [self.weight.new_zeros(n, self.in_channels)] * self.reach
 
-    def window(self, row: Float[Tensor, "n w C"], j: int) -> Float[Tensor, "n taps"]:
+    def window(self, row: list[Tensor], j: int) -> Float[Tensor, "n taps"]:
         """What pixel j reads of a row with its zeros."""
-        return row[:, j : j + self.span : self.dilation[1]].flatten(1)
+        return torch.cat(row[j : j + self.span : self.dilation[1]], 1)
 
     def matrix(self) -> Float[Tensor, "taps D"]:
         """The kernel as a matrix on windows."""

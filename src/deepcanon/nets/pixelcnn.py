@@ -116,26 +116,25 @@ class GatedPixelCNN(nn.Module):
             v, h = layer(v, h, c)
         return self.head(h)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def decode(self, n: int, size: tuple[int, int], y: Shaped[Tensor, "n *Y"] | None = None) -> Steps:
         """Yields the output (n, P) at each pixel of H x W in raster order; each must be answered with the pixel drawn there, (n, C)."""
         layers, c, answer = self.gated(), told(self.condition, y), pointwise(self.head)
         matrices = [(layer.before.matrix().contiguous(), layer.out.weight[:, :, 0, 0].T.contiguous()) for layer in layers]
         rows, nothing = [layer.above.room(n, *size) for layer in layers], matrices[0][1].new_zeros(n, len(matrices[0][1]))
         for r in range(size[0]):
-            heard, before = self.hear(rows, r, c), [layer.before.room(n, size[1]) for layer in layers]
+            heard, before = self.hear(rows, r, c), [layer.before.nothing(n) for layer in layers]
             for j in range(size[1]):
                 h = nothing
                 for layer, inputs, from_above, (into, out) in zip(layers, before, heard, matrices):
                     if layer.own:
-                        inputs[:, layer.before.reach + j] = h
+                        inputs.append(h)
                     g = gate(torch.addmm(from_above[j], layer.before.window(inputs, j), into))                   # (n, F)
                     h = torch.addmm(h, g, out)
-                pixel = 2 * (yield answer(h)) - 1
-                before[0][:, layers[0].before.reach + j] = pixel
-                rows[0][:, :, layers[0].above.reach + r, layers[0].above.reach + j] = pixel
+                before[0].append(2 * (yield answer(h)) - 1)
+                rows[0][:, :, layers[0].above.reach + r, layers[0].above.reach + j] = before[0][-1]
 
-    def hear(self, rows: list[Tensor], r: int, c: Float[Tensor, "n F"] | None) -> list[Float[Tensor, "W n F2"]]:
+    def hear(self, rows: list[Tensor], r: int, c: Float[Tensor, "n F"] | None) -> list[tuple[Float[Tensor, "n F2"], ...]]:
         """Of each layer, what the pixels of row r get from the rows above, U a; the layers' inputs in `rows` are completed by row r."""
         heard, v = [], None
         for layer, inputs in zip(self.gated(), rows):
@@ -144,7 +143,7 @@ class GatedPixelCNN(nn.Module):
                 inputs[:, :, reach + r, reach : inputs.shape[3] - reach] = v[:, :, 0]
             a = layer.telling(layer.above.slide(inputs[:, :, r : r + layer.above.span]), c)                      # (n, 2F, 1, W)
             v = gate(a)
-            heard.append((layer.down(a) + layer.before.bias[:, None, None])[:, :, 0].permute(2, 0, 1).contiguous())
+            heard.append((layer.down(a) + layer.before.bias[:, None, None])[:, :, 0].permute(2, 0, 1).contiguous().unbind())
         return heard
 
     def gated(self) -> list["GatedLayer"]:

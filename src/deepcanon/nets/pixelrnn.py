@@ -49,9 +49,9 @@ class RowLSTM(nn.Module):
         above = self.state.weight.new_zeros(n, self.state.in_channels, size[1] + 2)                      # h of the row before, zeros at both ends
         c = [above[:, :, 0]] * size[1]
         for _ in range(size[0]):
-            inputs, row = self.input.room(n, size[1]), torch.zeros_like(above)
+            inputs, row = self.input.nothing(n), torch.zeros_like(above)
             for j in range(size[1]):
-                inputs[:, j + self.input.reach] = yield h
+                inputs.append((yield h))
                 gates = torch.addmm(self.input.bias, self.input.window(inputs, j), weight)
                 h, c[j] = cell(gates + F.conv1d(above[:, :, j : j + 3], self.state.weight)[..., 0], c[j])
                 row[:, :, j + 1] = h

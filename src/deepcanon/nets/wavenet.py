@@ -56,13 +56,13 @@ class WaveNet(nn.Module):
     def decode(self, n: int, size: tuple[int], y: Shaped[Tensor, "n *Y"] | None = None) -> Generator[Tensor, Tensor, None]:
         """Yields the output (n, P) at each moment; each must be answered with the values drawn there, (n, C)."""
         layers, c, answer, enter = cast(list[Layer], list(self.layers)), told(self.condition, y), pointwise(self.head), pointwise(self.enter)
-        inputs = [layer.before.room(n, size[0]) for layer in layers]
+        inputs = [layer.before.nothing(n) for layer in layers]
         parts = [(layer.bias(c), layer.before.matrix(), pointwise(layer.skip), layer.residual and pointwise(layer.residual)) for layer in layers]
         values = self.enter.weight.new_zeros(n, self.channels)
         for t in range(size[0]):
             h, total = enter(values), values.new_zeros(())
             for layer, row, (bias, matrix, skip, residual) in zip(layers, inputs, parts):
-                row[:, layer.before.reach + t] = h
+                row.append(h)
                 z = gate(torch.addmm(bias, layer.before.window(row, t), matrix))
                 total = total + skip(z)
                 h = h if residual is None else h + residual(z)
