@@ -91,5 +91,5 @@ def test_missing_and_impossible_labels_are_refused():
 
 def test_a_threshold_below_zero_is_refused():
     with pytest.raises(ValueError, match="a truncation above 0, got -1"):
-        normal_(torch.empty(3), -1)
+        normal_(torch.empty(3), -1.0)
     assert math.isfinite(normal_(torch.empty(1), 1e-3).item())

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from deepcanon.data.toys import density
-from deepcanon.gans.diagnostics import CollapseWatch, coverage, spread
+from deepcanon.gans.diagnostics import Watch, coverage, spread
 
 RING = density("ring")
 
@@ -31,20 +31,22 @@ def test_the_spread_by_hand():
 
 
 class Generator:
-    """Points of the ring, all at one place from step 200 on."""
+    """Points of the ring, in one place or moved away."""
 
     def __init__(self):
-        self.scale = 1.0
+        self.scale, self.shift = 1.0, 0.0
 
     def sample(self, n):
-        return self.scale * RING.sample(n)[0]
+        return self.scale * RING.sample(n)[0] + self.shift
 
 
-def watch(**options):
+def watch(scale=1.0, shift=0.0, until=1_000, **options):
+    """All is well until step 200; then the points have another scale, and a shift of changing sign."""
     method = Generator()
-    trainer, callback = SimpleNamespace(step=0, stop="", method=method), CollapseWatch(RING.sample(300)[0], **options)
-    for trainer.step in range(50, 1_000, 50):
-        method.scale = 1.0 if trainer.step < 200 else 0.01
+    trainer, callback = SimpleNamespace(step=0, stop="", method=method), Watch(RING.sample(300)[0], **options)
+    for trainer.step in range(50, until, 50):
+        if trainer.step >= 200:
+            method.scale, method.shift = scale, shift * (-1) ** (trainer.step // 100)
         callback.step(trainer)
         if trainer.stop:
             break
@@ -54,25 +56,39 @@ def watch(**options):
 @pytest.mark.row("GEN-84")
 def test_a_collapse_is_told_after_three_looks():
     with pytest.warns(UserWarning, match=r"mode collapse: generated points are spread 0.01 times as far as the data, at step 400"):
-        _, callback = watch()
+        _, callback = watch(scale=0.01, until=450)
     assert callback.diversity[0] == pytest.approx(1, abs=0.15)
     assert callback.diversity[-1] < 0.02
 
 
 @pytest.mark.row("GEN-84")
 def test_a_collapse_ends_the_run():
-    trainer, _ = watch(stop=True)
+    trainer, _ = watch(scale=0.01, stop=True)
     assert trainer.step == 400
     assert trainer.stop.startswith("mode collapse")
 
 
+@pytest.mark.row("GEN-84")
+def test_points_that_keep_moving_end_the_run():
+    trainer, callback = watch(shift=2.0, stop=True)
+    assert trainer.step == 400
+    assert trainer.stop.startswith("instability")
+    assert callback.drift[0] == 0
+
+
+def test_nothing_is_said_when_all_is_well():
+    trainer, callback = watch(stop=True)
+    assert not trainer.stop
+    assert len(callback.diversity) == 9
+
+
 def test_it_leaves_the_random_numbers_alone_and_is_saved():
-    callback = CollapseWatch(RING.sample(100)[0])
+    callback = Watch(RING.sample(100)[0])
     torch.manual_seed(3)
     expected = torch.rand(3)
     torch.manual_seed(3)
     callback.step(SimpleNamespace(step=100, stop="", method=Generator()))
     assert torch.equal(torch.rand(3), expected)
-    other = CollapseWatch(RING.sample(100)[0])
+    other = Watch(RING.sample(100)[0])
     other.load_state_dict(callback.state_dict())
-    assert other.diversity == callback.diversity
+    assert (other.diversity, other.drift) == (callback.diversity, callback.drift)

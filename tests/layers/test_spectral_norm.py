@@ -30,7 +30,7 @@ def test_step_by_step_it_equals_torchs(make):
     spectral_norm(own)
     norm, torchs = own.parametrizations.weight[0], theirs.parametrizations.weight[0]
     norm.u.copy_(torchs._u), norm.v.copy_(torchs._v)
-    direction = torch.randn_like(own.weight)
+    direction = torch.randn_like(own.parametrizations.weight.original)
     for _ in range(3):
         weights = [layer.weight for layer in (own, theirs)]
         torch.testing.assert_close(*weights)

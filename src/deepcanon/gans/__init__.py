@@ -4,7 +4,7 @@ from deepcanon.gans.acgan import ACGAN
 from deepcanon.gans.bigan import BiGAN
 from deepcanon.gans.conditional import ConditionalGAN
 from deepcanon.gans.cyclegan import CycleGAN
-from deepcanon.gans.diagnostics import CollapseWatch, coverage
+from deepcanon.gans.diagnostics import Watch, coverage
 from deepcanon.gans.feature_matching import FeatureMatchingGAN
 from deepcanon.gans.gan import GAN
 from deepcanon.gans.historical import HistoricalAveraging
@@ -15,5 +15,5 @@ from deepcanon.gans.semi_supervised import SemiSupervisedGAN
 from deepcanon.gans.unrolled import UnrolledGAN
 from deepcanon.gans.wgan import WGANGP
 
-__all__ = ["ACGAN", "GAN", "WGANGP", "BiGAN", "CollapseWatch", "ConditionalGAN", "CycleGAN", "FeatureMatchingGAN", "HistoricalAveraging", "InfoGAN",
-           "Pix2Pix", "ProgressiveGAN", "SemiSupervisedGAN", "UnrolledGAN", "coverage"]
+__all__ = ["ACGAN", "GAN", "WGANGP", "BiGAN", "ConditionalGAN", "CycleGAN", "FeatureMatchingGAN", "HistoricalAveraging", "InfoGAN", "Pix2Pix",
+           "ProgressiveGAN", "SemiSupervisedGAN", "UnrolledGAN", "Watch", "coverage"]

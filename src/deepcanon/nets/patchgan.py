@@ -1,11 +1,14 @@
 """Nets of image-to-image translation (Isola et al. 2017, arXiv 1611.07004; Zhu et al. 2017, arXiv 1703.10593; Johnson et al. 2016, arXiv 1603.08155).
 
     translator    7x7 -> down -> R residual blocks -> up -> 7x7 -> sigmoid,        instance normalisation after each convolution
+    local         R times 3x3 -> 1x1 -> sigmoid,                                   an output pixel sees 2 R + 1 pixels across
     judge         down, down, 3x3 -> a score for every patch,                      no normalisation
 
 Down is a convolution with stride 2, up a nearest-neighbour enlargement and a convolution. A residual block is h + norm(conv(relu(norm(conv(h))))).
 B batch, C channels, H W pixels, P Q patches, a quarter of H and W.
 """
+
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -34,6 +37,25 @@ class Translator(nn.Module):
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D H W"]:
         if x.ndim != 4 or x.shape[2] % 2 or x.shape[3] % 2:
             raise ValueError(f"expected images (B, C, H, W) with even sides, got {tuple(x.shape)}")
+        return self.net(torch.cat([2 * x - 1, coordinates(x)], 1))
+
+
+class LocalTranslator(nn.Module):
+    """As `Translator`, but each pixel sees its surroundings alone: a map that could exchange one digit for another is out of its reach.
+
+    Args:
+        in_channels, out_channels: of the images.
+        width: channels inside.
+        layers: R.
+    """
+
+    def __init__(self, in_channels: int = 1, out_channels: int = 1, *, width: int = 16, layers: int = 2):
+        super().__init__()
+        widths = (in_channels + 2, *[width] * layers)
+        inside = (part for c_in, c_out in pairwise(widths) for part in (nn.Conv2d(c_in, c_out, 3, padding=1), nn.LeakyReLU(0.2)))
+        self.net = nn.Sequential(*inside, nn.Conv2d(width, out_channels, 1), nn.Sigmoid())
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D H W"]:
         return self.net(torch.cat([2 * x - 1, coordinates(x)], 1))
 
 

@@ -1,7 +1,7 @@
 """Objectives of adversarial networks on points whose modes are known: eight Gaussians on a ring, twenty-five on a grid.
 
-The nets, the budget and the optimizer are the same for all; `deepcanon compare 'gan_*_ring'` puts them side by side. What a target does not ask of an
-objective it does not reach in every run.
+The nets, the budget and the optimizer are the same for all; `deepcanon compare 'gan_*_ring'` puts them side by side. With a gradient penalty,
+spectral normalisation or a look ahead the claim is that all modes are found in every run; of the plain objectives, that some run misses some.
 """
 
 from collections.abc import Callable
@@ -33,62 +33,62 @@ from deepcanon.nets.mlp import mlp
 LATENT = 8
 
 
-@recipe(target={"modes": at_least(1)}, seconds=60, paper="Goodfellow et al. 2014", rows=["GEN-56", "GEN-84"])
+@recipe(target={"modes": at_most(7.5)}, seconds=60, paper="Goodfellow et al. 2014", rows=["GEN-56", "GEN-84"])
 def gan_minimax_ring(width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000, seed: int = 0) -> Run:
     """GAN with the minimax objective on a ring of eight Gaussians: modes found, and the share of good points."""
     return of_points(objectives.minimax, "ring", width, lr, batch, steps, seed)
 
 
-@recipe(target={"modes": at_least(1)}, seconds=60, paper="Goodfellow et al. 2014", rows=["GEN-56", "GEN-84"])
+@recipe(target={"modes": at_most(24.5)}, seconds=60, paper="Goodfellow et al. 2014", rows=["GEN-56", "GEN-84"])
 def gan_minimax_grid(width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000, seed: int = 0) -> Run:
     """GAN with the minimax objective on a grid of twenty-five Gaussians: modes found, and the share of good points."""
     return of_points(objectives.minimax, "grid", width, lr, batch, steps, seed)
 
 
-@recipe(target={"modes": at_least(1)}, seconds=60, paper="Goodfellow et al. 2014", rows=["GEN-57", "GEN-84"])
+@recipe(target={"modes": at_most(7.5)}, seconds=60, paper="Goodfellow et al. 2014", rows=["GEN-57", "GEN-84"])
 def gan_nonsaturating_ring(width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000, seed: int = 0) -> Run:
     """GAN with the non-saturating objective on a ring of eight Gaussians: modes found, and the share of good points."""
     return of_points(objectives.non_saturating, "ring", width, lr, batch, steps, seed)
 
 
-@recipe(target={"modes": at_least(1)}, seconds=60, paper="Goodfellow et al. 2014", rows=["GEN-57", "GEN-84"])
+@recipe(target={"modes": at_most(24.5)}, seconds=60, paper="Goodfellow et al. 2014", rows=["GEN-57", "GEN-84"])
 def gan_nonsaturating_grid(width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000, seed: int = 0) -> Run:
     """GAN with the non-saturating objective on a grid of twenty-five Gaussians: modes found, and the share of good points."""
     return of_points(objectives.non_saturating, "grid", width, lr, batch, steps, seed)
 
 
-@recipe(target={"modes": at_least(1)}, seconds=60, paper="Mao et al. 2017", rows=["GEN-65", "GEN-84"])
+@recipe(target={"modes": at_most(7.5)}, seconds=60, paper="Mao et al. 2017", rows=["GEN-65", "GEN-84"])
 def gan_leastsquares_ring(width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000, seed: int = 0) -> Run:
     """Least-squares GAN on a ring of eight Gaussians: modes found, and the share of good points."""
     return of_points(objectives.least_squares, "ring", width, lr, batch, steps, seed)
 
 
-@recipe(target={"modes": at_least(1)}, seconds=60, paper="Mao et al. 2017", rows=["GEN-65", "GEN-84"])
+@recipe(target={"modes": at_most(24.5)}, seconds=60, paper="Mao et al. 2017", rows=["GEN-65", "GEN-84"])
 def gan_leastsquares_grid(width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000, seed: int = 0) -> Run:
     """Least-squares GAN on a grid of twenty-five Gaussians: modes found, and the share of good points."""
     return of_points(objectives.least_squares, "grid", width, lr, batch, steps, seed)
 
 
-@recipe(target={"modes": at_least(1)}, seconds=60, paper="Lim & Ye 2017", rows=["GEN-56", "GEN-84"])
+@recipe(target={"modes": at_most(7.5)}, seconds=60, paper="Lim & Ye 2017", rows=["GEN-56", "GEN-84"])
 def gan_hinge_ring(width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000, seed: int = 0) -> Run:
     """GAN with the hinge objective on a ring of eight Gaussians: modes found, and the share of good points."""
     return of_points(objectives.hinge, "ring", width, lr, batch, steps, seed)
 
 
-@recipe(target={"modes": at_least(1)}, seconds=60, paper="Lim & Ye 2017", rows=["GEN-56", "GEN-84"])
+@recipe(target={"modes": at_most(24.5)}, seconds=60, paper="Lim & Ye 2017", rows=["GEN-56", "GEN-84"])
 def gan_hinge_grid(width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000, seed: int = 0) -> Run:
     """GAN with the hinge objective on a grid of twenty-five Gaussians: modes found, and the share of good points."""
     return of_points(objectives.hinge, "grid", width, lr, batch, steps, seed)
 
 
-@recipe(target={"modes": at_least(0)}, seconds=90, paper="Arjovsky et al. 2017", rows=["GEN-68", "GEN-84"])
+@recipe(target={"modes": at_most(7.5)}, seconds=90, paper="Arjovsky et al. 2017", rows=["GEN-68", "GEN-84"])
 def gan_wgan_ring(c: float = 0.1, critic_steps: int = 3, width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000,
                   seed: int = 0) -> Run:
     """WGAN with clipped weights on a ring of eight Gaussians: modes found, and the share of good points."""
     return clipped("ring", c, critic_steps, width, lr, batch, steps, seed)
 
 
-@recipe(target={"modes": at_least(0)}, seconds=90, paper="Arjovsky et al. 2017", rows=["GEN-68", "GEN-84"])
+@recipe(target={"modes": at_most(24.5)}, seconds=90, paper="Arjovsky et al. 2017", rows=["GEN-68", "GEN-84"])
 def gan_wgan_grid(c: float = 0.1, critic_steps: int = 3, width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000,
                   seed: int = 0) -> Run:
     """WGAN with clipped weights on a grid of twenty-five Gaussians: modes found, and the share of good points."""
@@ -133,7 +133,7 @@ def gan_r3_grid(gamma: float = 0.1, width: int = 64, lr: float = 1e-3, batch: in
     return of_points(objectives.relativistic, "grid", width, lr, batch, steps, seed, penalty=zero_centred(gamma, gamma))
 
 
-@recipe(target={"modes": at_least(1)}, seconds=120, paper="Metz et al. 2017", rows=["GEN-80", "GEN-84"])
+@recipe(target={"modes": at_least(8)}, seconds=120, paper="Metz et al. 2017", rows=["GEN-80", "GEN-84"])
 def gan_unrolled_ring(unroll: int = 5, inner_lr: float = 0.1, width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000,
                       seed: int = 0) -> Run:
     """Unrolled GAN on a ring of eight Gaussians: modes found, and the share of good points."""
@@ -141,7 +141,7 @@ def gan_unrolled_ring(unroll: int = 5, inner_lr: float = 0.1, width: int = 64, l
     return find_modes(UnrolledGAN(generator, discriminator, latent_dim=LATENT, unroll=unroll, inner_lr=inner_lr), "ring", lr, batch, steps, seed)
 
 
-@recipe(target={"modes": at_least(1)}, seconds=60, paper="Salimans et al. 2016", rows=["GEN-61", "GEN-84"])
+@recipe(target={"modes": at_least(2)}, seconds=60, paper="Salimans et al. 2016", rows=["GEN-61", "GEN-84"])
 def gan_minibatch_ring(kernels: int = 16, width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000, seed: int = 0) -> Run:
     """GAN whose discriminator sees how alike a batch is, on a ring of eight Gaussians: modes found, and the share of good points."""
     generator, discriminator = perceptrons(width)
