@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from deepcanon.layers.causal import BeforeConv2d, MaskedConv2d, centred, head, mask_a, pointwise
 from deepcanon.layers.condition import per_layer, told
+from deepcanon.layers.linear import Linear
 
 Steps = Generator[Any, Tensor, None]
 
@@ -72,7 +73,7 @@ class DiagonalBiLSTM(nn.Module):
 
     def decode(self, n: int, size: tuple[int, int]) -> Steps:
         """Is sent the features (n, F) of each pixel in raster order and yields its state."""
-        zero = self.left.state.weight.new_zeros(n, self.left.state.in_channels)
+        zero = self.left.state.weight.new_zeros(n, self.left.input.in_channels)
         left, right, answer = [zero] * size[1], [zero] * size[1], None           # states of the row above
         for _ in range(size[0]):
             h, c, row = zero, zero, []
@@ -93,19 +94,19 @@ class DiagonalLSTM(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.input = nn.Conv2d(width, 4 * width, 1)
-        self.state = nn.Conv1d(width, 4 * width, 2, bias=False)                  # of the pixel above and the pixel before
+        self.state = Linear(2 * width, 4 * width, bias=False)                    # of the pixel above and the pixel before
 
     def forward(self, x: Float[Tensor, "B F H W"]) -> Float[Tensor, "B F H W"]:
-        h = c = torch.zeros_like(x[..., 0])                                      # (B, F, H), a diagonal
+        h = c = torch.zeros_like(x[..., 0]).mT.contiguous()                      # (B, H, F), a diagonal
         diagonals = []
-        for gates in skew(self.input(x)).unbind(3):
-            h, c = cell(gates + self.state(F.pad(h, (1, 0))), c)
+        for gates in skew(self.input(x)).permute(3, 0, 2, 1).contiguous().unbind():
+            h, c = cell(gates + self.state(torch.cat([F.pad(h, (0, 0, 1, 0))[:, :-1], h], 2)), c, dim=2)
             diagonals.append(h)
-        return unskew(torch.stack(diagonals, 3))
+        return unskew(torch.stack(diagonals, 2).permute(0, 3, 1, 2))
 
     def step(self, x: Float[Tensor, "n F"], above: Float[Tensor, "n F"], h: Float[Tensor, "n F"], c: Float[Tensor, "n F"]) -> tuple[Tensor, Tensor]:
         """One pixel, after the states of the pixel above and of the one before."""
-        return cell(pointwise(self.input)(x) + self.state(torch.stack([above, h], 2))[..., 0], c)
+        return cell(pointwise(self.input)(x) + self.state(torch.cat([above, h], 1)), c)
 
 
 class PixelRNN(nn.Module):
@@ -156,9 +157,9 @@ class PixelRNN(nn.Module):
                 seen[:, r + p, j + q] = 2 * (yield answer(h)) - 1
 
 
-def cell(gates: Float[Tensor, "B F4 *W"], c: Float[Tensor, "B F *W"]) -> tuple[Tensor, Tensor]:
-    """h and c from o, f, i, g side by side and the c before."""
-    o, f, i, g = gates.chunk(4, 1)
+def cell(gates: Tensor, c: Tensor, dim: int = 1) -> tuple[Tensor, Tensor]:
+    """h and c from o, f, i, g side by side along a dimension, and the c before."""
+    o, f, i, g = gates.chunk(4, dim)
     c = f.sigmoid() * c + i.sigmoid() * g.tanh()
     return o.sigmoid() * c.tanh(), c
 

@@ -93,7 +93,7 @@ def on_digits(net: nn.Module, likelihood: nn.Module | None = None, *, judge: Cal
     """The model of scikit-learn's digits, a softmax over their levels unless another likelihood is given."""
     train, test = images("digits", batch=batch, seed=seed), images("digits", split="test")
     method = AutoregressiveDensity(net, likelihood or Softmax(1, 17), shape=(1, 8, 8))
-    pictures = Samples(lambda m: m.sample(64, torch.arange(64) % 10 if m.conditional else None))
+    pictures = Samples(lambda m: m.sample(64, classes(m, 64) if m.conditional else None))
     return fit(method, train, optimizer(lr), steps=steps, seed=seed, clip_norm=1.0, ema=0.99, evaluate=[test, judge or digits_judge()],
                callbacks=[pictures])
 
@@ -115,10 +115,16 @@ def obedience(judge: Judge, n: int = 1_000) -> Callable[[AutoregressiveDensity],
     """An evaluation: the share of n draws, as many of each class, that the judge takes for the class asked for."""
 
     def measure(method: AutoregressiveDensity) -> dict[str, float]:
-        y = torch.arange(n, device=next(method.parameters()).device) % 10
-        return {"asked_for": (judge.net(method.sample(n, y).cpu()).argmax(1) == y.cpu()).double().mean().item()}
+        y = classes(method, n)
+        taken_for = judge.net.head(judge.features(method.sample(n, y).cpu())).argmax(1)
+        return {"asked_for": (taken_for == y.cpu()).double().mean().item()}
 
     return measure
+
+
+def classes(method: AutoregressiveDensity, n: int) -> Tensor:
+    """0, 1, ... 9 in turn, n of them."""
+    return torch.arange(n, device=next(method.parameters()).device) % 10
 
 
 def resonance(n: int, moments: int, *, seed: int, decay: float = 0.95, period: float = 12.0, loudness: float = 0.2) -> tuple[Tensor, Tensor]:
