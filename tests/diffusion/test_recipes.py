@@ -1,6 +1,13 @@
 """A few steps of the diffusion recipes, on embedded data."""
 
+import math
+
+import pytest
+import torch
+
+from deepcanon.data import images
 from deepcanon.engine import options
+from deepcanon.recipes import scores
 from deepcanon.recipes.diffusion import ddpm_cifar10_full
 
 
@@ -12,3 +19,42 @@ def test_the_full_form_runs_at_a_reduced_size(tmp_path):
     assert (tmp_path / "run" / "weights.safetensors").exists()
     assert list((tmp_path / "run" / "samples").glob("*.png"))
     assert run.method.sample(2).shape == (2, 1, 32, 32)
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Recipes that draw few images where they are judged."""
+    judge = scores.digits_judge()
+    judge.n = 40
+    monkeypatch.setattr(scores, "digits_judge", lambda: judge)
+
+
+@pytest.mark.parametrize(("recipe", "measured"), [
+    (scores.ncsn_digits, {"noise_error", "fid"}), (scores.sde_digits, {"bits_per_dim", "fid"}), (scores.guided_digits, {"named", "class_min"}),
+    (scores.captions_digits, {"named", "class_min"})])
+def test_some_steps_on_digits(workplace, few, recipe, measured):
+    run = recipe(steps=2, width=16, layers=1)
+    assert measured <= run.results.keys()
+    assert all(math.isfinite(value) for value in run.results.values())
+    assert list((run.folder / "samples").glob("*.png"))
+
+
+def test_some_steps_on_a_toy(workplace):
+    run = scores.ncsn_toy(steps=2, width=16, levels=3)
+    assert 0 <= run.results["weight_error"] <= 1
+
+
+def test_captions_name_their_digit():
+    y = torch.arange(10).repeat(20)
+    sentences = [" ".join(scores.WORDS[word] for word in row if word) for row in scores.captions(y).tolist()]
+    assert all(scores.NUMBERS[digit] in sentence.split() for digit, sentence in zip(y.tolist(), sentences))
+    assert len(set(sentences)) == 50
+    assert "a handwritten three" in sentences
+
+
+def test_captioned_data_are_the_same_whenever_they_are_read():
+    data = scores.Captioned(images("digits", batch=16))
+    for a, b in zip(data.at(5), data.at(5)):
+        assert torch.equal(a, b)
+    assert torch.equal(data.at(5)[0], images("digits", batch=16).at(5)[0])
+    assert len(data) == len(images("digits", batch=16))

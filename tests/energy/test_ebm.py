@@ -127,6 +127,22 @@ def test_more_points_than_chains_are_refused():
         EBM(mlp(2, 1), lambda n: torch.zeros(n, 2), chains=4, sampler=lambda energy, x: x).loss((torch.zeros(5, 2),))
 
 
+@pytest.mark.row("GEN-44")
+def test_short_runs_begin_anew_and_persistent_chains_never_do():
+    def moved(restart):
+        ebm = EBM(mlp(2, 1), lambda n: torch.zeros(n, 2), chains=6, sampler=lambda energy, x: x + 1, restart=restart)
+        for _ in range(5):
+            ebm.draw(6)
+        return ebm
+
+    assert (moved(1.0).chains == 1).all()
+    persistent = moved(0.0)
+    assert (persistent.chains == 5).all()
+    assert (persistent.sample(2, rounds=3) == 3).all()
+    with pytest.raises(ValueError, match="with restart=0 chains have no mean life"):
+        persistent.sample(2)
+
+
 def test_a_share_that_is_none_is_refused():
-    with pytest.raises(ValueError, match=r"expected a share of restarts in \(0, 1\], got 0"):
-        EBM(mlp(2, 1), lambda n: torch.zeros(n, 2), sampler=lambda energy, x: x, restart=0.0)
+    with pytest.raises(ValueError, match=r"expected a share of restarts in \[0, 1\], got -0.1"):
+        EBM(mlp(2, 1), lambda n: torch.zeros(n, 2), sampler=lambda energy, x: x, restart=-0.1)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from deepcanon.diffusion.ddpm import Prediction, velocity
 from deepcanon.diffusion.divergence import Divergence, hutchinson
 from deepcanon.diffusion.functional import check_images, pad
-from deepcanon.diffusion.sde import SDE, heun, log_prob, rising, vp
+from deepcanon.diffusion.sde import SDE, heun, log_prob, vp
 
 START = 1e-3                                                                     # t_0, where data are almost as they are
 
@@ -73,7 +73,7 @@ class ScoreSDE(nn.Module):
     @torch.no_grad()
     def sample(self, n: int, *, steps: int | None = None) -> Float[Tensor, "n *D"]:
         """n images of L levels in [0, 1]."""
-        times = rising(steps or self.steps, START).flip(0)
+        times = self.sde.times(steps or self.steps, START).flip(0)
         like = next(self.net.parameters())
         x_1 = self.sde.noise(times[0]).to(like) * torch.randn(n, *self.shape, dtype=like.dtype, device=like.device)
         cells = (self.sampler(self.denoise, x_1, self.sde, times) + 1) / 2 * self.levels
@@ -82,12 +82,12 @@ class ScoreSDE(nn.Module):
     @torch.no_grad()
     def encode(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
         """The noise that the probability flow makes of images."""
-        return heun(self.denoise, self.dequantise(x), self.sde, rising(self.steps, START))
+        return heun(self.denoise, self.dequantise(x), self.sde, self.sde.times(self.steps, START))
 
     @torch.no_grad()
     def bits_per_dim(self, x: Float[Tensor, "B *D"], *, steps: int | None = None, divergence: Divergence = hutchinson) -> Float[Tensor, "B"]:
         """Bits a pixel of the probability flow's density for dequantised images; log2 L would be a uniform density's."""
-        nats = log_prob(self.denoise, self.dequantise(x), self.sde, rising(steps or self.steps, START), divergence=divergence)
+        nats = log_prob(self.denoise, self.dequantise(x), self.sde, self.sde.times(steps or self.steps, START), divergence=divergence)
         return -nats / (math.prod(self.shape) * math.log(2)) - 1 + math.log2(self.levels)
 
     def dequantise(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:

@@ -29,12 +29,17 @@ OfTime = Callable[[Tensor], Tensor]
 
 
 class SDE(NamedTuple):
-    """a, s, f and g^2, each a function of time."""
+    """a, s, f and g^2, each a function of time; the larger the power, the more steps there are where there is little noise."""
 
     scale: OfTime
     noise: OfTime
     drift: OfTime
     diffusion: OfTime
+    power: float
+
+    def times(self, steps: int, start: float = 1e-3) -> Tensor:
+        """steps + 1 times from `start`, before which data hardly change, to 1; in float64."""
+        return torch.linspace(start ** (1 / self.power), 1, steps + 1, dtype=torch.float64) ** self.power
 
 
 def vp(slowest: float = 0.1, fastest: float = 20.0) -> SDE:
@@ -45,7 +50,7 @@ def vp(slowest: float = 0.1, fastest: float = 20.0) -> SDE:
     def beta(t: Tensor) -> Tensor:
         return slowest + t * (fastest - slowest)
 
-    return SDE(lambda t: (log_a2(t) / 2).exp(), lambda t: (-torch.expm1(log_a2(t))).sqrt(), lambda t: -beta(t) / 2, beta)
+    return SDE(lambda t: (log_a2(t) / 2).exp(), lambda t: (-torch.expm1(log_a2(t))).sqrt(), lambda t: -beta(t) / 2, beta, power=3.0)
 
 
 def ve(smallest: float = 0.01, largest: float = 50.0) -> SDE:
@@ -53,12 +58,7 @@ def ve(smallest: float = 0.01, largest: float = 50.0) -> SDE:
     def noise(t: Tensor) -> Tensor:
         return smallest * (largest / smallest) ** t
 
-    return SDE(torch.ones_like, noise, torch.zeros_like, lambda t: noise(t).square() * (2 * math.log(largest / smallest)))
-
-
-def rising(steps: int, start: float = 1e-3) -> Float[Tensor, "{steps}+1"]:
-    """Times from `start`, before which data hardly change, to 1, with most steps where there is little noise; in float64."""
-    return torch.linspace(start ** (1 / 3), 1, steps + 1, dtype=torch.float64) ** 3
+    return SDE(torch.ones_like, noise, torch.zeros_like, lambda t: noise(t).square() * (2 * math.log(largest / smallest)), power=1.0)
 
 
 def score(denoise: Denoiser, x: Float[Tensor, "B *D"], sde: SDE, t: Float[Tensor, ""]) -> Float[Tensor, "B *D"]:
