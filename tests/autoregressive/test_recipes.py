@@ -27,7 +27,7 @@ def test_two_steps_of_each_run_give_its_numbers(name, workplace, embedded_only):
     sizes, expected = SHORT[name]
     with options(folder=Path("run"), quiet=True):
         run = getattr(autoregressive, name)(**sizes, steps=2)
-    assert set(run.results) == expected
+    assert expected <= set(run.results)
     assert all(math.isfinite(value) for value in run.results.values())
     assert run.method.sample(2, *[torch.tensor([3, 7])] * run.method.conditional).shape == (2, *run.method.shape)
 
