@@ -46,7 +46,7 @@ def biggan_digits(latent: int = 48, width: int = 32, lr: float = 1e-3, batch: in
                evaluate=[digits_judge(), obedience(digits_judge(), threshold)], callbacks=[Samples(lambda m: m.sample(100))])
 
 
-@recipe(target={"accuracy": at_least(0.85), "gain": at_least(0.0)}, seconds=120, paper="Salimans et al. 2016", rows=["GEN-81"])
+@recipe(target={"gain": at_least(0.02)}, seconds=120, paper="Salimans et al. 2016", rows=["GEN-81"])
 def semi_supervised_gan_digits(labels: int = 4, hidden: int = 256, latent: int = 32, lr: float = 1e-3, batch: int = 100, steps: int = 1_500,
                                seed: int = 0) -> Run:
     """Semi-supervised GAN on scikit-learn's 8x8 digits with four labels a class: test accuracy, and the gain over the same net without the rest."""

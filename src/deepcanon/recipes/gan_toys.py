@@ -176,7 +176,7 @@ def acgan_ring(gamma: float = 0.1, weight: float = 1.0, width: int = 64, lr: flo
 
 
 @recipe(target={"nmi": at_least(0.9)}, seconds=90, paper="Chen et al. 2016", rows=["GEN-74"])
-def infogan_ring(gamma: float = 0.1, weight: float = 1.0, width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000,
+def infogan_ring(gamma: float = 0.1, weight: float = 1.0, width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 2_000,
                  seed: int = 0) -> Run:
     """InfoGAN on ten Gaussians without labels: normalised mutual information of the code of a point and the Gaussian at which it is."""
     method = InfoGAN(Joined(mlp(LATENT + 10, width, width, 2), 10), critic(width, 2), critic(width, 2, 10), latent_dim=LATENT, num_codes=10,

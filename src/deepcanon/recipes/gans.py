@@ -45,7 +45,7 @@ def wgan_gp_digits(latent: int = 32, hidden: int = 256, lr: float = 1e-3, batch:
 
 
 @recipe(target={"fid_ratio": at_most(1.0)}, seconds=60, paper="Goodfellow et al. 2014", rows=["GEN-56", "MET-10"])
-def gan_minimax_digits(latent: int = 32, hidden: int = 256, lr: float = 1e-3, batch: int = 64, steps: int = 3_000, seed: int = 0) -> Run:
+def gan_minimax_digits(latent: int = 32, hidden: int = 256, lr: float = 1e-3, batch: int = 64, steps: int = 2_000, seed: int = 0) -> Run:
     """The minimax GAN on scikit-learn's 8x8 digits; Frechet distance, against the untrained generator's, and class balance."""
     return of_images(objectives.minimax, "digits", latent, hidden, lr, batch, steps, seed)
 
@@ -57,7 +57,7 @@ def gan_minimax_mnist(latent: int = 64, hidden: int = 512, lr: float = 7e-4, bat
 
 
 @recipe(target={"fid_ratio": at_most(1.0)}, seconds=60, paper="Goodfellow et al. 2014", rows=["GEN-57", "MET-10"])
-def gan_nonsaturating_digits(latent: int = 32, hidden: int = 256, lr: float = 1e-3, batch: int = 64, steps: int = 3_000, seed: int = 0) -> Run:
+def gan_nonsaturating_digits(latent: int = 32, hidden: int = 256, lr: float = 1e-3, batch: int = 64, steps: int = 2_000, seed: int = 0) -> Run:
     """The non-saturating GAN on scikit-learn's 8x8 digits; Frechet distance, against the untrained generator's, and class balance."""
     return of_images(objectives.non_saturating, "digits", latent, hidden, lr, batch, steps, seed)
 
@@ -69,7 +69,7 @@ def gan_nonsaturating_mnist(latent: int = 64, hidden: int = 512, lr: float = 7e-
 
 
 @recipe(target={"fid_ratio": at_most(1.0)}, seconds=60, paper="Mao et al. 2017", rows=["GEN-65", "MET-10"])
-def gan_leastsquares_digits(latent: int = 32, hidden: int = 256, lr: float = 1e-3, batch: int = 64, steps: int = 3_000, seed: int = 0) -> Run:
+def gan_leastsquares_digits(latent: int = 32, hidden: int = 256, lr: float = 1e-3, batch: int = 64, steps: int = 2_000, seed: int = 0) -> Run:
     """The least-squares GAN on scikit-learn's 8x8 digits; Frechet distance, against the untrained generator's, and class balance."""
     return of_images(objectives.least_squares, "digits", latent, hidden, lr, batch, steps, seed)
 
@@ -81,7 +81,7 @@ def gan_leastsquares_mnist(latent: int = 64, hidden: int = 512, lr: float = 7e-4
 
 
 @recipe(target={"fid_ratio": at_most(1.0)}, seconds=60, paper="Lim & Ye 2017", rows=["GEN-56", "MET-10"])
-def gan_hinge_digits(latent: int = 32, hidden: int = 256, lr: float = 1e-3, batch: int = 64, steps: int = 3_000, seed: int = 0) -> Run:
+def gan_hinge_digits(latent: int = 32, hidden: int = 256, lr: float = 1e-3, batch: int = 64, steps: int = 2_000, seed: int = 0) -> Run:
     """The GAN with the hinge objective on scikit-learn's 8x8 digits; Frechet distance, against the untrained generator's, and class balance."""
     return of_images(objectives.hinge, "digits", latent, hidden, lr, batch, steps, seed)
 
@@ -93,7 +93,7 @@ def gan_hinge_mnist(latent: int = 64, hidden: int = 512, lr: float = 7e-4, batch
 
 
 @recipe(target={"fid_ratio": at_most(1.0)}, seconds=60, paper="Salimans et al. 2016", rows=["GEN-63", "MET-10"])
-def gan_smoothed_digits(latent: int = 32, hidden: int = 256, lr: float = 1e-3, batch: int = 64, steps: int = 3_000, seed: int = 0) -> Run:
+def gan_smoothed_digits(latent: int = 32, hidden: int = 256, lr: float = 1e-3, batch: int = 64, steps: int = 2_000, seed: int = 0) -> Run:
     """The GAN with one-sided label smoothing on scikit-learn's 8x8 digits; Frechet distance, against the untrained generator's, and class balance."""
     return of_images(objectives.smoothed(), "digits", latent, hidden, lr, batch, steps, seed)
 
@@ -122,7 +122,7 @@ def gan_wgan_mnist(c: float = 0.05, latent: int = 64, hidden: int = 512, lr: flo
 
 @recipe(target={"fid_ratio": at_most(0.1), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=60, paper="Miyato et al. 2018",
         rows=["GEN-70", "MET-10"])
-def gan_sn_digits(latent: int = 32, hidden: int = 256, lr: float = 1e-3, batch: int = 64, steps: int = 3_000, seed: int = 0) -> Run:
+def gan_sn_digits(latent: int = 32, hidden: int = 256, lr: float = 1e-3, batch: int = 64, steps: int = 2_000, seed: int = 0) -> Run:
     """GAN with a spectrally normalised discriminator on scikit-learn's 8x8 digits; Frechet distance and class balance."""
     return of_images(objectives.hinge, "digits", latent, hidden, lr, batch, steps, seed, normalise=True)
 
@@ -136,7 +136,7 @@ def gan_sn_mnist(latent: int = 64, hidden: int = 512, lr: float = 7e-4, batch: i
 
 @recipe(target={"fid_ratio": at_most(0.1), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=60, paper="Huang et al. 2024",
         rows=["GEN-79", "MET-10"])
-def gan_r3_digits(gamma: float = 1.0, latent: int = 32, hidden: int = 256, lr: float = 1e-3, batch: int = 64, steps: int = 3_000,
+def gan_r3_digits(gamma: float = 1.0, latent: int = 32, hidden: int = 256, lr: float = 1e-3, batch: int = 64, steps: int = 2_000,
                   seed: int = 0) -> Run:
     """R3GAN's loss on scikit-learn's 8x8 digits; Frechet distance and class balance."""
     return of_images(objectives.relativistic, "digits", latent, hidden, lr, batch, steps, seed, penalty=zero_centred(gamma, gamma))
