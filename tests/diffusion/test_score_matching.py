@@ -16,7 +16,7 @@ class Quadratic(nn.Module):
 
     def __init__(self, mean, precision, constant=0.0):
         super().__init__()
-        self.mean, self.precision = nn.Parameter(torch.as_tensor(mean).double()), nn.Parameter(torch.tensor(precision).double())
+        self.mean, self.precision = nn.Parameter(torch.as_tensor(mean).double()), nn.Parameter(torch.tensor(precision, dtype=torch.float64))
         self.constant = constant
 
     def forward(self, x):
@@ -88,9 +88,9 @@ def test_sliced_is_implicit_on_average():
 def test_a_model_learns_the_score_of_a_gaussian():
     model = ScoreModel(nn.Linear(1, 1))
     x = 2 + 0.5 * torch.randn(4_000, 1)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
-    for step in range(200):
-        optimizer.param_groups[0]["lr"] = 0.1 * (1 - step / 200)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.3)
+    for step in range(300):
+        optimizer.param_groups[0]["lr"] = 0.3 * (1 - step / 300)
         optimizer.zero_grad()
         model.loss((x,)).backward()
         optimizer.step()

@@ -15,7 +15,7 @@ from deepcanon.nets.resmlp import ResidualMLP
 
 MEAN, VARIANCE = 0.5, 0.16
 careful = partial(predictor_corrector, snr=0.05)                                 # whose own Langevin bias is far below 2 %
-KINDS = {"vp": vp(), "ve": ve(0.01, 20.0)}
+KINDS = {"vp": vp(), "ve": ve(0.01, 50.0)}
 
 
 def best(sde):
@@ -45,7 +45,7 @@ def test_drift_and_diffusion_are_those_of_the_marginals(kind):
 def test_samples_end_at_the_mean_and_the_variance_of_the_data(sampler, kind):
     """Within 2 %, of 40,000 draws, whose own error is below 1 %."""
     sde, x = KINDS[kind], torch.randn(40_000, 1, dtype=torch.float64)
-    steps = {reverse_sde: 600, heun: 100, careful: 300}[sampler]
+    steps = {reverse_sde: 600, heun: 200, careful: 300}[sampler]
     x = sampler(best(sde), sde.noise(torch.ones(())) * x, sde, sde.times(steps).flip(0))
     assert abs(x.mean() - MEAN) < 0.02 * MEAN
     assert abs(x.var() - VARIANCE) < 0.02 * VARIANCE + 1e-4                      # the variance of the noise that is left at the last time
@@ -54,7 +54,8 @@ def test_samples_end_at_the_mean_and_the_variance_of_the_data(sampler, kind):
 @pytest.mark.row("GEN-54")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_flow_is_deterministic_and_invertible(kind):
-    sde, x, times = KINDS[kind], torch.linspace(-1, 2, 9, dtype=torch.float64).unsqueeze(1), sde.times(100)
+    sde, x = KINDS[kind], torch.linspace(-1, 2, 9, dtype=torch.float64).unsqueeze(1)
+    times = sde.times(100)
     latent = heun(best(sde), x, sde, times)
     assert torch.equal(latent, heun(best(sde), x, sde, times))
     torch.testing.assert_close(heun(best(sde), latent, sde, times.flip(0)), x, atol=1e-3, rtol=0)
@@ -75,12 +76,13 @@ def test_the_solver_is_of_second_order():
 @pytest.mark.row("GEN-54")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_likelihood_is_the_gaussians_own(kind):
-    sde, x = KINDS[kind], MEAN + 0.4 * torch.randn(50, 3, dtype=torch.float64)
-    ours = log_prob(best(sde), x, sde, sde.times(200), divergence=exact)
+    sde, x = KINDS[kind], MEAN + 0.4 * torch.randn(20, 3, dtype=torch.float64)
+    ours = log_prob(best(sde), x, sde, sde.times(400), divergence=exact)
     variance = VARIANCE + sde.noise(torch.tensor(1e-3)).item() ** 2
     right = (-(x - MEAN).square() / (2 * variance) - 0.5 * math.log(2 * math.pi * variance)).sum(1)
-    torch.testing.assert_close(ours, right, atol=0.03, rtol=0)
-    estimate = log_prob(best(sde), x, sde, sde.times(200), divergence=hutchinson)
+    forgotten = MEAN * sde.scale(torch.ones(())).item() / sde.noise(torch.ones(())).item()   # the mean at t = 1, in deviations, that the prior lacks
+    torch.testing.assert_close(ours, right, atol=4 * 3**0.5 * forgotten + 0.005, rtol=0)
+    estimate = log_prob(best(sde), x, sde, sde.times(400), divergence=hutchinson)
     torch.testing.assert_close(estimate, ours, atol=1e-6, rtol=0)                # exact where the Jacobian is diagonal
 
 

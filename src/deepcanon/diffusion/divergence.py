@@ -20,11 +20,10 @@ Divergence = Callable[[Field, Tensor], tuple[Tensor, Tensor]]                   
 def exact(f: Field, x: Float[Tensor, "B *D"]) -> tuple[Tensor, Tensor]:
     """f(x), and its divergence without error."""
     x, y, kept = answer(f, x)
-    flat = y.flatten(1)
-    trace = torch.zeros_like(flat[:, 0])
-    for i in range(flat.shape[1]):
-        (row,) = torch.autograd.grad(flat[:, i].sum(), x, retain_graph=True, create_graph=kept, materialize_grads=True)
-        trace = trace + row.flatten(1)[:, i]
+    trace = y.new_zeros(len(y))
+    for v in torch.eye(y[0].numel(), dtype=y.dtype, device=y.device).view(-1, *y.shape[1:]):
+        (row,) = torch.autograd.grad(y, x, v.expand_as(y), retain_graph=True, create_graph=kept, materialize_grads=True)
+        trace = trace + (row * v).flatten(1).sum(1)
     return (y, trace) if kept else (y.detach(), trace.detach())
 
 
