@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from deepcanon.data import Sinusoids, arrays, episodes, images
-from deepcanon.data.augment import crop
+from deepcanon.data.augment import affine, compose, crop, flip
 from deepcanon.data.omniglot import archived, omniglot, unpacked
 
 
@@ -54,6 +54,8 @@ def test_every_class_and_example_is_drawn_equally_often():
 @pytest.mark.parametrize("make", [
     lambda seed: episodes("digits", ways=3, queries=2, tasks=4, rotations=True, seed=seed),
     lambda seed: episodes("digits", ways=3, queries=2, tasks=4, augment=crop(1), seed=seed),
+    lambda seed: episodes("digits", ways=3, queries=2, tasks=4, per_class=compose(flip(), affine(degrees=30.0)), seed=seed),
+    lambda seed: episodes("digits", ways=3, queries=2, tasks=4, per_class=flip(), augment=crop(1), seed=seed),
     lambda seed: Sinusoids(tasks=4, seed=seed)])
 def test_tasks_are_a_function_of_seed_and_step_and_shards_join(make):
     data, again = make(3), make(3)
@@ -93,6 +95,16 @@ def test_rotations_are_further_classes():
             found.add((turn, int(one[0].min()) // 50))
             assert all(torch.equal(p.rot90(-turn, (-2, -1)) % 10, x[0]) for p in one)
         assert len(found) == 8
+
+
+def test_what_is_drawn_per_class_is_the_same_for_all_its_examples():
+    x = torch.arange(9.0).view(1, 1, 3, 3) + 10 * torch.arange(40).view(-1, 1, 1, 1)
+    data = arrays(x.expand(-1, 2, -1, -1).contiguous(), torch.arange(40) // 5)
+    tasks = episodes(data, ways=8, shots=2, queries=3, tasks=20, per_class=flip()).at(0)
+    pictures = torch.cat([tasks.support_x.unflatten(1, (8, 2)), tasks.query_x.unflatten(1, (8, 3))], 2)                  # (20, 8, 5, 2, 3, 3)
+    plain, mirrored = ((pictures % 10 == one).all(-1).all(-1).all(-1) for one in (x[0], x[0].flip(-1)))                  # (20, 8, 5)
+    assert (plain.all(2) | mirrored.all(2)).all()
+    assert 50 < mirrored.all(2).sum() < 110                                      # of 160 classes
 
 
 def test_a_folder_of_your_own_is_split_by_class(workplace):

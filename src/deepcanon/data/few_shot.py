@@ -34,7 +34,8 @@ class Tasks(NamedTuple):
 
 
 def episodes(source: str | Batches, *, ways: int = 5, shots: int = 1, queries: int = 5, tasks: int = 16, split: str = "train", seed: int = 0,
-             count: int = 600, size: int | None = None, rotations: bool = False, augment: Augment | None = None) -> "Episodes":
+             count: int = 600, size: int | None = None, rotations: bool = False, augment: Augment | None = None,
+             per_class: Augment | None = None) -> "Episodes":
     """N-way K-shot tasks from Omniglot (its test alphabets unseen), another named set of images, a folder of your own, or data with labels.
 
     Args:
@@ -46,6 +47,8 @@ def episodes(source: str | Batches, *, ways: int = 5, shots: int = 1, queries: i
         size: of the pictures; Omniglot's are brought to 28 x 28 when None.
         rotations: a class turned by 90, 180 or 270 degrees is another class (Santoro et al. 2016, arXiv 1605.06065).
         augment: (x, generator) -> x on all examples of a batch of tasks; see `deepcanon.data.augment`.
+        per_class: the same, on the classes of a batch of tasks, whose examples it sees as channels (T N, (K + Q) C, H, W): one draw a class, so that
+            a class mirrored or bent is another class (Ni et al. 2021, arXiv 2010.07092).
 
     Raises:
         ValueError: fewer classes than ways, a class with fewer examples than shots and queries, an unknown name.
@@ -57,31 +60,34 @@ def episodes(source: str | Batches, *, ways: int = 5, shots: int = 1, queries: i
             raise ValueError(f"{name} must be at least 1, got {value}")
     data = source if isinstance(source, Batches) else few_shot_images(source, split, size)
     return Episodes(data, ways=ways, shots=shots, queries=queries, tasks=tasks, seed=seed, count=count, rotations=rotations,
-                    augment=augment)
+                    augment=augment, per_class=per_class)
 
 
 class Episodes:
     """Tasks drawn from data with labels: see `episodes`, which makes them. `.facts`, `.shape` and `.classes` are those of the data."""
 
     def __init__(self, data: Batches, *, ways: int, shots: int, queries: int, tasks: int, seed: int, count: int, rotations: bool,
-                 augment: Augment | None = None):
+                 augment: Augment | None = None, per_class: Augment | None = None):
         self.data, self.key = data, data.key
         self.ways, self.shots, self.queries, self.tasks = ways, shots, queries, tasks
         self.seed, self.count, self.turns = seed, count, 4 if rotations else 1
-        self.augment, self.rank, self.world = augment, 0, 1
+        self.augment, self.per_class, self.rank, self.world = augment, per_class, 0, 1
         self._examples: tuple[Tensor, Tensor] | None = None
 
     def at(self, step: int) -> Tasks:
         """Batch number `step`: the same one whenever it is asked for."""
         rows, turns = self.draw(step)
         mine = slice(self.rank, None, self.world)
-        read = mine if self.augment is None else slice(None)
+        read = mine if self.augment is self.per_class is None else slice(None)   # drawn for the joined batch, whatever the number of ranks
         x, turns = self.pictures(rows[read]), turns[read]                        # (T, N, K + Q, C, H, W), (T, N)
         for turn in range(1, self.turns):
             x[turns == turn] = x[turns == turn].rot90(turn, (-2, -1))
-        if self.augment is not None:                                             # drawn for the joined batch, whatever the number of ranks
-            generator = torch.Generator(x.device).manual_seed(mix(self.seed, ~step))
-            x = self.augment(x.flatten(0, 2), generator).unflatten(0, rows.shape)[mine]
+        generator = torch.Generator(x.device).manual_seed(mix(self.seed, ~step))
+        if self.per_class is not None:
+            x = self.per_class(x.flatten(0, 1).flatten(1, 2), generator).view_as(x)
+        if self.augment is not None:
+            x = self.augment(x.flatten(0, 2), generator).view_as(x)
+        x = x if read == mine else x[mine]
         y = torch.arange(self.ways, device=x.device).view(1, -1, 1).expand(x.shape[:3])
         parts = [self.shots, self.queries]
         (support_x, query_x), (support_y, query_y) = x.split(parts, 2), y.split(parts, 2)
