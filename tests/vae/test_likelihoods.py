@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from deepcanon.vae.likelihoods import bernoulli, categorical, discretized_logistic, gaussian, gaussian_learned
+from deepcanon.vae.likelihoods import bernoulli, categorical, check, discretized_logistic, gaussian, gaussian_learned, logistic_mixture
 
 PIXELS = torch.arange(256, dtype=torch.float64) / 255
 
@@ -66,3 +66,43 @@ def test_draws_of_pixels_have_the_stated_mean(likelihood, channels):
     assert draws.shape == (20_000, 1, 3, 2, 2)
     assert torch.equal((draws * 255).round() / 255, draws)
     assert ((draws.mean(0) - p.mean).abs() < 4.5 * draws.std(0) / math.sqrt(20_000)).all()
+
+
+@pytest.mark.row("GEN-11")
+@pytest.mark.parametrize("levels", [2, 17, 256])
+def test_a_mixture_of_logistics_sums_to_one_and_is_the_weighted_sum(levels):
+    output = torch.randn(1, 6, dtype=torch.float64) * 0.7 - 0.5                  # two components: weights, centres, log scales
+    x = torch.arange(levels, dtype=torch.float64).unsqueeze(1) / (levels - 1)
+    p = logistic_mixture(output.expand(levels, 6), 2, levels).log_prob(x).exp()
+    assert p.sum().item() == pytest.approx(1, abs=1e-9)
+    parts = [discretized_logistic(output[:, [2 + m, 4 + m]].expand(levels, 2), levels).log_prob(x).exp() for m in (0, 1)]
+    weights = output[0, :2].softmax(0)
+    torch.testing.assert_close(p, weights[0] * parts[0] + weights[1] * parts[1])
+
+
+def test_channels_of_a_mixture_are_told_apart():
+    output = torch.randn(4, 3 * 5 * 2, 3, 3)
+    p = logistic_mixture(output, 5)
+    assert p.event_shape == (2, 3, 3)
+    assert p.sample().shape == p.mean.shape == (4, 2, 3, 3)
+    alone = logistic_mixture(output[:, 1::2], 5)                                 # channels are fastest: the second one's
+    torch.testing.assert_close(p.mean[:, 1:], alone.mean)
+
+
+@pytest.mark.parametrize("p", [bernoulli(torch.zeros(2, 3)), categorical(torch.zeros(2, 17 * 3), 17), discretized_logistic(torch.zeros(2, 6), 17),
+                               logistic_mixture(torch.zeros(2, 18), 2, 17)])
+def test_data_that_a_likelihood_cannot_mean_are_refused(p):
+    levels = torch.tensor([[0, 1 / 16, 1.0], [0.5, 0.25, 0.75]])
+    assert check(p, levels) is levels
+    with pytest.raises(ValueError, match=r"values in \[0, 1\], got some from 0 to 16"):
+        check(p, 16 * levels)
+    with pytest.raises(ValueError, match=r"of the shape that the decoder makes, \(3,\), got \(1, 3\)"):
+        check(p, levels.unsqueeze(1))
+
+
+def test_values_between_the_levels_are_refused_and_any_are_real_numbers():
+    x = torch.rand(2, 3) * 0.05 + 0.005
+    assert check(gaussian(torch.zeros(2, 3)), 100 * x).shape == (2, 3)
+    assert check(bernoulli(torch.zeros(2, 3)), x) is x
+    with pytest.raises(ValueError, match=r"on the 17 levels 0, 1/16, \.\.\., 1, got others between"):
+        check(categorical(torch.zeros(2, 17 * 3), 17), x)

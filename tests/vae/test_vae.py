@@ -8,11 +8,11 @@ import torch
 from torch import nn
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
+from deepcanon.metrics.mmd import gaussian as gaussian_kernel
+from deepcanon.metrics.mmd import mmd, mmd_bound
 from deepcanon.nets.mlp import mlp
 from deepcanon.vae.likelihoods import gaussian, gaussian_learned
 from deepcanon.vae.vae import VAE, kl_standard_normal, reparameterise
-
-SIGMA = 0.7
 
 
 class ToPrior(nn.Module):
@@ -20,23 +20,6 @@ class ToPrior(nn.Module):
 
     def forward(self, x):
         return x.new_zeros(len(x), 4)
-
-
-@pytest.fixture
-def linear_gaussian():
-    """x = W z + b + s e, with z ~ N(0, I_2), e ~ N(0, I_5): p(x) = N(b, W W' + s^2 I) and p(z|x) are known; W's columns are orthogonal,
-    so that the posterior is diagonal and the encoder below is exact."""
-    torch.manual_seed(0)
-    decoder, encoder = nn.Linear(2, 5).double(), nn.Linear(5, 4).double()
-    with torch.no_grad():
-        decoder.weight.copy_(torch.linalg.qr(torch.randn(5, 2, dtype=torch.float64)).Q * torch.tensor([1.5, 0.8]))
-        w, b = decoder.weight.clone(), decoder.bias.clone()
-        covariance = torch.linalg.inv(torch.eye(2) + w.T @ w / SIGMA**2)         # of z given x
-        gain = covariance @ w.T / SIGMA**2
-        encoder.weight.copy_(torch.cat([gain, torch.zeros(2, 5)]))
-        encoder.bias.copy_(torch.cat([-gain @ b, covariance.diagonal().log()]))
-    exact = MultivariateNormal(b, w @ w.T + SIGMA**2 * torch.eye(5).double())
-    return VAE(encoder, decoder, latent_dim=2, likelihood=partial(gaussian, sigma=SIGMA)), exact
 
 
 @pytest.mark.row("GEN-10")
@@ -140,22 +123,14 @@ def test_samples_in_the_plane_pass_a_two_sample_test():
         return torch.stack([u[:, 0], u[:, 0].square() - 1 + 0.4 * u[:, 1]], 1)
 
     n = 500
-    bound = math.sqrt(2 / n) * (1 + math.sqrt(2 * math.log(1 / 0.05)))
-    assert mmd(torch.randn(n, 2) + torch.tensor([0.0, 1.0]), banana(n)) > bound  # a wrong distribution is told apart
+    kernel, bound = gaussian_kernel(0.5), mmd_bound(n, level=0.05)
+    assert mmd(torch.randn(n, 2) + torch.tensor([0.0, 1.0]), banana(n), kernel) > bound     # a wrong distribution is told apart
     for step in range(1_500):
         optimizer.param_groups[0]["lr"] = 3e-3 * (1 - step / 1_500)
         optimizer.zero_grad()
         vae.loss((banana(256),))["loss"].backward()
         optimizer.step()
-    assert mmd(vae.sample(n), banana(n)) < bound
-
-
-def mmd(x, y, width=0.5):
-    """Maximum mean discrepancy (biased, square root taken) under a Gaussian kernel."""
-    def kernel(a, b):
-        return torch.exp(-torch.cdist(a, b).square() / (2 * width**2)).mean()
-
-    return (kernel(x, x) + kernel(y, y) - 2 * kernel(x, y)).clamp(min=0).sqrt()
+    assert mmd(vae.sample(n), banana(n), kernel) < bound
 
 
 def test_beta_weighs_the_rate():

@@ -4,14 +4,16 @@
     gaussian              log p = -(x - mu)^2 / (2 sigma^2) - log sigma - log(2 pi) / 2;    sigma = 1: half the squared error and a constant
     categorical           log p = log softmax(l)_v,    v = 255 x the level of a pixel (van den Oord et al. 2016, arXiv 1601.06759)
     discretized_logistic  log p = log(s(a) - s(b)),    a, b = (x +- 1/510 - mu) / sigma: a level's edges (Salimans et al. 2017, arXiv 1701.05517)
+    logistic_mixture      log p = log sum_m w_m (s(a_m) - s(b_m)),    w = softmax of M weights: a pixel may be one of several values
 
 Each maps the decoder's output to a distribution over whole data points, whose `log_prob` is in nats, summed over their values.
-B batch, C channels, D the other dimensions of a data point.
+The last three live on the levels 0, 1/(L-1), ..., 1, with L = 256 unless told. `check` refuses data that a likelihood cannot mean.
+B batch, C channels, D the other dimensions of a data point, L levels, M components.
 """
 
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution, Independent, Normal
+from torch.distributions import Bernoulli, Categorical, Distribution, Independent, MixtureSameFamily, Normal
 
 from deepcanon.layers.likelihoods import DiscretizedLogistic, Levels
 
@@ -34,17 +36,42 @@ def gaussian_learned(output: Float[Tensor, "B C2 *D"]) -> Distribution:
     return whole(Normal(mean, log_sigma.exp(), validate_args=False))
 
 
-def categorical(logits: Float[Tensor, "B C256 *D"]) -> Distribution:
-    """Pixels v / 255: along dimension 1 a logit for each level of each channel, levels slowest."""
-    return whole(Levels(logits.unflatten(1, (LEVELS, -1)).movedim(1, -1)))       # (B, C, *D, 256)
+def categorical(logits: Float[Tensor, "B CL *D"], levels: int = LEVELS) -> Distribution:
+    """Pixels v / (L - 1): along dimension 1 a logit for each level of each channel, levels slowest."""
+    return whole(Levels(logits.unflatten(1, (levels, -1)).movedim(1, -1)))       # (B, C, *D, L)
 
 
-def discretized_logistic(output: Float[Tensor, "B C2 *D"]) -> Distribution:
-    """Pixels v / 255: centres, then log scales, of logistic densities rounded to the levels, along dimension 1."""
+def discretized_logistic(output: Float[Tensor, "B C2 *D"], levels: int = LEVELS) -> Distribution:
+    """Pixels v / (L - 1): centres, then log scales, of logistic densities rounded to the levels, along dimension 1."""
     mean, log_scale = output.chunk(2, 1)
-    return whole(DiscretizedLogistic(mean, log_scale.exp(), LEVELS))
+    return whole(DiscretizedLogistic(mean, log_scale.exp(), levels))
+
+
+def logistic_mixture(output: Float[Tensor, "B C3M *D"], components: int, levels: int = LEVELS) -> Distribution:
+    """Pixels v / (L - 1): along dimension 1 logits of the weights, centres, log scales, each of M components for C channels, channels fastest."""
+    logits, mean, log_scale = output.unflatten(1, (3, components, -1)).movedim(2, -1).unbind(1)               # (B, C, *D, M) each
+    return whole(MixtureSameFamily(Categorical(logits=logits, validate_args=False), DiscretizedLogistic(mean, log_scale.exp(), levels),
+                                   validate_args=False))
 
 
 def whole(values: Distribution) -> Independent:
     """The distribution of a data point whose values are independent: all dimensions but the first are one event."""
     return Independent(values, len(values.batch_shape) - 1, validate_args=False)
+
+
+def check(p: Distribution, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
+    """The data x, if they can be what p is a distribution of.
+
+    Raises:
+        ValueError: data of another shape; values outside [0, 1], or between the levels, under a likelihood of such values.
+    """
+    if p.event_shape != x.shape[1:]:
+        raise ValueError(f"expected data of the shape that the decoder makes, {tuple(p.event_shape)}, got {tuple(x.shape[1:])}")
+    values = getattr(p, "base_dist", p)
+    values = values.component_distribution if isinstance(values, MixtureSameFamily) else values
+    if isinstance(values, Bernoulli | Levels | DiscretizedLogistic) and not (x.amin() >= 0 and x.amax() <= 1):
+        raise ValueError(f"expected values in [0, 1], got some from {float(x.amin()):.3g} to {float(x.amax()):.3g}")
+    top = values.top if isinstance(values, Levels) else values.levels - 1 if isinstance(values, DiscretizedLogistic) else 0
+    if top and not (x * top - (x * top).round()).abs().amax() < 0.01:
+        raise ValueError(f"expected values on the {top + 1} levels 0, 1/{top}, ..., 1, got others between")
+    return x

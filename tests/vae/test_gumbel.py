@@ -1,0 +1,81 @@
+"""Draws by noise and argmax, their relaxation, and a VAE of categorical codes."""
+
+import itertools
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from scipy.stats import chisquare, kstest
+from torch.distributions import Categorical, kl_divergence
+
+from deepcanon.nets.mlp import mlp
+from deepcanon.vae.gumbel import GumbelVAE, gumbel, gumbel_max, gumbel_softmax, kl_uniform
+from deepcanon.vae.schedule import Scheduled, cooling
+
+LOGITS = torch.tensor([0.5, -1.0, 2.0, 0.0])
+
+
+@pytest.mark.row("GEN-25")
+def test_the_noise_has_gumbels_density():
+    draws = gumbel(torch.zeros(20_000, dtype=torch.float64))
+    assert kstest(draws.numpy(), lambda x: torch.exp(-torch.exp(-torch.as_tensor(x))).numpy()).pvalue > 1e-3
+
+
+@pytest.mark.row("GEN-25")
+def test_the_largest_noisy_logit_is_a_draw_of_the_softmax():
+    counts = torch.bincount(gumbel_max(LOGITS.expand(20_000, 4)), minlength=4)
+    assert chisquare(counts.numpy(), 20_000 * LOGITS.double().softmax(0).numpy()).pvalue > 1e-3
+
+
+@pytest.mark.row("GEN-25")
+def test_a_cold_draw_is_one_hot():
+    z = gumbel_softmax(LOGITS.expand(1_000, 4), 1e-4)
+    assert (z.max(1).values > 0.999).float().mean() > 0.99
+    torch.testing.assert_close(z.sum(1), torch.ones(1_000))
+
+
+@pytest.mark.row("GEN-25")
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 5.0])
+def test_relaxed_draws_have_the_statistics_of_torchs(temperature):
+    ours, theirs = (f(LOGITS.double().expand(20_000, 4), temperature) for f in (gumbel_softmax, lambda x, t: F.gumbel_softmax(x, t)))
+    for power in (1, 2):
+        a, b = ours**power, theirs**power
+        assert ((a.mean(0) - b.mean(0)).abs() < 4 * ((a.var(0) + b.var(0)) / 20_000).sqrt()).all()
+
+
+@pytest.mark.row("GEN-25")
+def test_divergence_from_the_uniform_law_is_log_k_less_the_entropy():
+    logits = torch.randn(5, 7, dtype=torch.float64)
+    q = Categorical(logits=logits)
+    torch.testing.assert_close(kl_uniform(logits), math.log(7) - q.entropy())
+    torch.testing.assert_close(kl_uniform(logits), kl_divergence(q, Categorical(logits=torch.zeros_like(logits))))
+
+
+@pytest.mark.row("GEN-25")
+def test_the_bound_is_that_of_the_enumerated_codes():
+    vae = GumbelVAE(mlp(6, 8, 6), mlp(6, 8, 6), num_codes=2, num_values=3).double()
+    x = torch.rand(1, 6, dtype=torch.float64)
+    log_q = vae.posterior(x).log_softmax(-1)[0]                                  # (2, 3)
+    codes = torch.tensor(list(itertools.product(range(3), repeat=2)))            # all nine
+    log_q = log_q[0, codes[:, 0]] + log_q[1, codes[:, 1]]
+    log_joint = vae.decode(codes).log_prob(x.expand(9, 6)) - 2 * math.log(3)
+    exact = (log_q.exp() * (log_joint - log_q)).sum()
+    draws = vae.elbo(x.expand(20_000, 6))
+    assert (draws.mean() - exact).abs() < 4 * draws.std() / math.sqrt(20_000)
+    assert exact < log_joint.logsumexp(0)
+
+
+def test_verbs_and_a_temperature_that_cools():
+    vae = GumbelVAE(mlp(6, 8, 12), mlp(12, 8, 6), num_codes=4, num_values=3, temperature=Scheduled(cooling(1.0, 0.5, 10)))
+    x = torch.rand(5, 6)
+    for _ in range(10):
+        vae.loss((x,))
+    assert vae.temperature.eval()().item() == pytest.approx(0.5 + 0.5 / math.e)
+    assert vae.encode(x).shape == (5, 4)
+    assert vae.reconstruct(x).shape == vae.sample(5).shape == (5, 6)
+
+
+def test_an_encoder_of_another_size_is_refused():
+    with pytest.raises(ValueError, match=r"of shape \(5, 12\), got \(5, 6\)"):
+        GumbelVAE(mlp(6, 6), mlp(12, 6), num_codes=4, num_values=3).loss((torch.rand(5, 6),))
