@@ -6,6 +6,7 @@ from torch import nn
 
 from deepcanon.engine import Adam, Trainer, linear
 from deepcanon.gans.bigan import BiGAN
+from deepcanon.gans.penalties import zero_centred
 from deepcanon.nets.mlp import mlp
 
 
@@ -20,15 +21,14 @@ class Stretched:
 
 @pytest.mark.row("GEN-82")
 def test_the_encoder_inverts_a_linear_generator():
-    gan = BiGAN(nn.Linear(2, 2), nn.Linear(2, 2), mlp(4, 64, 64, 1, activation=nn.SiLU), latent_dim=2)
-    slow, fast = (Adam(lr, betas=(0.5, 0.9), schedule=linear()) for lr in (3e-3, 1e-2))
-    Trainer(gan, Stretched(), {"discriminator": fast, "generator": slow, "encoder": slow}, total=1_000).run()
+    gan = BiGAN(nn.Linear(2, 2), nn.Linear(2, 2), mlp(4, 32, 32, 1, activation=nn.SiLU), latent_dim=2, penalty=zero_centred(0.3, 0.3))
+    Trainer(gan, Stretched(), Adam(1e-2, betas=(0.5, 0.9), schedule=linear()), total=500).run()
     z = torch.randn(1_000, 2)
     with torch.no_grad():
         error = (gan.encode(gan.generator(z)) - z).norm(dim=1).mean()
         drawn = gan.generator(z)
-    assert error < 0.25
-    torch.testing.assert_close(drawn.T.cov(), Stretched.A @ Stretched.A.T, atol=0.5, rtol=0)
+    assert error < 0.15
+    torch.testing.assert_close(drawn.T.cov(), Stretched.A @ Stretched.A.T, atol=0.4, rtol=0)
 
 
 def test_the_inversion_error_is_zero_for_an_inverse_and_one_for_a_guess():

@@ -1,6 +1,6 @@
 """Bidirectional GAN (Donahue et al. 2017, arXiv 1605.09782; Dumoulin et al. 2017, arXiv 1606.00704): an encoder that inverts the generator.
 
-    discriminator:       min_D  E[l_D(D(x, E(x)), D(G(z), z))]
+    discriminator:       min_D  E[l_D(D(x, E(x)), D(G(z), z))] + penalty
     generator, encoder:  min    E[l_D(D(G(z), z), D(x, E(x)))]      each aims at the other's verdict
 
 When D cannot tell the two kinds of pairs apart, (x, E(x)) and (G(z), z) have one joint distribution, and E = G^{-1}.
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from deepcanon.gans.functional import check
+from deepcanon.gans.penalties import Penalty
 
 
 class BiGAN(nn.Module):
@@ -25,11 +26,13 @@ class BiGAN(nn.Module):
         encoder: (B, *D) -> (B, Z).
         discriminator: (B, N + Z) -> (B, 1), of the flattened data point with the latent behind it.
         latent_dim: Z.
+        penalty: (D, pairs of data, pairs of the generator) -> what is added to the discriminator's loss; a zero-centred one lets the game converge.
     """
 
-    def __init__(self, generator: nn.Module, encoder: nn.Module, discriminator: nn.Module, *, latent_dim: int):
+    def __init__(self, generator: nn.Module, encoder: nn.Module, discriminator: nn.Module, *, latent_dim: int, penalty: Penalty | None = None):
         super().__init__()
-        self.generator, self.encoder, self.discriminator, self.latent_dim = generator, encoder, discriminator, latent_dim
+        self.generator, self.encoder, self.discriminator = generator, encoder, discriminator
+        self.latent_dim, self.penalty = latent_dim, penalty
 
     def losses(self, batch) -> Iterator[tuple[str, Tensor]]:
         """One update each. Raises ValueError for data of another shape than the generator's, and for images outside [0, 1]."""
@@ -38,7 +41,8 @@ class BiGAN(nn.Module):
             fake = self.generator(z)
             x = check(batch[0], fake)
             code = self.encoder(x)
-        yield "discriminator", (softplus(-self.score(x, code)) + softplus(self.score(fake, z))).mean()
+        loss = (softplus(-self.score(x, code)) + softplus(self.score(fake, z))).mean()
+        yield "discriminator", loss + self.penalty(self.discriminator, pair(x, code), pair(fake, z)) if self.penalty else loss
         yield "generator", softplus(-self.score(self.generator(z), z)).mean()
         yield "encoder", softplus(self.score(x, self.encoder(x))).mean()
 
@@ -49,7 +53,7 @@ class BiGAN(nn.Module):
 
     def score(self, x: Float[Tensor, "B *D"], z: Float[Tensor, "B Z"]) -> Float[Tensor, "B"]:
         """D(x, z)."""
-        return self.discriminator(torch.cat([x.flatten(1), z], 1)).flatten()
+        return self.discriminator(pair(x, z)).flatten()
 
     @torch.no_grad()
     def encode(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B Z"]:
@@ -60,3 +64,8 @@ class BiGAN(nn.Module):
     def sample(self, n: int) -> Float[Tensor, "n *D"]:
         """n generated points."""
         return self.generator(next(self.generator.parameters()).new_empty(n, self.latent_dim).normal_())
+
+
+def pair(x: Float[Tensor, "B *D"], z: Float[Tensor, "B Z"]) -> Float[Tensor, "B N"]:
+    """A flattened data point with a latent behind it."""
+    return torch.cat([x.flatten(1), z], 1)

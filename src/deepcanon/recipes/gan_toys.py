@@ -188,7 +188,7 @@ def infogan_ring(gamma: float = 0.1, weight: float = 1.0, width: int = 64, lr: f
 @recipe(target={"inversion_error": at_most(0.2)}, seconds=60, paper="Donahue et al. 2017", rows=["GEN-82"])
 def bigan_toy(width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000, seed: int = 0) -> Run:
     """BiGAN on two moons: how far its encoder leads generated points from their latents, over the distance of two latents."""
-    method = BiGAN(mlp(2, width, width, 2), mlp(2, width, width, 2), critic(width, 4), latent_dim=2)
+    method = BiGAN(mlp(2, width, width, 2), mlp(2, width, width, 2), critic(width, 4), latent_dim=2, penalty=zero_centred(0.3, 0.3))
     return fit(method, toy("moons", batch=batch, seed=seed), Adam(lr, betas=(0.5, 0.9), schedule=linear()), steps=steps, seed=seed, ema=0.99,
                evaluate=toy("moons", split="test", batch=1_000), callbacks=[Samples(picture)])
 
