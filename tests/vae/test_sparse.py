@@ -18,13 +18,13 @@ def sparse_data(atoms, n=256, p=0.1):
     return amounts @ atoms
 
 
-def overcomplete(weight, units=24, dim=12):
+def overcomplete(weight, units=32, dim=24):
     return Autoencoder(nn.Sequential(nn.Linear(dim, units), nn.ReLU()), Dictionary(units, dim), penalty=l1(weight))
 
 
 @pytest.mark.row("GEN-04")
 def test_a_sparse_code_finds_the_atoms_of_the_data():
-    atoms = F.normalize(torch.randn(12, 12), dim=1)
+    atoms = F.normalize(torch.randn(12, 24), dim=1)
     method = train(overcomplete(0.02), lambda: (sparse_data(atoms),), 1_500, 0.01)
     cosine = (atoms @ method.decoder.atoms().detach().T).max(1).values
     assert cosine.min() > 0.95, cosine
@@ -32,7 +32,7 @@ def test_a_sparse_code_finds_the_atoms_of_the_data():
 
 @pytest.mark.row("GEN-04")
 def test_more_units_are_off_the_larger_the_weight():
-    atoms = F.normalize(torch.randn(12, 12), dim=1)
+    atoms = F.normalize(torch.randn(12, 24), dim=1)
     x = sparse_data(atoms, 512)
     off = [(train(overcomplete(weight), lambda: (x,), 300, 0.01).encode(x) < 1e-3).float().mean().item() for weight in (0.0, 0.01, 0.1)]
     assert off[0] < off[1] < off[2]
