@@ -205,8 +205,7 @@ def obedience(judge: Judge, n: int = 2_000) -> Callable[[ConditionalVAE], dict[s
 
     @torch.no_grad()
     def measure(method: ConditionalVAE) -> dict[str, float]:
-        verdict = judge.net.head(judge.features(of_each_class(method, n).cpu())).argmax(1)
-        return {"class_accuracy": (verdict == torch.arange(n) % 10).float().mean().item()}
+        return {"class_accuracy": (judge.predict(of_each_class(method, n)) == torch.arange(n) % 10).float().mean().item()}
 
     return measure
 

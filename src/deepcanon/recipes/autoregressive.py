@@ -116,8 +116,7 @@ def obedience(judge: Judge, n: int = 1_000) -> Callable[[AutoregressiveDensity],
 
     def measure(method: AutoregressiveDensity) -> dict[str, float]:
         y = classes(method, n)
-        taken_for = judge.net.head(judge.features(method.sample(n, y).cpu())).argmax(1)
-        return {"asked_for": (taken_for == y.cpu()).double().mean().item()}
+        return {"asked_for": (judge.predict(method.sample(n, y)) == y.cpu()).double().mean().item()}
 
     return measure
 

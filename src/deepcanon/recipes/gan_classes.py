@@ -77,8 +77,7 @@ def obedience(judge: Judge, threshold: float | None = None, n: int = 2_000) -> C
     @torch.no_grad()
     def right(method: ConditionalGAN, truncation: float | None) -> float:
         y = torch.arange(n, device=next(method.parameters()).device) % method.num_classes
-        x = method.sample(n, y, truncation=truncation).cpu()
-        return (judge.net.head(judge.features(x)).argmax(1) == y.cpu()).float().mean().item()
+        return (judge.predict(method.sample(n, y, truncation=truncation)) == y.cpu()).float().mean().item()
 
     def measure(method: ConditionalGAN) -> dict[str, float]:
         accuracy = right(method, None)

@@ -181,16 +181,14 @@ def infogan_ring(gamma: float = 0.1, weight: float = 1.0, width: int = 64, lr: f
     """InfoGAN on ten Gaussians without labels: normalised mutual information of the code of a point and the Gaussian at which it is."""
     method = InfoGAN(Joined(mlp(LATENT + 10, width, width, 2), 10), critic(width, 2), critic(width, 2, 10), latent_dim=LATENT, num_codes=10,
                      weight=weight, penalty=zero_centred(gamma, gamma))
-    return fit(method, toy("ten_gaussians", batch=batch, seed=seed), Adam(lr, betas=(0.5, 0.9), schedule=linear()), steps=steps, seed=seed, ema=0.99,
-               evaluate=code_information, callbacks=[Samples(picture)])
+    return run(method, "ten_gaussians", code_information, lr, batch, steps, seed)
 
 
 @recipe(target={"inversion_error": at_most(0.2)}, seconds=60, paper="Donahue et al. 2017", rows=["GEN-82"])
 def bigan_toy(width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000, seed: int = 0) -> Run:
     """BiGAN on two moons: how far its encoder leads generated points from their latents, over the distance of two latents."""
     method = BiGAN(mlp(2, width, width, 2), mlp(2, width, width, 2), critic(width, 4), latent_dim=2, penalty=zero_centred(0.3, 0.3))
-    return fit(method, toy("moons", batch=batch, seed=seed), Adam(lr, betas=(0.5, 0.9), schedule=linear()), steps=steps, seed=seed, ema=0.99,
-               evaluate=toy("moons", split="test", batch=1_000), callbacks=[Samples(picture)])
+    return run(method, "moons", toy("moons", split="test", batch=1_000), lr, batch, steps, seed)
 
 
 def of_points(objective: Objective, name: str, width: int, lr: float, batch: int, steps: int, seed: int, **more) -> Run:
@@ -240,9 +238,14 @@ def critic(width: int, inputs: int, outputs: int = 1) -> nn.Sequential:
 
 
 def find_modes(method: nn.Module, name: str, lr: float, batch: int, steps: int, seed: int) -> Run:
-    """The run that all objectives share."""
+    """The run of a model of a mixture, whose modes are counted."""
+    return run(method, name, found(name), lr, batch, steps, seed)
+
+
+def run(method: nn.Module, name: str, evaluate: Any, lr: float, batch: int, steps: int, seed: int) -> Run:
+    """The run that all share: points of a toy, averaged weights, a picture of where the points are."""
     return fit(method, toy(name, batch=batch, seed=seed), Adam(lr, betas=(0.5, 0.9), schedule=linear()), steps=steps, seed=seed, ema=0.99,
-               evaluate=found(name), callbacks=[Samples(picture)])
+               evaluate=evaluate, callbacks=[Samples(picture)])
 
 
 def found(name: str, n: int = 2_500) -> Callable[[Any], dict[str, float]]:
@@ -258,8 +261,7 @@ def found(name: str, n: int = 2_500) -> Callable[[Any], dict[str, float]]:
 
 def obey_classes(method: ConditionalGAN | ACGAN, lr: float, batch: int, steps: int, seed: int) -> Run:
     """The run of a model that is told which Gaussian of the ring it shall draw from."""
-    return fit(method, toy("ring", batch=batch, seed=seed), Adam(lr, betas=(0.5, 0.9), schedule=linear()), steps=steps, seed=seed, ema=0.99,
-               evaluate=[found("ring"), obedience], callbacks=[Samples(picture)])
+    return run(method, "ring", [found("ring"), obedience], lr, batch, steps, seed)
 
 
 def obedience(method: Any, n: int = 4_000) -> dict[str, float]:

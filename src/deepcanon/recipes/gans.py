@@ -30,8 +30,7 @@ def wgan_gp_mnist(latent: int = 64, hidden: int = 512, lr: float = 7e-4, batch: 
                   seed: int = 0) -> Run:
     """WGAN-GP on MNIST; Frechet distance in a LeNet's features, against the untrained generator's, and class balance, after some minutes."""
     method = perceptrons((1, 28, 28), latent, hidden, critic_steps)
-    return fit(method, images("mnist", batch=critic_steps * batch, seed=seed), Adam(lr, betas=(0.5, 0.9), schedule=linear()), steps=steps, seed=seed,
-               ema=0.99, evaluate=mnist_judge().against_untrained(method), callbacks=[Samples(lambda m: m.sample(64))])
+    return judged(method, "mnist", lr, critic_steps * batch, steps, seed)
 
 
 @recipe(target={"fid_ratio": at_most(0.05), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=30,
@@ -40,8 +39,7 @@ def wgan_gp_digits(latent: int = 32, hidden: int = 256, lr: float = 1e-3, batch:
                    seed: int = 0) -> Run:
     """WGAN-GP on scikit-learn's 8x8 digits; Frechet distance and class balance after half a minute."""
     method = perceptrons((1, 8, 8), latent, hidden, critic_steps)
-    return fit(method, images("digits", batch=critic_steps * batch, seed=seed), Adam(lr, betas=(0.5, 0.9), schedule=linear()), steps=steps, seed=seed,
-               ema=0.99, evaluate=digits_judge().against_untrained(method), callbacks=[Samples(lambda m: m.sample(64))])
+    return judged(method, "digits", lr, critic_steps * batch, steps, seed)
 
 
 @recipe(target={"fid_ratio": at_most(1.0)}, seconds=60, paper="Goodfellow et al. 2014", rows=["GEN-56", "MET-10"])
@@ -156,8 +154,7 @@ def dcgan_digits(latent: int = 32, width: int = 16, gamma: float = 1.0, lr: floa
     """A small DCGAN on scikit-learn's 8x8 digits, kept steady by R1; Frechet distance and class balance."""
     method = GAN(dcgan.generator(latent, image_size=8, width=width), dcgan.critic(image_size=8, width=width), latent_dim=latent,
                  penalty=zero_centred(gamma))
-    return fit(method, images("digits", batch=batch, seed=seed), Adam(lr, betas=(0.5, 0.9), schedule=linear()), steps=steps, seed=seed, ema=0.99,
-               evaluate=digits_judge().against_untrained(method), callbacks=[Samples(lambda m: m.sample(64))])
+    return judged(method, "digits", lr, batch, steps, seed)
 
 
 @recipe(paper="Radford et al. 2016", rows=["GEN-59"])
@@ -177,9 +174,7 @@ def progressive_digits(latent: int = 32, width: int = 32, gamma: float = 1.0, lr
     """Progressive GAN on scikit-learn's digits, from 2x2 over 4x4 to 8x8 pixels; Frechet distance and class balance."""
     method = ProgressiveGAN(GrowingGenerator(latent, 3, first=2, width=width), GrowingDiscriminator(3, first=2, width=width), latent_dim=latent,
                             num_stages=3, stage_steps=stage_steps, penalty=zero_centred(gamma))
-    grown = digits_judge()
-    return fit(method, images("digits", batch=batch, seed=seed), Adam(lr, betas=(0.0, 0.99), schedule=linear()), steps=steps, seed=seed, ema=0.99,
-               evaluate=grown.against_untrained(method), callbacks=[Samples(lambda m: m.sample(64))])
+    return judged(method, "digits", lr, batch, steps, seed, betas=(0.0, 0.99))
 
 
 SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28)}
@@ -188,10 +183,15 @@ JUDGES = {"digits": digits_judge, "mnist": mnist_judge}
 
 def of_images(objective: Objective, source: str, latent: int, hidden: int, lr: float, batch: int, steps: int, seed: int, *, normalise: bool = False,
               **more) -> Run:
-    """A GAN with this objective on images, and the run that all objectives share."""
+    """A GAN with this objective on images."""
     generator, critic = players(SHAPES[source], latent, hidden)
     method = GAN(generator, spectral_norm(critic) if normalise else critic, latent_dim=latent, objective=objective, **more)
-    return fit(method, images(source, batch=batch, seed=seed), Adam(lr, betas=(0.5, 0.9), schedule=linear()), steps=steps, seed=seed, ema=0.99,
+    return judged(method, source, lr, batch, steps, seed)
+
+
+def judged(method: nn.Module, source: str, lr: float, batch: int, steps: int, seed: int, *, betas: tuple[float, float] = (0.5, 0.9)) -> Run:
+    """The run that all share: images, averaged weights, the judge's verdict against the untrained generator."""
+    return fit(method, images(source, batch=batch, seed=seed), Adam(lr, betas=betas, schedule=linear()), steps=steps, seed=seed, ema=0.99,
                evaluate=JUDGES[source]().against_untrained(method), callbacks=[Samples(lambda m: m.sample(64))])
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from deepcanon.data import images
@@ -64,6 +64,11 @@ class Judge:
         """The judge's last hidden layer; images of another size are resized to the judge's."""
         size = self.net.image_size
         return self.net.features(x if x.shape[-1] == size else F.interpolate(x, (size, size), mode="bilinear", antialias=True))
+
+    @torch.no_grad()
+    def predict(self, x: Float[Tensor, "N C H W"]) -> Int[Tensor, "N"]:
+        """The class that the judge reads, on the CPU."""
+        return self.net.head(self.features(x.cpu())).argmax(1)
 
     @cached_property
     def reference(self) -> Gaussian:

@@ -132,8 +132,7 @@ def named(judge: Judge, tell: Callable[[Tensor], Tensor], n: int = 1_000) -> Cal
 
     def measure(method: ConditionalDDPM) -> dict[str, float]:
         y = torch.arange(n, device=method.nothing.device) % 10
-        seen = judge.net.head(judge.features(method.sample(n, tell(y)).cpu())).argmax(1)
-        return {"named": (seen == y.cpu()).float().mean().item()}
+        return {"named": (judge.predict(method.sample(n, tell(y))) == y.cpu()).float().mean().item()}
 
     return measure
 

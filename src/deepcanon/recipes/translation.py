@@ -79,17 +79,13 @@ def classes_kept(judge_of_digits: Judge, test, degrees: float) -> Callable[[Cycl
     """An evaluation: the share of test images whose class the judge still finds after the translation, undone by the true map, and after the way
     back from the true map's image; and the error of a pixel of the translation."""
 
-    @torch.no_grad()
-    def named(x: Tensor) -> Tensor:
-        return judge_of_digits.net.head(judge_of_digits.features(x.cpu())).argmax(1)
-
     def measure(method: CycleGAN) -> dict[str, float]:
         kept = {"class_there": [], "class_back": [], "l1": []}
         for x, label in test.to(next(method.parameters()).device):
             y = turned_negative(x, degrees)
             there, back = method.translate(x), method.translate_back(y)
-            kept["class_there"].append(named(turned(1 - there, -degrees)) == label.cpu())
-            kept["class_back"].append(named(back) == label.cpu())
+            kept["class_there"].append(judge_of_digits.predict(turned(1 - there, -degrees)) == label.cpu())
+            kept["class_back"].append(judge_of_digits.predict(back) == label.cpu())
             kept["l1"].append((there - y).abs().flatten(1).mean(1).cpu())
         return {name: torch.cat(values).float().mean().item() for name, values in kept.items()}
 
