@@ -13,7 +13,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from deepcanon.vae.likelihoods import bernoulli, check
+from deepcanon.vae.likelihoods import bernoulli, log_likelihood
 from deepcanon.vae.schedule import Scheduled, now
 from deepcanon.vae.vae import kl_standard_normal, moments, reparameterise
 
@@ -53,7 +53,7 @@ class ConditionalVAE(nn.Module):
         mu, log_var = moments(self.encoder(x, y), self.latent_dim)
         p = self.decode(reparameterise(mu, log_var), y)
         rate = kl_standard_normal(mu, log_var) if self.prior is None else kl_normal(mu, log_var, *moments(self.prior(y), self.latent_dim))
-        return -p.log_prob(check(p, x)), rate
+        return -log_likelihood(p, x), rate
 
     def elbo(self, x: Float[Tensor, "B *D"], y: Shaped[Tensor, "B *Y"]) -> Float[Tensor, "B"]:
         """One-sample estimate of the bound of log p(x|y), nats."""

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from deepcanon.vae.likelihoods import bernoulli, check
+from deepcanon.vae.likelihoods import bernoulli, log_likelihood
 from deepcanon.vae.schedule import Scheduled, now
 
 
@@ -70,8 +70,7 @@ class GumbelVAE(nn.Module):
 
     def log_likelihood(self, x: Float[Tensor, "B *D"], z: Float[Tensor, "B N K"]) -> Float[Tensor, "B"]:
         """log p(x|z)."""
-        p = self.likelihood(self.decoder(z.flatten(1)))
-        return p.log_prob(check(p, x))
+        return log_likelihood(self.likelihood(self.decoder(z.flatten(1))), x)
 
     def decode(self, codes: Int[Tensor, "B N"]) -> Distribution:
         """p(x|z) of these codes; its `mean` is their picture."""

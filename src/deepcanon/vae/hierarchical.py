@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from deepcanon.vae.likelihoods import bernoulli, check
+from deepcanon.vae.likelihoods import bernoulli, log_likelihood
 from deepcanon.vae.vae import kl_standard_normal, moments, reparameterise
 
 
@@ -59,8 +59,7 @@ class HierarchicalVAE(nn.Module):
             mu, log_var = moments(net(below), dim)
             below = reparameterise(mu, log_var)
             z.append((below, mu, log_var))
-        p = self.likelihood(self.generation[0](z[0][0]))
-        bound = p.log_prob(check(p, x)) - kl_standard_normal(*z[-1][1:])
+        bound = log_likelihood(self.likelihood(self.generation[0](z[0][0])), x) - kl_standard_normal(*z[-1][1:])
         for net, dim, (here, mu, log_var), (above, *_) in zip(self.generation[1:], self.latent_dims, z[:-1], z[1:], strict=False):
             bound = bound + log_normal(here, *moments(net(above), dim)) - log_normal(here, mu, log_var)
         return bound

@@ -59,6 +59,11 @@ def whole(values: Distribution) -> Independent:
     return Independent(values, len(values.batch_shape) - 1, validate_args=False)
 
 
+def log_likelihood(p: Distribution, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
+    """log p(x), of data that p can mean, see `check`."""
+    return p.log_prob(check(p, x))
+
+
 def check(p: Distribution, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
     """The data x, if they can be what p is a distribution of.
 

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from deepcanon.vae.likelihoods import bernoulli, check
+from deepcanon.vae.likelihoods import bernoulli, log_likelihood
 
 Family = Callable[[Tensor], Distribution]
 
@@ -62,8 +62,7 @@ class ScoreFunctionVAE(nn.Module):
 
     def log_joint(self, x: Float[Tensor, "B *D"], z: Float[Tensor, "B Z"]) -> Float[Tensor, "B"]:
         """r(x, z), nats."""
-        p = self.decode(z)
-        return p.log_prob(check(p, x)) + self.prior(torch.zeros_like(z)).log_prob(z)
+        return log_likelihood(self.decode(z), x) + self.prior(torch.zeros_like(z)).log_prob(z)
 
     def decode(self, z: Float[Tensor, "B Z"]) -> Distribution:
         """p(x|z)."""

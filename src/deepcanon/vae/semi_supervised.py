@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from deepcanon.vae.likelihoods import bernoulli, check
+from deepcanon.vae.likelihoods import bernoulli, log_likelihood
 from deepcanon.vae.vae import kl_standard_normal, moments, reparameterise
 
 UNLABELLED = -1
@@ -75,7 +75,7 @@ class SemiSupervisedVAE(nn.Module):
         """One-sample estimate of the bound -L(x, y) of log p(x, y), nats."""
         mu, log_var = moments(self.encoder(x, y), self.latent_dim)
         p = self.decode(reparameterise(mu, log_var), y)
-        return p.log_prob(check(p, x)) - math.log(self.num_classes) - kl_standard_normal(mu, log_var)
+        return log_likelihood(p, x) - math.log(self.num_classes) - kl_standard_normal(mu, log_var)
 
     def decode(self, z: Float[Tensor, "B Z"], y: Int[Tensor, "B"]) -> Distribution:
         """p(x|y,z); its `mean` is the picture."""

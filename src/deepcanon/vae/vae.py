@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
-from deepcanon.vae.likelihoods import bernoulli, check
+from deepcanon.vae.likelihoods import bernoulli, check, log_likelihood
 from deepcanon.vae.schedule import Scheduled, now
 
 
@@ -67,8 +67,7 @@ class VAE(nn.Module):
 
     def log_likelihood(self, x: Float[Tensor, "B *D"], z: Float[Tensor, "B Z"]) -> Float[Tensor, "B"]:
         """log p(x|z), of data that the likelihood can mean."""
-        p = self.decode(z)
-        return p.log_prob(check(p, x))
+        return log_likelihood(self.decode(z), x)
 
     def elbo(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
         """One-sample estimate of the evidence lower bound (beta = 1), nats."""

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from deepcanon.vae.likelihoods import bernoulli, check
+from deepcanon.vae.likelihoods import bernoulli, log_likelihood
 from deepcanon.vae.vae import VAE, kl_standard_normal, reparameterise
 
 
@@ -76,7 +76,7 @@ def bound(x: Float[Tensor, "B *D"], mu: Float[Tensor, "B Z"], log_var: Float[Ten
     """An estimate of the evidence lower bound by M draws of N(mu, diag exp log_var), nats."""
     many = partial(torch.repeat_interleave, repeats=samples, dim=0)
     p = decode(reparameterise(many(mu), many(log_var)))
-    return p.log_prob(check(p, many(x))).unflatten(0, (-1, samples)).mean(1) - kl_standard_normal(mu, log_var)
+    return log_likelihood(p, many(x)).unflatten(0, (-1, samples)).mean(1) - kl_standard_normal(mu, log_var)
 
 
 def refine(vae: VAE, x: Float[Tensor, "B *D"], *, steps: int = 300, lr: float = 0.03,
