@@ -40,6 +40,13 @@ Step = Callable[[Tensor], Tensor | float]
 Density = Callable[[Tensor], Tensor]
 
 
+class Perceptron(MLP):
+    """nflows' own, which its couplings call with a context."""
+
+    def forward(self, inputs: Tensor, context: None = None) -> Tensor:
+        return super().forward(inputs)
+
+
 def peer(model: nn.Module, log_prob: Density) -> Step:
     """A training step as one writes it by hand."""
     optimizer = torch.optim.Adam(model.parameters(), lr=LR)
@@ -78,7 +85,7 @@ def couplings() -> dict[str, nn.Module]:
     """The same affine couplings of four libraries."""
     mask = torch.ones(DIM)
     mask[::2] = -1
-    parts = [AffineCouplingTransform(mask * (-1) ** k, lambda i, o: MLP([i], [o], list(HIDDEN))) for k in range(LAYERS)]
+    parts = [AffineCouplingTransform(mask * (-1) ** k, lambda i, o: Perceptron([i], [o], list(HIDDEN))) for k in range(LAYERS)]
     blocks = [block for _ in range(LAYERS) for block in (
         normflows.flows.AffineCouplingBlock(normflows.nets.MLP([DIM // 2, *HIDDEN, DIM])), normflows.flows.Permute(DIM, mode="swap"))]
     return {"zuko": zuko.flows.RealNVP(DIM, transforms=LAYERS, hidden_features=HIDDEN),

@@ -121,11 +121,13 @@ class Group:
         return statistics.mean(values) if values else None
 
     def shown(self, metric: str) -> str:
-        """Mean over the seeds, with the standard deviation when there are several."""
+        """Mean over the seeds, with the standard deviation when there are several; of bits/dim whether they are exact, a bound or an estimate."""
         values = [run.results[metric] for run in self.runs if metric in run.results]
         if not values:
             return ""
-        return number(values[0]) if len(values) == 1 else f"{number(statistics.mean(values))} ± {number(statistics.stdev(values))}"
+        spread = f" ± {number(statistics.stdev(values))}" if len(values) > 1 else ""
+        kind = self.first.call.get("likelihood") if metric == "bits_per_dim" else None
+        return number(statistics.mean(values)) + spread + (f" ({kind})" if kind else "")
 
     @cached_property
     def claims(self) -> list[dict]:

@@ -27,6 +27,8 @@ class AutoregressiveDensity(nn.Module):
         shape: (C, *S) of an example.
     """
 
+    likelihood_is = "exact"
+
     def __init__(self, net: nn.Module, likelihood: nn.Module, *, shape: tuple[int, ...]):
         super().__init__()
         self.net: Any = net

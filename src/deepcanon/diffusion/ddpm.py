@@ -47,6 +47,7 @@ class DDPM(nn.Module):
         ValueError: a schedule that does not end in noise.
     """
 
+    likelihood_is = "bound"
     abar: Tensor
 
     def __init__(self, net: nn.Module, shape: tuple[int, ...], *, abar: Float[Tensor, "L"] | None = None, predict: Prediction = noise,

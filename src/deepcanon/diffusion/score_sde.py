@@ -36,6 +36,8 @@ class ScoreSDE(nn.Module):
         steps: of the sampler and of the likelihood.
     """
 
+    likelihood_is = "estimate"
+
     def __init__(self, net: nn.Module, shape: tuple[int, ...], *, sde: SDE | None = None, predict: Prediction = velocity, levels: int = 256,
                  sampler: Callable[..., Tensor] = heun, steps: int = 50):
         super().__init__()

@@ -307,6 +307,7 @@ def describe(name: str, arguments: dict, method: nn.Module, data: Any, seed: int
         "recipe": name, "arguments": {k: v if isinstance(v, bool | int | float | str | None) else str(v) for k, v in arguments.items()}, "seed": seed,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "method": type(method).__name__, "about": inspect.getdoc(sys.modules[type(method).__module__]) or "",
+        "likelihood": getattr(method, "likelihood_is", None),
         "parameters": sum(p.numel() for p in method.parameters() if p.requires_grad),
         "data": {data.key: data.facts} if hasattr(data, "facts") else {},
         "code": code_digest(method), **environment(),

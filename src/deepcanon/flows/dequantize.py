@@ -38,6 +38,8 @@ class Dequantized(nn.Module):
         levels: K, 256 for 8 bits.
     """
 
+    likelihood_is = "bound"
+
     def __init__(self, flow: Flow, noise: Noise, *, levels: int = 256):
         super().__init__()
         if levels < 2:

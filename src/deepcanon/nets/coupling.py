@@ -19,7 +19,8 @@ def coupling_net(in_channels: int, out_channels: int, *, width: int = 64) -> nn.
         out_channels: O.
         width: channels of the hidden layers.
     """
-    return nn.Sequential(nn.Conv2d(in_channels, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU(), Gained(width, out_channels))
+    net = nn.Sequential(nn.Conv2d(in_channels, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU(), Gained(width, out_channels))
+    return net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 class Gained(nn.Module):

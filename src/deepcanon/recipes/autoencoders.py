@@ -16,8 +16,8 @@ from deepcanon.nets.conditional import Joined
 from deepcanon.nets.mlp import mlp
 from deepcanon.recipes.gan_classes import beyond, partly_labelled, some_of_each
 from deepcanon.recipes.joint import Joint
-from deepcanon.recipes.judge import Judge, digits_judge
-from deepcanon.recipes.vae import binarised, image_vae, likelihood, pictures
+from deepcanon.recipes.judge import JUDGES, Judge, digits_judge
+from deepcanon.recipes.vae import binarised, image_vae, likelihood, means, pictures
 from deepcanon.vae.autoencoder import Autoencoder
 from deepcanon.vae.conditional import ConditionalVAE
 from deepcanon.vae.convolutional import image_decoder, image_encoder
@@ -220,8 +220,8 @@ def convolutional(source: str, widths: tuple[int, ...], levels: int, mean: float
     def bits(method: VAE) -> dict[str, float]:
         return {"bits_per_dim": bits_per_dim(torch.tensor(evaluate(method, test)["elbo"]), size**2).item()}
 
-    return fit(method, train, Adam(lr, schedule=cosine(warmup=0.02)), steps=steps, seed=seed, clip_norm=100.0, evaluate=[test, bits],
-               callbacks=[Samples(pictures)])
+    return fit(method, train, Adam(lr, schedule=cosine(warmup=0.02)), steps=steps, seed=seed, clip_norm=100.0,
+               evaluate=[test, bits, means(JUDGES[source]())], callbacks=[Samples(pictures)])
 
 
 def gained(plain: Run, nll: Callable) -> Callable[[IWAE], dict[str, float]]:

@@ -2,11 +2,12 @@
 
     deepcanon train lenet_mnist --seed 0      # its weights.safetensors is judges/lenet_mnist.safetensors
 
-A generator is measured by the Frechet distance of 10,000 of its images to the test images, in the features of the judge's last hidden layer,
-and by the share of each class among the judge's verdicts.
+A generator is measured by the Frechet distance of 10,000 of its images to the test images, and by precision and recall of up to 5,000 beside as many,
+all in the features of the judge's last hidden layer; by the share of each class among the judge's verdicts; and by the seconds that images take.
 """
 
 import copy
+import time
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -20,15 +21,18 @@ from torch import Tensor
 from deepcanon.data import images
 from deepcanon.engine import Run, options
 from deepcanon.engine.checkpoint import load_weights
-from deepcanon.metrics.generation import Gaussian, class_shares, fit_gaussian, frechet_distance
+from deepcanon.metrics.generation import class_shares, fit_gaussian, frechet_distance
+from deepcanon.metrics.precision_recall import precision_recall
 from deepcanon.nets.lenet import LeNet
-from deepcanon.recipes.vision import lenet_digits, lenet_mnist
+from deepcanon.recipes.vision import lenet_digits, lenet_fashion, lenet_mnist
 
-WEIGHTS = Path(__file__).parent / "judges"
+WEIGHTS, FEW = Path(__file__).parent / "judges", 5_000
 
 
 class Judge:
-    """Measures a generator by a trained classifier: `judge(method)` gives its `fid`, `class_min` and `class_max`.
+    """Measures a generator by a trained classifier.
+
+    `judge(method)` gives `fid`, `precision`, `recall`, `class_min`, `class_max` and `seconds_per_1000` of what `method.sample(n)` draws.
 
     Args:
         recipe: builds the classifier; its weights are the committed ones.
@@ -44,10 +48,20 @@ class Judge:
         self.source, self.n = source, n
 
     def __call__(self, method) -> dict[str, float]:
-        features = torch.cat([self.features(method.sample(size).cpu()) for size in chunks(self.n)])
+        return self.judge(method.sample)
+
+    def judge(self, sample: Callable[[int], Tensor]) -> dict[str, float]:
+        """The same for any function that draws n images."""
+        start = time.perf_counter()
+        drawn = [sample(size).cpu() for size in chunks(self.n)]
+        seconds = (time.perf_counter() - start) * 1_000 / self.n
+        features = torch.cat([self.features(x) for x in drawn])
         shares = class_shares(self.net.head(features).argmax(1), 10)
-        distance = frechet_distance(fit_gaussian(features), self.reference)
-        return {"fid": distance.item(), "class_min": shares.min().item(), "class_max": shares.max().item()}
+        distance = frechet_distance(fit_gaussian(features), fit_gaussian(self.reference))
+        few = min(len(features), len(self.reference), FEW)
+        precision, recall = precision_recall(features[:few], self.reference[:few])
+        return {"fid": distance.item(), "precision": precision.item(), "recall": recall.item(), "class_min": shares.min().item(),
+                "class_max": shares.max().item(), "seconds_per_1000": seconds}
 
     def against_untrained(self, method) -> Callable[[Any], dict[str, float]]:
         """As `judge(...)`, and `fid_ratio`, the distance divided by that of `method` as it is now."""
@@ -71,9 +85,9 @@ class Judge:
         return self.net.head(self.features(x.cpu())).argmax(1)
 
     @cached_property
-    def reference(self) -> Gaussian:
+    def reference(self) -> Float[Tensor, "M F"]:
         """The test images' features."""
-        return fit_gaussian(torch.cat([self.features(x) for x, _ in images(self.source, split="test", batch=1_000)]))
+        return torch.cat([self.features(x) for x, _ in images(self.source, split="test", batch=1_000)])
 
 
 def chunks(n: int, size: int = 1_000) -> list[int]:
@@ -89,3 +103,11 @@ def mnist_judge() -> Judge:
 def digits_judge() -> Judge:
     """LeNet as `lenet_digits` trains it."""
     return Judge(lenet_digits, "digits", n=2_000)
+
+
+def fashion_judge() -> Judge:
+    """LeNet as `lenet_fashion` trains it."""
+    return Judge(lenet_fashion, "fashion", n=5_000)
+
+
+JUDGES = {"digits": digits_judge, "mnist": mnist_judge, "fashion": fashion_judge}

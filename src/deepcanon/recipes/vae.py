@@ -15,7 +15,7 @@ from deepcanon.layers.quantize import AveragedQuantizer
 from deepcanon.nets.conv_coder import conv_decoder, conv_encoder
 from deepcanon.nets.gpt import GPT
 from deepcanon.nets.mlp import mlp
-from deepcanon.recipes.judge import Judge, digits_judge, mnist_judge
+from deepcanon.recipes.judge import Judge, digits_judge, fashion_judge, mnist_judge
 from deepcanon.vae.likelihoods import gaussian
 from deepcanon.vae.prior import CodePrior
 from deepcanon.vae.vae import VAE, kl_standard_normal, reparameterise
@@ -70,12 +70,22 @@ def vq_vae_mnist(width: int = 64, codes: int = 32, latent: int = 1, lr: float = 
                             judge=mnist_judge(), lr=lr, batch=batch, steps=steps, prior_steps=prior_steps, seed=seed)
 
 
+@recipe(target={"mse_ratio": at_most(1.0), "bits_ratio": at_most(1.0), "fid_ratio": at_most(1.0), "class_min": at_least(0.04),
+                "class_max": at_most(0.16)}, seconds=1_200, paper="van den Oord et al. 2017", rows=["GEN-26", "GEN-27", "MET-10"])
+def vq_vae_fashion(width: int = 64, codes: int = 64, latent: int = 1, lr: float = 2e-3, batch: int = 128, steps: int = 2_500,
+                   prior_steps: int = 2_000, seed: int = 0) -> Run:
+    """VQ-VAE on Fashion-MNIST, beside a VAE of the same layers, then a GPT over its codes: whose samples have the lower Frechet distance."""
+    return vq_vae_and_prior("fashion", (1, 28, 28), (width // 2, width), mean=0.286, sigma=0.1, codes=codes, latent=latent, embed_dim=128,
+                            judge=fashion_judge(), lr=lr, batch=batch, steps=steps, prior_steps=prior_steps, seed=seed)
+
+
 def vq_vae_and_prior(source: str, shape: tuple[int, int, int], widths: tuple[int, ...], *, mean: float, sigma: float, codes: int, latent: int,
                      embed_dim: int, judge: Judge, distort: Callable[[float], augment.Augment | None] = lambda amount: None, lr: float, batch: int,
                      steps: int, prior_steps: int, seed: int) -> Run:
     """Three fits: the VQ-VAE, a VAE of the same layers with `latent` numbers a position, and the prior of the codes.
 
-    The last run, with the time and steps of all. A VQ-VAE's code is as long as the prior says, a VAE's takes KL(q || p) bits.
+    The last run, with the time and steps of all. A VQ-VAE's code is as long as the prior says, a VAE's takes KL(q || p) bits. The judge sees
+    the decoders' means, of codes drawn from either prior.
     Both learn from images distorted by `distort(1)`, the prior from images distorted half as much.
     """
     dim, side, likelihood = 8, shape[1] >> len(widths), partial(gaussian, sigma=sigma)
@@ -89,10 +99,10 @@ def vq_vae_and_prior(source: str, shape: tuple[int, int, int], widths: tuple[int
 
     adam = Adam(lr, schedule=cosine(warmup=0.02))
     first = fit(method, train, adam, steps=steps, seed=seed, evaluate=test)
-    second = fit(baseline, train, adam, steps=steps, seed=seed, evaluate=draws(test))
+    second = fit(baseline, train, adam, steps=steps, seed=seed, evaluate=draws(test, judge))
     prior = CodePrior(method, GPT(codes + 1, side**2, num_layers=2, num_heads=4, embed_dim=embed_dim), shape=(side, side), num_codes=codes)
     third = fit(prior, gently, AdamW(3e-3, weight_decay=0.1, schedule=cosine(warmup=0.05)), steps=prior_steps, seed=seed, clip_norm=1.0,
-                evaluate=[test, beside(second, test), judge], callbacks=[Samples(lambda m: m.sample(64))])
+                evaluate=[test, beside(second, test, judge)], callbacks=[Samples(lambda m: m.sample(64))])
     seconds, steps = (sum(getattr(run, of) for run in (first, second, third)) for of in ("seconds", "steps"))
     return replace(third, folder=first.folder, seconds=seconds, steps=steps)
 
@@ -102,8 +112,8 @@ def tilt(amount: float) -> augment.Augment:
     return augment.affine(degrees=10 * amount, translate=0.05 * amount, scale=(1 - 0.1 * amount, 1 + 0.1 * amount), shear=10 * amount)
 
 
-def draws(test) -> Callable[[VAE], dict[str, float]]:
-    """An evaluation: bits a code, KL(q || p), and what they pay for, the squared error a value of decoded draws of q."""
+def draws(test, judge: Judge) -> Callable[[VAE], dict[str, float]]:
+    """An evaluation: bits a code, KL(q || p), and what they pay for, the squared error a value of decoded draws of q; Frechet distance."""
 
     def measure(vae: VAE) -> dict[str, float]:
         error, bits = [], []
@@ -111,20 +121,27 @@ def draws(test) -> Callable[[VAE], dict[str, float]]:
             mu, log_var = vae.posterior(x)
             error.append((vae.decode(reparameterise(mu, log_var)).mean - x).square().flatten(1).mean(1))
             bits.append(kl_standard_normal(mu, log_var) / math.log(2))
-        return {"vae_mse": torch.cat(error).mean().item(), "vae_bits": torch.cat(bits).mean().item()}
+        distance = means(judge)(vae)["fid"]
+        return {"vae_mse": torch.cat(error).mean().item(), "vae_bits": torch.cat(bits).mean().item(), "vae_fid": distance}
 
     return measure
 
 
-def beside(vae: Run, test) -> Callable[[CodePrior], dict[str, float]]:
-    """An evaluation: the numbers of the VAE's run, if it was trained in this process, and error and length of the codes divided by its own."""
+def means(judge: Judge) -> Callable[[VAE], dict[str, float]]:
+    """An evaluation: the judge's of the decoder's means, p(x|z) without the noise of the pixels."""
+    return lambda vae: judge.judge(lambda n: vae.decode(vae.prior(n)).mean)
+
+
+def beside(vae: Run, test, judge: Judge) -> Callable[[CodePrior], dict[str, float]]:
+    """An evaluation: the judge's; if the VAE was trained in this process, its numbers, and error, length of the codes and distance over its own."""
 
     def measure(method: CodePrior) -> dict[str, float]:
+        verdict = judge(method)
         if not vae.results:
-            return {}
-        error, bits = vae.results["vae_mse"], vae.results["vae_bits"]
-        mine = evaluate(method, test)
-        return {"vae_mse": error, "vae_bits": bits, "mse_ratio": mine["mse"] / error, "bits_ratio": mine["prior_bits"] / bits}
+            return verdict
+        mine = evaluate(method, test) | verdict
+        ratios = {f"{name}_ratio": mine[of] / vae.results[f"vae_{name}"] for name, of in {"mse": "mse", "bits": "prior_bits", "fid": "fid"}.items()}
+        return verdict | {name: value for name, value in vae.results.items() if name.startswith("vae_")} | ratios
 
     return measure
 

@@ -32,6 +32,8 @@ class VAE(nn.Module):
         corrupt: x -> what the encoder sees of it in training; None: all.
     """
 
+    likelihood_is = "bound"
+
     def __init__(self, encoder: nn.Module, decoder: nn.Module, *, latent_dim: int, beta: float | Scheduled = 1.0,
                  likelihood: Callable[[Tensor], Distribution] = bernoulli, corrupt: Callable[[Tensor], Tensor] | None = None):
         super().__init__()
