@@ -63,8 +63,8 @@ def vq_vae_digits(width: int = 64, codes: int = 24, latent: int = 2, lr: float =
 
 @recipe(target={"mse_ratio": at_most(1.0), "bits_ratio": at_most(1.0), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=600,
         paper="van den Oord et al. 2017", rows=["GEN-26", "GEN-27"])
-def vq_vae_mnist(width: int = 64, codes: int = 32, latent: int = 1, lr: float = 2e-3, batch: int = 128, steps: int = 3_000,
-                 prior_steps: int = 2_000, seed: int = 0) -> Run:
+def vq_vae_mnist(width: int = 64, codes: int = 128, latent: int = 1, lr: float = 2e-3, batch: int = 128, steps: int = 2_500,
+                 prior_steps: int = 1_500, seed: int = 0) -> Run:
     """VQ-VAE on MNIST, beside a VAE of as many bits, then a GPT over its codes: class balance of what it draws, after some minutes."""
     return vq_vae_and_prior("mnist", (1, 28, 28), (width // 2, width), mean=0.1307, sigma=0.1, codes=codes, latent=latent, embed_dim=128,
                             judge=mnist_judge(), lr=lr, batch=batch, steps=steps, prior_steps=prior_steps, seed=seed)
@@ -72,8 +72,8 @@ def vq_vae_mnist(width: int = 64, codes: int = 32, latent: int = 1, lr: float = 
 
 @recipe(target={"mse_ratio": at_most(1.0), "bits_ratio": at_most(1.0), "fid_ratio": at_most(1.0), "class_min": at_least(0.04),
                 "class_max": at_most(0.16)}, seconds=1_200, paper="van den Oord et al. 2017", rows=["GEN-26", "GEN-27", "MET-10"])
-def vq_vae_fashion(width: int = 64, codes: int = 64, latent: int = 1, lr: float = 2e-3, batch: int = 128, steps: int = 2_500,
-                   prior_steps: int = 2_000, seed: int = 0) -> Run:
+def vq_vae_fashion(width: int = 64, codes: int = 128, latent: int = 1, lr: float = 2e-3, batch: int = 128, steps: int = 2_500,
+                   prior_steps: int = 1_500, seed: int = 0) -> Run:
     """VQ-VAE on Fashion-MNIST, beside a VAE of the same layers, then a GPT over its codes: whose samples have the lower Frechet distance."""
     return vq_vae_and_prior("fashion", (1, 28, 28), (width // 2, width), mean=0.286, sigma=0.1, codes=codes, latent=latent, embed_dim=128,
                             judge=fashion_judge(), lr=lr, batch=batch, steps=steps, prior_steps=prior_steps, seed=seed)
