@@ -1,5 +1,7 @@
 """Autoregressive flows, forwards and backwards: the triangular Jacobian, which direction is fast, and that both forms of the slow one agree."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -75,13 +77,24 @@ def test_a_draw_carries_its_own_density_without_the_slow_direction():
     assert all(p.grad is not None for p in flow.parameters())
 
 
+@pytest.mark.parametrize("bound", [math.inf, 0.1])
 @pytest.mark.parametrize("dim", [1, 2, 6, 64])
-def test_unrolled_and_plain_inverse_agree(dim):
+def test_unrolled_and_plain_inverse_agree(dim, bound):
     net, z = MADE(dim, (128, 128), num_params=2), torch.randn(8, dim)
-    plain, unrolled = plain_inverse(net, z), unrolled_inverse(net.unroll(8), z)
+    plain, unrolled = plain_inverse(net, z, bound), unrolled_inverse(net.unroll(8), z, bound)
     torch.testing.assert_close(unrolled, plain, atol=1e-5, rtol=1e-5)
+    layer = MaskedAutoregressive(net, dim, bound=bound)
     with torch.no_grad():
-        torch.testing.assert_close(MaskedAutoregressive(net, dim).inverse(z), unrolled)
+        torch.testing.assert_close(layer.inverse(z), unrolled)
+        torch.testing.assert_close(layer(plain[0]), (z, -plain[1]), atol=1e-4, rtol=1e-4)
+
+
+def test_bounded_scales_keep_densities_finite_far_away():
+    net, far = MADE(4, (64, 64), num_params=2), torch.full((3, 4), 1e4)
+    assert not MaskedAutoregressive(net, 4)(far)[0].isfinite().all()
+    z, log_det = MaskedAutoregressive(net, 4, bound=5.0)(far)
+    assert z.isfinite().all()
+    assert (log_det.abs() <= 4 * 5).all()
 
 
 def test_gradients_pass_through_the_slow_direction(made):

@@ -24,8 +24,8 @@ def unchanged(x: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
 
 
 def bounded(s: Float[Tensor, "*D"], bound: float) -> Float[Tensor, "*D"]:
-    """s, bent so that it stays in (-bound, bound): exp(s) cannot overflow."""
-    return bound * torch.tanh(s / bound)
+    """s, bent so that it stays in (-bound, bound): exp(s) cannot overflow. An infinite bound leaves it as it is."""
+    return s if bound == math.inf else bound * torch.tanh(s / bound)
 
 
 def halves(x: Float[Tensor, "B C *D"], swap: bool) -> tuple[Float[Tensor, "B C1 *D"], Float[Tensor, "B C2 *D"]]:

@@ -7,6 +7,8 @@ The autoregressive flow of the same net, turned around: sampling is the fast dir
 B batch, D numbers.
 """
 
+import math
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -22,14 +24,15 @@ class InverseAutoregressive(nn.Module):
     Args:
         net: (B, D) -> (B, 2, D), mu and alpha, autoregressive: a `MADE` of two parameters.
         dim: D.
+        bound: of |alpha|.
 
     Raises:
         ValueError: the net lets a parameter see its own number or a later one.
     """
 
-    def __init__(self, net: nn.Module, dim: int):
+    def __init__(self, net: nn.Module, dim: int, *, bound: float = math.inf):
         super().__init__()
-        self.autoregressive = MaskedAutoregressive(net, dim)
+        self.autoregressive = MaskedAutoregressive(net, dim, bound=bound)
 
     def forward(self, x: Float[Tensor, "B D"]) -> Mapped:
         return self.autoregressive.inverse(x)
@@ -45,9 +48,9 @@ def draw(flow: Flow, n: int) -> tuple[Float[Tensor, "n *D"], Float[Tensor, "n"]]
     return x, standard_normal(z) - log_det
 
 
-def iaf(dim: int, *, hidden: tuple[int, ...] = (128, 128), num_layers: int = 5) -> Chain:
+def iaf(dim: int, *, hidden: tuple[int, ...] = (128, 128), num_layers: int = 5, bound: float = 5.0) -> Chain:
     """IAF on vectors: layers as of `maf`, turned around."""
     layers: list[nn.Module] = []
     for _ in range(num_layers):
-        layers += [InverseAutoregressive(MADE(dim, hidden, num_params=2), dim), Reverse()]
+        layers += [InverseAutoregressive(MADE(dim, hidden, num_params=2), dim, bound=bound), Reverse()]
     return Chain(*layers[:-1])

@@ -3,15 +3,19 @@
     z_i = (x_i - mu_i(x_{<i})) exp(-alpha_i(x_{<i})),      log|det dz/dx| = -sum_i alpha_i            one pass through the net
     x_i = z_i exp(alpha_i(x_{<i})) + mu_i(x_{<i})                                                     D passes, one after the other
 
-The Jacobian is triangular. `unrolled_inverse` computes every unit of a MADE once, hence costs as much arithmetic as one pass.
+The Jacobian is triangular. alpha may be bent to stay within a bound, so that exp(-alpha) cannot overflow far from the data.
+`unrolled_inverse` computes every unit of a MADE once, hence costs as much arithmetic as one pass.
 B batch, D numbers.
 """
+
+import math
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.flows.flow import Chain, Mapped, Reverse
+from deepcanon.flows.functional import bounded
 from deepcanon.nets.made import MADE, Unrolled, check_causal
 
 
@@ -21,50 +25,54 @@ class MaskedAutoregressive(nn.Module):
     Args:
         net: (B, D) -> (B, 2, D), mu and alpha, autoregressive: a `MADE` of two parameters.
         dim: D.
+        bound: of |alpha|.
 
     Raises:
         ValueError: the net lets a parameter see its own number or a later one.
     """
 
-    def __init__(self, net: nn.Module, dim: int):
+    def __init__(self, net: nn.Module, dim: int, *, bound: float = math.inf):
         super().__init__()
         check_causal(net, dim)
-        self.net, self.dim = net, dim
+        self.net, self.dim, self.bound = net, dim, bound
 
     def forward(self, x: Float[Tensor, "B D"]) -> Mapped:
         mu, alpha = self.net(x).unbind(1)                                        # (B, D) each
+        alpha = bounded(alpha, self.bound)
         return (x - mu) * torch.exp(-alpha), -alpha.sum(1)
 
     def inverse(self, z: Float[Tensor, "B D"]) -> Mapped:
         """The slow direction: unrolled where no gradient is asked for."""
         if isinstance(self.net, MADE) and not torch.is_grad_enabled():
-            return unrolled_inverse(self.net.unroll(len(z)), z)
-        return plain_inverse(self.net, z)
+            return unrolled_inverse(self.net.unroll(len(z)), z, self.bound)
+        return plain_inverse(self.net, z, self.bound)
 
 
-def plain_inverse(net: nn.Module, z: Float[Tensor, "B D"]) -> Mapped:
+def plain_inverse(net: nn.Module, z: Float[Tensor, "B D"], bound: float = math.inf) -> Mapped:
     """One whole pass through the net for each number; it passes gradients."""
     dim = z.shape[1]
     x, alphas = z.new_zeros(len(z), 0), []
     for i in range(dim):
         mu, alpha = net(nn.functional.pad(x, (0, dim - i)))[..., i].unbind(1)    # (B,) each
+        alpha = bounded(alpha, bound)
         x = torch.cat([x, (z[:, i] * alpha.exp() + mu).unsqueeze(1)], 1)
         alphas.append(alpha)
     return x, torch.stack(alphas).sum(0)
 
 
-def unrolled_inverse(net: Unrolled, z: Float[Tensor, "B D"]) -> Mapped:
+def unrolled_inverse(net: Unrolled, z: Float[Tensor, "B D"], bound: float = math.inf) -> Mapped:
     """The same numbers, every unit of the net computed once."""
     alphas = torch.empty_like(z.T)
     for i, z_i in enumerate(z.T.contiguous()):
-        mu, alphas[i] = net.params(i)
+        mu, alpha = net.params(i)
+        alphas[i] = bounded(alpha, bound)
         torch.addcmul(mu, z_i, alphas[i].exp(), out=net.known[i])
     return net.known.T.contiguous(), alphas.sum(0)
 
 
-def maf(dim: int, *, hidden: tuple[int, ...] = (128, 128), num_layers: int = 5) -> Chain:
+def maf(dim: int, *, hidden: tuple[int, ...] = (128, 128), num_layers: int = 5, bound: float = 5.0) -> Chain:
     """MAF on vectors: autoregressive layers, the order of the numbers turned around between each two."""
     layers: list[nn.Module] = []
     for _ in range(num_layers):
-        layers += [MaskedAutoregressive(MADE(dim, hidden, num_params=2), dim), Reverse()]
+        layers += [MaskedAutoregressive(MADE(dim, hidden, num_params=2), dim, bound=bound), Reverse()]
     return Chain(*layers[:-1])
