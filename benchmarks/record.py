@@ -19,7 +19,7 @@ import torch
 from deepcanon.engine.checkpoint import read_json, write_json
 from deepcanon.engine.loop import native_bf16
 from deepcanon.engine.run import environment
-from deepcanon.report import number
+from deepcanon.report import holds, mark, number
 
 RESULTS = Path(__file__).parents[1] / "results"
 HEAD = "| work | peer | ours | peer's | ratio | target |\n| --- | --- | --- | --- | --- | --- |"
@@ -84,12 +84,12 @@ def rows(record: dict) -> list[str]:
     """The record as rows of a Markdown table."""
     made = []
     for e in record["entries"]:
-        kind, target, mark = e.get("kind", "speed"), e["target"], ""
+        kind, target, asked = e.get("kind", "speed"), e["target"], ""
         shown = "{:+.1%}" if kind == "overhead" else "{:.2f}"
         if target is not None:
-            holds = e["ratio"] >= target if kind == "speed" else e["ratio"] <= target
-            mark = f"{'>=' if kind == 'speed' else '<='} {shown.format(target).lstrip('+')} {'✓' if holds else '✗'}"
+            sign = ">=" if kind == "speed" else "<="
+            asked = f"{sign} {shown.format(target).lstrip('+')} {mark(holds(e['ratio'], sign, target))}"
         ours = f"{number(e['ours'])} {'s' if kind == 'seconds' else record['unit']}"
-        cells = (f"{record['work']}: {e['what']}", e["peer"], ours, number(e["peer_rate"]), shown.format(e["ratio"]), mark)
+        cells = (f"{record['work']}: {e['what']}", e["peer"], ours, number(e["peer_rate"]), shown.format(e["ratio"]), asked)
         made.append("| " + " | ".join(cells) + " |")
     return made

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deepcanon import catalogue
 from deepcanon.engine.run import Run, options
-from deepcanon.report import Group, groups_of, number, shared_metrics, write_report
+from deepcanon.report import Group, groups_of, mark, number, shared_metrics, write_report
 from deepcanon.runs import find_recipe
 
 
@@ -69,7 +69,7 @@ def print_table(groups: Sequence[Group]) -> None:
     for column in ("seconds", "steps/s", "parameters"):
         own.add_column(column, justify="right", no_wrap=True)
     for group in groups:
-        lines = [(f"{c['name']} {c['value']}", c["target"] and f"{c['target']} {'✓' if c['holds'] else '✗'}") for c in group.claims]
+        lines = [(f"{c['name']} {c['value']}", c["target"] and f"{c['target']} {mark(c['holds'])}") for c in group.claims]
         own.add_row(group.name, "\n".join(a for a, _ in lines), "\n".join(b for _, b in lines),
                     f"{group.seconds:.1f}", number(group.rate), f"{group.first.call['parameters']:,}")
     console.print(own)

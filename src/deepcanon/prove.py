@@ -17,7 +17,7 @@ from pathlib import Path
 from deepcanon import catalogue
 from deepcanon.engine.checkpoint import read_json, write_bytes, write_json
 from deepcanon.engine.run import environment, options
-from deepcanon.report import holds, number
+from deepcanon.report import holds, mark, number
 from deepcanon.runs import find_recipe
 
 
@@ -93,10 +93,6 @@ def table(folder: Path) -> str:
         cells = (record["recipe"], "; ".join(measured), "; ".join(published), len(record["runs"]), seconds, record["hardware"])
         rows.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(rows)
-
-
-def mark(good: bool) -> str:
-    return "✓" if good else "✗"
 
 
 def write_table(page: Path = Path("README.md"), folder: Path = Path("results")) -> None:

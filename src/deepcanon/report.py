@@ -151,6 +151,11 @@ def holds(value: float | None, sign: str, bound: float) -> bool:
     return value is not None and (value >= bound if sign == ">=" else value <= bound)
 
 
+def mark(good: bool) -> str:
+    """Whether a target is met, in one character."""
+    return "✓" if good else "✗"
+
+
 def number(value: float) -> str:
     """Four significant digits, without an exponent where that is readable."""
     return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
@@ -211,6 +216,6 @@ def write_report(folders: Sequence[Path], path: Path, title: str | None = None) 
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page = environment.get_template("report.html.jinja").render(
         title=title or (groups[0].name if len(groups) == 1 else "Comparison of " + ", ".join(g.name for g in groups)),
-        groups=groups, shared=shared, curves=curves, number=number, call=groups[0].first.call)
+        groups=groups, shared=shared, curves=curves, number=number, mark=mark, call=groups[0].first.call)
     write_bytes(path, page.encode())
     return path
