@@ -12,6 +12,7 @@ from deepcanon.engine.run import Run, options
 from deepcanon.report import Group, groups_of, mark, number, shared_metrics, write_report
 from deepcanon.runs import find_recipe
 
+WIDE = 140                                               # columns of a table that no terminal shows
 
 def compare(names: Sequence[str], seeds: int = 1, minutes: float | None = None, out: str | Path | None = None) -> Path:
     """Run every recipe once a seed and write `<out>/report.html`.
@@ -61,20 +62,21 @@ def print_table(groups: Sequence[Group]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
     own = Table(title="Results", title_justify="left")
-    own.add_column("recipe", no_wrap=True)
-    own.add_column("result", no_wrap=True)
-    own.add_column("target", no_wrap=True)
+    for column in ("recipe", "result", "target"):
+        own.add_column(column, overflow="fold")
     for column in ("seconds", "steps/s", "parameters"):
-        own.add_column(column, justify="right", no_wrap=True)
+        own.add_column(column, justify="right", overflow="fold")
     for group in groups:
         lines = [(f"{c['name']} {c['value']}", c["target"] and f"{c['target']} {mark(c['holds'])}") for c in group.claims]
         own.add_row(group.name, "\n".join(a for a, _ in lines), "\n".join(b for _, b in lines),
                     f"{group.seconds:.1f}", number(group.rate), f"{group.first.call['parameters']:,}")
     console.print(own)
     if shared := shared_metrics(groups):
-        same = Table("recipe", *shared, title="On the same scale", title_justify="left")
+        same = Table(title="On the same scale", title_justify="left")
+        for column in ("recipe", *shared):
+            same.add_column(column, overflow="fold")
         for group in groups:
             if any(m in group.first.evaluated for m in shared):
                 same.add_row(group.name, *(group.shown(m) or "-" for m in shared))
