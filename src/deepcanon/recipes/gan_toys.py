@@ -116,7 +116,7 @@ def gan_sn_ring(slope: float = 10.0, width: int = 64, lr: float = 1e-3, batch: i
 
 
 @recipe(target={"modes": at_least(25)}, seconds=60, paper="Miyato et al. 2018", rows=["GEN-70", "GEN-84"])
-def gan_sn_grid(slope: float = 10.0, width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000, seed: int = 0) -> Run:
+def gan_sn_grid(slope: float = 20.0, width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000, seed: int = 0) -> Run:
     """GAN with a spectrally normalised discriminator on a grid of twenty-five Gaussians, all of which it finds: modes, share of good points."""
     return normalised("grid", slope, width, lr, batch, steps, seed)
 
