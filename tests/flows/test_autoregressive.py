@@ -33,10 +33,11 @@ def made() -> MADE:
 def test_the_jacobian_is_triangular_with_the_scales_on_its_diagonal(made):
     layer, x = MaskedAutoregressive(made, 6), torch.randn(6).double()
     jacobian = torch.autograd.functional.jacobian(lambda p: layer(p[None])[0][0], x)
-    mu, alpha = made(x[None])[0]
+    m, alpha = made(x[None])[0]
     assert jacobian.triu(1).abs().max() == 0
     torch.testing.assert_close(jacobian.diagonal(), (-alpha).exp())
-    torch.testing.assert_close(layer(x[None])[0][0], (x - mu) * (-alpha).exp())
+    torch.testing.assert_close(layer(x[None])[0][0], x * (-alpha).exp() - m)
+    torch.testing.assert_close(layer(x[None])[0][0], (x - m * alpha.exp()) * (-alpha).exp())      # the paper's, mu = m exp(alpha)
 
 
 @pytest.mark.row("GEN-40")

@@ -13,7 +13,7 @@ from deepcanon.flows.wavenet_distillation import Distillation
 
 
 class Affine(nn.Module):
-    """mu linear in the numbers before, alpha constant: an autoregressive flow of this net is a Gaussian."""
+    """m linear in the numbers before, alpha constant: an autoregressive flow of this net is a Gaussian."""
 
     def __init__(self, dim: int, seed: int):
         super().__init__()
@@ -29,14 +29,12 @@ class Affine(nn.Module):
 
     @torch.no_grad()
     def gaussian(self, *, inverse: bool) -> torch.distributions.MultivariateNormal:
-        """MAF: x = A x + m + e^a z; IAF: x = e^-a (z - A z - m)."""
-        eye, a = torch.eye(len(self.mean), dtype=torch.float64), self.slope.tril(-1)
+        """MAF: z = e^-a x - A x - b; IAF: x = e^-a z - A z - b."""
+        change = torch.diag((-self.alpha).exp()) - self.slope.tril(-1)
         if inverse:
-            scale = torch.diag((-self.alpha).exp()) @ (eye - a)
-            return torch.distributions.MultivariateNormal(-(-self.alpha).exp() * self.mean, scale @ scale.T)
-        back = torch.linalg.inv(eye - a)
-        scale = back @ torch.diag(self.alpha.exp())
-        return torch.distributions.MultivariateNormal(back @ self.mean, scale @ scale.T)
+            return torch.distributions.MultivariateNormal(-self.mean, change @ change.T)
+        back = torch.linalg.inv(change)
+        return torch.distributions.MultivariateNormal(back @ self.mean, back @ back.T)
 
 
 @pytest.fixture

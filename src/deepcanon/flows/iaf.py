@@ -1,7 +1,7 @@
 """Inverse autoregressive flow (Kingma et al. 2016, arXiv 1606.04934).
 
-    x_i = (z_i - mu_i(z_{<i})) exp(-alpha_i(z_{<i})),      log|det dx/dz| = -sum_i alpha_i            one pass through the net
-    z_i = x_i exp(alpha_i(z_{<i})) + mu_i(z_{<i})                                                     D passes, one after the other
+    x_i = z_i exp(-alpha_i(z_{<i})) - m_i(z_{<i}),      log|det dx/dz| = -sum_i alpha_i            one pass through the net
+    z_i = (x_i + m_i(z_{<i})) exp(alpha_i(z_{<i}))                                                 D passes, one after the other
 
 The autoregressive flow of the same net, turned around: sampling is the fast direction, and a sample's own density comes with it for nothing.
 B batch, D numbers.
@@ -22,7 +22,7 @@ class InverseAutoregressive(nn.Module):
     """Each number of the noise shifted and scaled by functions of those before it.
 
     Args:
-        net: (B, D) -> (B, 2, D), mu and alpha, autoregressive: a `MADE` of two parameters.
+        net: (B, D) -> (B, 2, D), m and alpha, autoregressive: a `MADE` of two parameters.
         dim: D.
         bound: of |alpha|.
 

@@ -1,10 +1,10 @@
 """Masked autoregressive flow (Papamakarios, Pavlakou & Murray 2017, arXiv 1705.07057).
 
-    z_i = (x_i - mu_i(x_{<i})) exp(-alpha_i(x_{<i})),      log|det dz/dx| = -sum_i alpha_i            one pass through the net
-    x_i = z_i exp(alpha_i(x_{<i})) + mu_i(x_{<i})                                                     D passes, one after the other
+    z_i = x_i exp(-alpha_i(x_{<i})) - m_i(x_{<i}),      log|det dz/dx| = -sum_i alpha_i            one pass through the net
+    x_i = (z_i + m_i(x_{<i})) exp(alpha_i(x_{<i}))                                                 D passes, one after the other
 
-The Jacobian is triangular. alpha may be bent to stay within a bound, so that exp(-alpha) cannot overflow far from the data.
-`unrolled_inverse` computes every unit of a MADE once, hence costs as much arithmetic as one pass.
+The paper's mean is mu = m exp(alpha); a net that gives m learns faster. The Jacobian is triangular. alpha may be bent to stay within a bound, so
+that exp(-alpha) cannot overflow far from the data. `unrolled_inverse` computes every unit of a MADE once, hence costs as much as one pass.
 B batch, D numbers.
 """
 
@@ -23,7 +23,7 @@ class MaskedAutoregressive(nn.Module):
     """Each number shifted and scaled by functions of those before it.
 
     Args:
-        net: (B, D) -> (B, 2, D), mu and alpha, autoregressive: a `MADE` of two parameters.
+        net: (B, D) -> (B, 2, D), m and alpha, autoregressive: a `MADE` of two parameters.
         dim: D.
         bound: of |alpha|.
 
@@ -37,9 +37,9 @@ class MaskedAutoregressive(nn.Module):
         self.net, self.dim, self.bound = net, dim, bound
 
     def forward(self, x: Float[Tensor, "B D"]) -> Mapped:
-        mu, alpha = self.net(x).unbind(1)                                        # (B, D) each
+        m, alpha = self.net(x).unbind(1)                                         # (B, D) each
         alpha = bounded(alpha, self.bound)
-        return (x - mu) * torch.exp(-alpha), -alpha.sum(1)
+        return x * torch.exp(-alpha) - m, -alpha.sum(1)
 
     def inverse(self, z: Float[Tensor, "B D"]) -> Mapped:
         """The slow direction: unrolled where no gradient is asked for."""
@@ -53,9 +53,9 @@ def plain_inverse(net: nn.Module, z: Float[Tensor, "B D"], bound: float = math.i
     dim = z.shape[1]
     x, alphas = z.new_zeros(len(z), 0), []
     for i in range(dim):
-        mu, alpha = net(nn.functional.pad(x, (0, dim - i)))[..., i].unbind(1)    # (B,) each
+        m, alpha = net(nn.functional.pad(x, (0, dim - i)))[..., i].unbind(1)     # (B,) each
         alpha = bounded(alpha, bound)
-        x = torch.cat([x, (z[:, i] * alpha.exp() + mu).unsqueeze(1)], 1)
+        x = torch.cat([x, ((z[:, i] + m) * alpha.exp()).unsqueeze(1)], 1)
         alphas.append(alpha)
     return x, torch.stack(alphas).sum(0)
 
@@ -64,9 +64,9 @@ def unrolled_inverse(net: Unrolled, z: Float[Tensor, "B D"], bound: float = math
     """The same numbers, every unit of the net computed once."""
     alphas = torch.empty_like(z.T)
     for i, z_i in enumerate(z.T.contiguous()):
-        mu, alpha = net.params(i)
+        m, alpha = net.params(i)
         alphas[i] = bounded(alpha, bound)
-        torch.addcmul(mu, z_i, alphas[i].exp(), out=net.known[i])
+        torch.mul(z_i + m, alphas[i].exp(), out=net.known[i])
     return net.known.T.contiguous(), alphas.sum(0)
 
 
