@@ -63,7 +63,7 @@ def vq_vae_digits(width: int = 64, codes: int = 24, latent: int = 2, lr: float =
 
 @recipe(target={"mse_ratio": at_most(1.0), "bits_ratio": at_most(1.0), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=600,
         paper="van den Oord et al. 2017", rows=["GEN-26", "GEN-27"])
-def vq_vae_mnist(width: int = 64, codes: int = 128, latent: int = 1, lr: float = 2e-3, batch: int = 128, steps: int = 2_500,
+def vq_vae_mnist(width: int = 64, codes: int = 64, latent: int = 1, lr: float = 2e-3, batch: int = 128, steps: int = 2_500,
                  prior_steps: int = 1_500, seed: int = 0) -> Run:
     """VQ-VAE on MNIST, beside a VAE of as many bits, then a GPT over its codes: class balance of what it draws, after some minutes."""
     return vq_vae_and_prior("mnist", (1, 28, 28), (width // 2, width), mean=0.1307, sigma=0.1, codes=codes, latent=latent, embed_dim=128,
