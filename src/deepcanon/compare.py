@@ -14,6 +14,7 @@ from deepcanon.runs import find_recipe
 
 WIDE = 140                                               # columns of a table that no terminal shows
 
+
 def compare(names: Sequence[str], seeds: int = 1, minutes: float | None = None, out: str | Path | None = None) -> Path:
     """Run every recipe once a seed and write `<out>/report.html`.
 

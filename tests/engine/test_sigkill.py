@@ -8,12 +8,9 @@ from pathlib import Path
 import torch
 
 from deepcanon.engine.checkpoint import read_json, read_weights
+from tests.timing import untimed
 
 ROOT = Path(__file__).parents[2]
-
-
-def untimed(numbers: dict) -> dict:
-    return {name: value for name, value in numbers.items() if "seconds" not in name}
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

@@ -9,6 +9,7 @@ from deepcanon.engine import options
 from deepcanon.engine.checkpoint import read_weights
 from deepcanon.recipes.vae import vq_vae_digits
 from deepcanon.report import write_report
+from tests.timing import untimed
 
 
 def test_the_stages_of_a_vq_vae_and_its_prior_are_kept_and_the_prior_leaves_the_codes_alone(workplace, embedded_only):
@@ -40,8 +41,3 @@ def test_a_resumed_run_ends_with_the_same_bits(workplace, embedded_only):
     again = run("halves", resume=True)
     assert all(torch.equal(value, again.method.state_dict()[name]) for name, value in whole.method.state_dict().items())
     assert untimed(again.results) == untimed(whole.results)
-
-
-def untimed(results):
-    """All but the seconds that drawing took."""
-    return {name: value for name, value in results.items() if name != "seconds_per_1000"}

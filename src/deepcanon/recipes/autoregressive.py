@@ -115,12 +115,7 @@ def optimizer(lr: float) -> Factory:
 
 def obedience(judge: Judge, n: int = 1_000) -> Callable[[AutoregressiveDensity], dict[str, float]]:
     """An evaluation: the share of n draws, as many of each class, that the judge takes for the class asked for."""
-
-    def measure(method: AutoregressiveDensity) -> dict[str, float]:
-        y = classes(method, n)
-        return {"asked_for": (judge.predict(method.sample(n, y)) == y.cpu()).double().mean().item()}
-
-    return measure
+    return lambda method: {"asked_for": judge.obedience(method, lambda y: method.sample(n, y), n)}
 
 
 def classes(method: AutoregressiveDensity, n: int) -> Tensor:

@@ -20,7 +20,7 @@ from deepcanon.flows.nice import nice
 from deepcanon.flows.realnvp import realnvp, realnvp_images
 from deepcanon.flows.wavenet_distillation import Distillation
 from deepcanon.nets.made import MADE
-from deepcanon.recipes.judge import digits_judge, mnist_judge
+from deepcanon.recipes.judge import JUDGES
 
 DIGITS, MNIST = (1, 8, 8), (1, 28, 28)
 
@@ -61,21 +61,21 @@ def maf_digits(width: int = 128, layers: int = 5, lr: float = 2e-3, batch: int =
 def rows_of_digits(transform: nn.Module, lr: float, batch: int, steps: int, seed: int) -> Run:
     """A flow of vectors on digits."""
     method = Dequantized(Flow(Chain(Flatten(DIGITS), Logit(), ActNorm(64), transform), (64,)), UniformNoise(), levels=17)
-    return dequantized(method, "digits", lr, batch, steps, seed, judge=digits_judge())
+    return dequantized(method, "digits", lr, batch, steps, seed)
 
 
 @recipe(target={"bits_per_dim": at_most(2.2)}, seconds=60, paper="Dinh et al. 2017", rows=["GEN-38"])
 def realnvp_digits(width: int = 32, lr: float = 2e-3, batch: int = 64, steps: int = 800, seed: int = 0) -> Run:
     """Real NVP on scikit-learn's 8x8 digits of 17 levels; held-out bits a pixel and Frechet distance."""
     method = Dequantized(Flow(Chain(Logit(), realnvp_images(DIGITS, width=width)), DIGITS), UniformNoise(), levels=17)
-    return dequantized(method, "digits", lr, batch, steps, seed, judge=digits_judge())
+    return dequantized(method, "digits", lr, batch, steps, seed)
 
 
 @recipe(target={"bits_per_dim": at_most(2.3)}, seconds=60, paper="Kingma & Dhariwal 2018", rows=["GEN-39"])
 def glow_digits(flow_steps: int = 4, width: int = 32, lr: float = 2e-3, batch: int = 64, steps: int = 800, seed: int = 0) -> Run:
     """Glow on scikit-learn's 8x8 digits of 17 levels; held-out bits a pixel and Frechet distance."""
     method = Dequantized(Flow(Chain(Logit(), glow(DIGITS, num_steps=flow_steps, width=width)), DIGITS), UniformNoise(), levels=17)
-    return dequantized(method, "digits", lr, batch, steps, seed, judge=digits_judge())
+    return dequantized(method, "digits", lr, batch, steps, seed)
 
 
 @recipe(target={"bits_per_dim": at_most(1.7)}, seconds=300, paper="Papamakarios et al. 2017", rows=["GEN-40"])
@@ -83,7 +83,7 @@ def maf_mnist(width: int = 512, layers: int = 5, lr: float = 1e-3, batch: int = 
     """Masked autoregressive flow on 8-bit MNIST; held-out bits a pixel after some minutes on two cores."""
     transform = Chain(Flatten(MNIST), Logit(), ActNorm(784), maf(784, hidden=(width,), num_layers=layers))
     method = Dequantized(Flow(transform, (784,)), UniformNoise())
-    return dequantized(method, "mnist", lr, batch, steps, seed, judge=mnist_judge())
+    return dequantized(method, "mnist", lr, batch, steps, seed)
 
 
 @recipe(target={"bits_per_dim": at_most(1.3)}, seconds=1_200, published={"bits_per_dim": 1.06},
@@ -91,7 +91,7 @@ def maf_mnist(width: int = 512, layers: int = 5, lr: float = 1e-3, batch: int = 
 def realnvp_mnist(width: int = 32, lr: float = 4e-3, batch: int = 32, steps: int = 6_000, variational: bool = True, seed: int = 0) -> Run:
     """Real NVP on 8-bit MNIST; held-out bits a pixel after twenty minutes on two cores, with learned or uniform dequantisation."""
     method = Dequantized(Flow(Chain(Logit(), realnvp_images(MNIST, width=width)), MNIST), noise(MNIST, variational))
-    return dequantized(method, "mnist", lr, batch, steps, seed, judge=mnist_judge())
+    return dequantized(method, "mnist", lr, batch, steps, seed)
 
 
 @recipe(target={"bits_per_dim": at_most(1.3)}, seconds=1_200, published={"bits_per_dim": 1.05},
@@ -100,7 +100,7 @@ def glow_mnist(flow_steps: int = 6, width: int = 48, lr: float = 4e-3, batch: in
                seed: int = 0) -> Run:
     """Glow on 8-bit MNIST; held-out bits a pixel after twenty minutes on two cores, with learned or uniform dequantisation."""
     method = Dequantized(Flow(Chain(Logit(), glow(MNIST, num_steps=flow_steps, width=width)), MNIST), noise(MNIST, variational))
-    return dequantized(method, "mnist", lr, batch, steps, seed, judge=mnist_judge())
+    return dequantized(method, "mnist", lr, batch, steps, seed)
 
 
 @recipe(target={"nll": at_most(24.0)}, seconds=20, paper="Germain et al. 2015", rows=["GEN-40"])
@@ -124,10 +124,10 @@ def binary(shape: tuple[int, int, int], source: str, width: int, lr: float, batc
                callbacks=[Samples(lambda m: m.sample(64))])
 
 
-def dequantized(method: Dequantized, source: str, lr: float, batch: int, steps: int, seed: int, *, judge: Callable) -> Run:
+def dequantized(method: Dequantized, source: str, lr: float, batch: int, steps: int, seed: int) -> Run:
     """A flow on images: bits a pixel, and how its samples look to a classifier."""
     return fit(method, images(source, batch=batch, seed=seed), Adam(lr, schedule=cosine(warmup=0.02)), steps=steps, seed=seed, clip_norm=1.0,
-               ema=0.998, evaluate=[images(source, split="test", batch=500), judge], callbacks=[Samples(lambda m: m.sample(64))])
+               ema=0.998, evaluate=[images(source, split="test", batch=500), JUDGES[source]()], callbacks=[Samples(lambda m: m.sample(64))])
 
 
 def noise(shape: tuple[int, int, int], variational: bool) -> UniformNoise | VariationalNoise:

@@ -74,10 +74,8 @@ def told(source: str, shape: tuple[int, int, int], judge: Judge, latent: int, hi
 def obedience(judge: Judge, threshold: float | None = None, n: int = 2_000) -> Callable[[ConditionalGAN], dict[str, float]]:
     """An evaluation: the share of images that the judge takes for what was asked; with a threshold, the gain of truncated latents too."""
 
-    @torch.no_grad()
     def right(method: ConditionalGAN, truncation: float | None) -> float:
-        y = torch.arange(n, device=next(method.parameters()).device) % method.num_classes
-        return (judge.predict(method.sample(n, y, truncation=truncation)) == y.cpu()).float().mean().item()
+        return judge.obedience(method, lambda y: method.sample(n, y, truncation=truncation), n)
 
     def measure(method: ConditionalGAN) -> dict[str, float]:
         accuracy = right(method, None)

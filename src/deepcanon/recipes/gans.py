@@ -29,8 +29,7 @@ from deepcanon.recipes.judge import JUDGES
 def wgan_gp_mnist(latent: int = 64, hidden: int = 512, lr: float = 7e-4, batch: int = 64, critic_steps: int = 3, steps: int = 10_000,
                   seed: int = 0) -> Run:
     """WGAN-GP on MNIST; Frechet distance in a LeNet's features, against the untrained generator's, and class balance, after some minutes."""
-    method = perceptrons((1, 28, 28), latent, hidden, critic_steps)
-    return judged(method, "mnist", lr, critic_steps * batch, steps, seed)
+    return slope_penalised("mnist", critic_steps, latent, hidden, lr, batch, steps, seed)
 
 
 @recipe(target={"fid_ratio": at_most(0.1), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=1_200,
@@ -38,8 +37,7 @@ def wgan_gp_mnist(latent: int = 64, hidden: int = 512, lr: float = 7e-4, batch: 
 def wgan_gp_fashion(latent: int = 64, hidden: int = 512, lr: float = 7e-4, batch: int = 64, critic_steps: int = 3, steps: int = 7_000,
                     seed: int = 0) -> Run:
     """WGAN-GP on Fashion-MNIST; Frechet distance in a LeNet's features, against the untrained generator's, and class balance."""
-    method = perceptrons((1, 28, 28), latent, hidden, critic_steps)
-    return judged(method, "fashion", lr, critic_steps * batch, steps, seed)
+    return slope_penalised("fashion", critic_steps, latent, hidden, lr, batch, steps, seed)
 
 
 @recipe(target={"fid_ratio": at_most(0.05), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=30,
@@ -47,8 +45,7 @@ def wgan_gp_fashion(latent: int = 64, hidden: int = 512, lr: float = 7e-4, batch
 def wgan_gp_digits(latent: int = 32, hidden: int = 256, lr: float = 1e-3, batch: int = 64, critic_steps: int = 3, steps: int = 1_500,
                    seed: int = 0) -> Run:
     """WGAN-GP on scikit-learn's 8x8 digits; Frechet distance and class balance after half a minute."""
-    method = perceptrons((1, 8, 8), latent, hidden, critic_steps)
-    return judged(method, "digits", lr, critic_steps * batch, steps, seed)
+    return slope_penalised("digits", critic_steps, latent, hidden, lr, batch, steps, seed)
 
 
 @recipe(target={"fid_ratio": at_most(1.0)}, seconds=60, paper="Goodfellow et al. 2014", rows=["GEN-56", "MET-10"])
@@ -186,7 +183,7 @@ def progressive_digits(latent: int = 32, width: int = 32, gamma: float = 1.0, lr
     return judged(method, "digits", lr, batch, steps, seed, betas=(0.0, 0.99))
 
 
-SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28)}
+SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "fashion": (1, 28, 28)}
 
 
 def of_images(objective: Objective, source: str, latent: int, hidden: int, lr: float, batch: int, steps: int, seed: int, *, normalise: bool = False,
@@ -203,10 +200,11 @@ def judged(method: nn.Module, source: str, lr: float, batch: int, steps: int, se
                evaluate=JUDGES[source]().against_untrained(method), callbacks=[Samples(lambda m: m.sample(64))])
 
 
-def perceptrons(shape: tuple[int, int, int], latent: int, hidden: int, critic_steps: int) -> WGANGP:
+def slope_penalised(source: str, critic_steps: int, latent: int, hidden: int, lr: float, batch: int, steps: int, seed: int) -> Run:
     """WGAN-GP of perceptrons: on a CPU the slope penalty of convolutions takes far longer."""
-    generator, critic = players(shape, latent, hidden)
-    return WGANGP(generator, critic, latent_dim=latent, critic_steps=critic_steps)
+    generator, critic = players(SHAPES[source], latent, hidden)
+    method = WGANGP(generator, critic, latent_dim=latent, critic_steps=critic_steps)
+    return judged(method, source, lr, critic_steps * batch, steps, seed)
 
 
 def players(shape: tuple[int, int, int], latent: int, hidden: int) -> tuple[nn.Sequential, nn.Sequential]:

@@ -21,7 +21,7 @@ from torch import Tensor
 from deepcanon.data import images
 from deepcanon.engine import Run, options
 from deepcanon.engine.checkpoint import load_weights
-from deepcanon.metrics.generation import class_shares, fit_gaussian, frechet_distance
+from deepcanon.metrics.generation import Gaussian, class_shares, fit_gaussian, frechet_distance
 from deepcanon.metrics.precision_recall import precision_recall
 from deepcanon.nets.lenet import LeNet
 from deepcanon.recipes.vision import lenet_digits, lenet_fashion, lenet_mnist
@@ -57,11 +57,18 @@ class Judge:
         seconds = (time.perf_counter() - start) * 1_000 / self.n
         features = torch.cat([self.features(x) for x in drawn])
         shares = class_shares(self.net.head(features).argmax(1), 10)
-        distance = frechet_distance(fit_gaussian(features), fit_gaussian(self.reference))
         few = min(len(features), len(self.reference), FEW)
         precision, recall = precision_recall(features[:few], self.reference[:few])
-        return {"fid": distance.item(), "precision": precision.item(), "recall": recall.item(), "class_min": shares.min().item(),
+        return {"fid": self.distance(features), "precision": precision.item(), "recall": recall.item(), "class_min": shares.min().item(),
                 "class_max": shares.max().item(), "seconds_per_1000": seconds}
+
+    def fid(self, sample: Callable[[int], Tensor]) -> float:
+        """The Frechet distance alone."""
+        return self.distance(torch.cat([self.features(sample(size).cpu()) for size in chunks(self.n)]))
+
+    def distance(self, features: Float[Tensor, "N F"]) -> float:
+        """The Frechet distance of images with these features to the test images."""
+        return frechet_distance(fit_gaussian(features), self.gaussian).item()
 
     def against_untrained(self, method) -> Callable[[Any], dict[str, float]]:
         """As `judge(...)`, and `fid_ratio`, the distance divided by that of `method` as it is now."""
@@ -69,7 +76,7 @@ class Judge:
 
         def measure(method) -> dict[str, float]:
             verdict = self(method)
-            return verdict | {"fid_ratio": verdict["fid"] / self(start)["fid"]}
+            return verdict | {"fid_ratio": verdict["fid"] / self.fid(start.sample)}
 
         return measure
 
@@ -83,6 +90,17 @@ class Judge:
     def predict(self, x: Float[Tensor, "N C H W"]) -> Int[Tensor, "N"]:
         """The class that the judge reads, on the CPU."""
         return self.net.head(self.features(x.cpu())).argmax(1)
+
+    @torch.no_grad()
+    def obedience(self, method: Any, draw: Callable[[Tensor], Tensor], n: int) -> float:
+        """The share of the n images draw(y), y the ten classes in turn where the method is, in which the judge reads y."""
+        y = torch.arange(n, device=next(method.parameters()).device) % 10
+        return (self.predict(draw(y)) == y.cpu()).float().mean().item()
+
+    @cached_property
+    def gaussian(self) -> Gaussian:
+        """That of the test images' features."""
+        return fit_gaussian(self.reference)
 
     @cached_property
     def reference(self) -> Float[Tensor, "M F"]:

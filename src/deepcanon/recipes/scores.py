@@ -136,12 +136,7 @@ class Captioned:
 
 def named(judge: Judge, tell: Callable[[Tensor], Tensor], n: int = 1_000) -> Callable[[ConditionalDDPM], dict[str, float]]:
     """An evaluation: how often the judge sees the digit that the model was told to draw, each digit as often."""
-
-    def measure(method: ConditionalDDPM) -> dict[str, float]:
-        y = torch.arange(n, device=method.nothing.device) % 10
-        return {"named": (judge.predict(method.sample(n, tell(y))) == y.cpu()).float().mean().item()}
-
-    return measure
+    return lambda method: {"named": judge.obedience(method, lambda y: method.sample(n, tell(y)), n)}
 
 
 def bits(data: Batches, steps: int | None = None) -> Callable[[ScoreSDE], dict[str, float]]:

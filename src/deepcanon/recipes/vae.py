@@ -121,7 +121,7 @@ def draws(test, judge: Judge) -> Callable[[VAE], dict[str, float]]:
             mu, log_var = vae.posterior(x)
             error.append((vae.decode(reparameterise(mu, log_var)).mean - x).square().flatten(1).mean(1))
             bits.append(kl_standard_normal(mu, log_var) / math.log(2))
-        distance = means(judge)(vae)["fid"]
+        distance = judge.fid(lambda n: vae.decode(vae.prior(n)).mean)
         return {"vae_mse": torch.cat(error).mean().item(), "vae_bits": torch.cat(bits).mean().item(), "vae_fid": distance}
 
     return measure
