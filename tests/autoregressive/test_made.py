@@ -24,6 +24,7 @@ def test_samples_come_as_often_as_their_probability_says():
     drawn = (method.sample(n) @ torch.tensor([4.0, 2.0, 1.0])).long().bincount(minlength=8) / n
     p = method.log_prob(x).exp().detach()
     assert ((drawn - p).abs() < 4 * (p * (1 - p) / n).sqrt() + 1e-9).all()
+    assert not method.sample(1).is_inference()                                  # may be trained on
 
 
 def test_it_learns_that_numbers_repeat():

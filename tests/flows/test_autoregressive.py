@@ -90,6 +90,14 @@ def test_unrolled_and_plain_inverse_agree(dim, bound):
         torch.testing.assert_close(layer(plain[0]), (z, -plain[1]), atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("n", [1, 5])
+@pytest.mark.parametrize("dim", [1, 3])
+def test_samples_of_the_unrolled_net_may_be_trained_on(n, dim):
+    with torch.no_grad():
+        drawn = MaskedAutoregressive(MADE(dim, (8,), num_params=2), dim).inverse(torch.randn(n, dim))
+    assert not any(t.is_inference() for t in drawn)
+
+
 def test_bounded_scales_keep_densities_finite_far_away():
     net, far = MADE(4, (64, 64), num_params=2), torch.full((3, 4), 1e4)
     assert not MaskedAutoregressive(net, 4)(far)[0].isfinite().all()

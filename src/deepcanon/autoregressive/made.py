@@ -55,6 +55,7 @@ class BernoulliMADE(nn.Module):
     def sample(self, n: int) -> Float[Tensor, "n *D"]:
         """n data points, number by number."""
         net = self.net.unroll(n)
-        for i in range(math.prod(self.shape)):
-            net.known[i] = torch.bernoulli(net.params(i).sigmoid()).squeeze(0)
-        return net.known.T.unflatten(1, self.shape)
+        with torch.inference_mode():
+            for i, x_i in enumerate(net.known):
+                torch.bernoulli(net.params(i)[0].sigmoid(), out=x_i)
+        return net.known.T.clone().unflatten(1, self.shape)

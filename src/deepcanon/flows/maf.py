@@ -62,12 +62,12 @@ def plain_inverse(net: nn.Module, z: Float[Tensor, "B D"], bound: float = math.i
 
 def unrolled_inverse(net: Unrolled, z: Float[Tensor, "B D"], bound: float = math.inf) -> Mapped:
     """The same numbers, every unit of the net computed once."""
-    alphas = torch.empty_like(z.T)
-    for i, z_i in enumerate(z.T.contiguous()):
-        m, alpha = net.params(i)
-        alphas[i] = bounded(alpha, bound)
-        torch.mul(z_i + m, alphas[i].exp(), out=net.known[i])
-    return net.known.T.contiguous(), alphas.sum(0)
+    with torch.inference_mode():
+        m, alpha = net.all_params.unbind(1)                                      # (D, n) each
+        for i, (z_i, x_i, m_i, alpha_i) in enumerate(zip(z.T.contiguous(), net.known, m, alpha)):
+            net.params(i)
+            torch.mul(z_i + m_i, bounded(alpha_i, bound).exp(), out=x_i)
+    return net.known.T.contiguous().clone(), bounded(alpha, bound).sum(0)
 
 
 def maf(dim: int, *, hidden: tuple[int, ...] = (128, 128), num_layers: int = 5, bound: float = 5.0) -> Chain:

@@ -70,31 +70,37 @@ class MaskedLinear(Linear):
 class Unrolled:
     """A MADE evaluated one number at a time: `known[i]` is to be filled after `params(i)`, for i = 0, 1, ...
 
+    Every layer's units stand below a constant one, which the biases are weights of. What each number needs of the weights and units is cut out
+    beforehand; then a number costs a handful of small products.
+
     Args:
         net: the MADE; its weights are read once.
         n: rows.
     """
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def __init__(self, net: MADE, n: int):
-        layers = [*net.layers, net.output]
-        self.weights = [layer.weight.detach() * layer.mask for layer in layers]
-        self.biases = [layer.bias.detach().unsqueeze(1) for layer in layers]
-        self.weights[-1], self.biases[-1] = (t.unflatten(0, (net.num_params, net.dim)) for t in (self.weights[-1], self.biases[-1]))
-        self.ends = [torch.bincount(degree, minlength=net.dim + 1).cumsum(0).tolist() for degree in net.degrees]
-        self.units = [weight.new_zeros(len(degree), n) for degree, weight in zip(net.degrees, self.weights)]  # (H, n): a unit a row
-        self.known, self.activation = self.units[0], net.activation
+        counts = [torch.bincount(degree, minlength=net.dim + 1) for degree in net.degrees]                    # [i]: units of degree i
+        weights = [torch.cat([layer.bias[:, None], layer.weight * layer.mask], 1) for layer in (*net.layers, net.output)]
+        units = [weight.new_ones(weight.shape[1], n) for weight in weights]                                   # (1 + H, n): a unit a row
+        seen = [[below.narrow(0, 0, end) for end in (1 + count.cumsum(0)).tolist()] for below, count in zip(units, counts)]   # by x_1 .. x_i
+        self.known, self.activate = units[0][1:], net.activation.forward
+        self.all_params = weights[-1].new_empty(net.dim, net.num_params, n)
+        self.hidden: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in range(net.dim)]
+        for weight, below, above, count in zip(weights, seen, units[1:], counts[1:]):
+            for of_number, rows, inputs, new in zip(self.hidden, weight.split(count.tolist()), below, above[1:].split(count.tolist())):
+                if len(new):
+                    of_number.append((rows.narrow(1, 0, len(inputs)), inputs, new))
+        rows = weights[-1].unflatten(0, (net.num_params, net.dim)).unbind(1)
+        self.output = [(row.narrow(1, 0, len(inputs)), inputs, out) for row, inputs, out in zip(rows, seen[-1], self.all_params.unbind())]
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def params(self, i: int) -> Float[Tensor, "P n"]:
         """The parameters of number i, once 0 .. i - 1 are known: only the hidden units that have waited for i - 1 are computed."""
-        for layer, (weight, bias) in enumerate(zip(self.weights[:-1], self.biases), 1):
-            seen, start, end = self.ends[layer - 1][i], self.ends[layer][i - 1] if i else 0, self.ends[layer][i]
-            if end > start:
-                sums = torch.addmm(bias[start:end], weight[start:end, :seen], self.units[layer - 1][:seen])
-                self.units[layer][start:end] = self.activation(sums)
-        seen = self.ends[-1][i]
-        return torch.addmm(self.biases[-1][:, i], self.weights[-1][:, i, :seen], self.units[-1][:seen])
+        for weight, inputs, new in self.hidden[i]:
+            new.copy_(self.activate(torch.mm(weight, inputs)))
+        weight, inputs, params = self.output[i]
+        return torch.mm(weight, inputs, out=params)
 
 
 def hidden_degrees(width: int, dim: int) -> Int[Tensor, "H"]:
