@@ -10,6 +10,7 @@ B batch, D numbers, P parameters for each, H hidden units, n samples.
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -81,7 +82,8 @@ class Unrolled:
     @torch.inference_mode()
     def __init__(self, net: MADE, n: int):
         counts = [torch.bincount(degree, minlength=net.dim + 1) for degree in net.degrees]                    # [i]: units of degree i
-        weights = [torch.cat([layer.bias[:, None], layer.weight * layer.mask], 1) for layer in (*net.layers, net.output)]
+        layers = cast(list[MaskedLinear], [*net.layers, net.output])
+        weights = [torch.cat([layer.bias[:, None], layer.weight * layer.mask], 1) for layer in layers]
         units = [weight.new_ones(weight.shape[1], n) for weight in weights]                                   # (1 + H, n): a unit a row
         seen = [[below.narrow(0, 0, end) for end in (1 + count.cumsum(0)).tolist()] for below, count in zip(units, counts)]   # by x_1 .. x_i
         self.known, self.activate = units[0][1:], net.activation.forward
