@@ -32,6 +32,7 @@ from deepcanon.nets.conditional import Joined, Projected
 from deepcanon.nets.mlp import mlp
 
 LATENT = 8
+LAYOUTS = {"ring": (LATENT, 2), "grid": (2, 3)}     # numbers of z, and hidden layers: along a line the grid's density changes more often
 
 
 @recipe(target={"modes": at_most(7.5)}, seconds=60, paper="Goodfellow et al. 2014", rows=["GEN-56", "GEN-84"])
@@ -41,7 +42,7 @@ def gan_minimax_ring(width: int = 64, lr: float = 1e-3, batch: int = 128, steps:
 
 
 @recipe(target={"modes": at_most(24.5)}, seconds=60, paper="Goodfellow et al. 2014", rows=["GEN-56", "GEN-84"])
-def gan_minimax_grid(width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000, seed: int = 0) -> Run:
+def gan_minimax_grid(width: int = 128, lr: float = 2e-3, batch: int = 256, steps: int = 4_000, seed: int = 0) -> Run:
     """GAN with the minimax objective on a grid of twenty-five Gaussians: modes found, and the share of good points."""
     return of_points(objectives.minimax, "grid", width, lr, batch, steps, seed)
 
@@ -53,7 +54,7 @@ def gan_nonsaturating_ring(width: int = 64, lr: float = 1e-3, batch: int = 128, 
 
 
 @recipe(target={"modes": at_most(24.5)}, seconds=60, paper="Goodfellow et al. 2014", rows=["GEN-57", "GEN-84"])
-def gan_nonsaturating_grid(width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000, seed: int = 0) -> Run:
+def gan_nonsaturating_grid(width: int = 128, lr: float = 2e-3, batch: int = 256, steps: int = 4_000, seed: int = 0) -> Run:
     """GAN with the non-saturating objective on a grid of twenty-five Gaussians: modes found, and the share of good points."""
     return of_points(objectives.non_saturating, "grid", width, lr, batch, steps, seed)
 
@@ -65,7 +66,7 @@ def gan_leastsquares_ring(width: int = 64, lr: float = 1e-3, batch: int = 128, s
 
 
 @recipe(target={"modes": at_most(24.5)}, seconds=60, paper="Mao et al. 2017", rows=["GEN-65", "GEN-84"])
-def gan_leastsquares_grid(width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000, seed: int = 0) -> Run:
+def gan_leastsquares_grid(width: int = 128, lr: float = 2e-3, batch: int = 256, steps: int = 4_000, seed: int = 0) -> Run:
     """Least-squares GAN on a grid of twenty-five Gaussians: modes found, and the share of good points."""
     return of_points(objectives.least_squares, "grid", width, lr, batch, steps, seed)
 
@@ -77,7 +78,7 @@ def gan_hinge_ring(width: int = 64, lr: float = 1e-3, batch: int = 128, steps: i
 
 
 @recipe(target={"modes": at_most(24.5)}, seconds=60, paper="Lim & Ye 2017", rows=["GEN-56", "GEN-84"])
-def gan_hinge_grid(width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000, seed: int = 0) -> Run:
+def gan_hinge_grid(width: int = 128, lr: float = 2e-3, batch: int = 256, steps: int = 4_000, seed: int = 0) -> Run:
     """GAN with the hinge objective on a grid of twenty-five Gaussians: modes found, and the share of good points."""
     return of_points(objectives.hinge, "grid", width, lr, batch, steps, seed)
 
@@ -90,7 +91,7 @@ def gan_wgan_ring(c: float = 0.1, critic_steps: int = 3, width: int = 64, lr: fl
 
 
 @recipe(target={"modes": at_most(24.5)}, seconds=90, paper="Arjovsky et al. 2017", rows=["GEN-68", "GEN-84"])
-def gan_wgan_grid(c: float = 0.1, critic_steps: int = 3, width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000,
+def gan_wgan_grid(c: float = 0.1, critic_steps: int = 3, width: int = 128, lr: float = 2e-3, batch: int = 256, steps: int = 4_000,
                   seed: int = 0) -> Run:
     """WGAN with clipped weights on a grid of twenty-five Gaussians: modes found, and the share of good points."""
     return clipped("grid", c, critic_steps, width, lr, batch, steps, seed)
@@ -104,7 +105,7 @@ def gan_wgangp_ring(lam: float = 0.1, critic_steps: int = 3, width: int = 64, lr
 
 
 @recipe(target={"modes": at_least(25), "high_quality": at_least(0.7)}, seconds=120, paper="Gulrajani et al. 2017", rows=["GEN-69", "GEN-84"])
-def gan_wgangp_grid(lam: float = 0.1, critic_steps: int = 3, width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000,
+def gan_wgangp_grid(lam: float = 0.1, critic_steps: int = 3, width: int = 128, lr: float = 2e-3, batch: int = 256, steps: int = 4_000,
                     seed: int = 0) -> Run:
     """WGAN-GP on a grid of twenty-five Gaussians, all of which it finds: modes found, and the share of good points."""
     return penalised("grid", lam, critic_steps, width, lr, batch, steps, seed)
@@ -117,7 +118,7 @@ def gan_sn_ring(slope: float = 10.0, width: int = 64, lr: float = 1e-3, batch: i
 
 
 @recipe(target={"modes": at_least(25), "high_quality": at_least(0.7)}, seconds=60, paper="Miyato et al. 2018", rows=["GEN-70", "GEN-84"])
-def gan_sn_grid(slope: float = 20.0, width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000, seed: int = 0) -> Run:
+def gan_sn_grid(slope: float = 20.0, width: int = 128, lr: float = 2e-3, batch: int = 256, steps: int = 4_000, seed: int = 0) -> Run:
     """GAN with a spectrally normalised discriminator on a grid of twenty-five Gaussians, all of which it finds: modes, share of good points."""
     return normalised("grid", slope, width, lr, batch, steps, seed)
 
@@ -129,7 +130,7 @@ def gan_r3_ring(gamma: float = 0.1, width: int = 64, lr: float = 1e-3, batch: in
 
 
 @recipe(target={"modes": at_least(25), "high_quality": at_least(0.7)}, seconds=90, paper="Huang et al. 2024", rows=["GEN-79", "GEN-84"])
-def gan_r3_grid(gamma: float = 0.1, width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000, seed: int = 0) -> Run:
+def gan_r3_grid(gamma: float = 0.01, width: int = 128, lr: float = 2e-3, batch: int = 256, steps: int = 4_000, seed: int = 0) -> Run:
     """R3GAN's loss on a grid of twenty-five Gaussians, all of which it finds: modes found, and the share of good points."""
     return of_points(objectives.relativistic, "grid", width, lr, batch, steps, seed, penalty=zero_centred(gamma, gamma))
 
@@ -138,16 +139,16 @@ def gan_r3_grid(gamma: float = 0.1, width: int = 64, lr: float = 1e-3, batch: in
 def gan_unrolled_ring(unroll: int = 5, inner_lr: float = 0.1, width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000,
                       seed: int = 0) -> Run:
     """Unrolled GAN on a ring of eight Gaussians: modes found, and the share of good points."""
-    generator, discriminator = perceptrons(width)
-    return find_modes(UnrolledGAN(generator, discriminator, latent_dim=LATENT, unroll=unroll, inner_lr=inner_lr), "ring", lr, batch, steps, seed)
+    generator, discriminator, latent = perceptrons("ring", width)
+    return find_modes(UnrolledGAN(generator, discriminator, latent_dim=latent, unroll=unroll, inner_lr=inner_lr), "ring", lr, batch, steps, seed)
 
 
 @recipe(target={"modes": at_least(2)}, seconds=60, paper="Salimans et al. 2016", rows=["GEN-61", "GEN-84"])
 def gan_minibatch_ring(kernels: int = 16, width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 4_000, seed: int = 0) -> Run:
     """GAN whose discriminator sees how alike a batch is, on a ring of eight Gaussians: modes found, and the share of good points."""
-    generator, discriminator = perceptrons(width)
+    generator, discriminator, latent = perceptrons("ring", width)
     discriminator[-1] = nn.Sequential(MinibatchDiscrimination(width, kernels), nn.Linear(width + kernels, 1))
-    return find_modes(GAN(generator, discriminator, latent_dim=LATENT), "ring", lr, batch, steps, seed)
+    return find_modes(GAN(generator, discriminator, latent_dim=latent), "ring", lr, batch, steps, seed)
 
 
 @recipe(target={"class_accuracy": at_least(0.95)}, seconds=60, paper="Mirza & Osindero 2014", rows=["GEN-71"])
@@ -194,8 +195,8 @@ def bigan_toy(width: int = 64, lr: float = 1e-3, batch: int = 128, steps: int = 
 
 def of_points(objective: Objective, name: str, width: int, lr: float, batch: int, steps: int, seed: int, **more) -> Run:
     """A GAN with this objective."""
-    generator, discriminator = perceptrons(width)
-    return find_modes(GAN(generator, discriminator, latent_dim=LATENT, objective=objective, **more), name, lr, batch, steps, seed)
+    generator, discriminator, latent = perceptrons(name, width)
+    return find_modes(GAN(generator, discriminator, latent_dim=latent, objective=objective, **more), name, lr, batch, steps, seed)
 
 
 def clipped(name: str, c: float, critic_steps: int, width: int, lr: float, batch: int, steps: int, seed: int) -> Run:
@@ -205,15 +206,15 @@ def clipped(name: str, c: float, critic_steps: int, width: int, lr: float, batch
 
 def penalised(name: str, lam: float, critic_steps: int, width: int, lr: float, batch: int, steps: int, seed: int) -> Run:
     """A WGAN-GP."""
-    generator, discriminator = perceptrons(width)
-    method = WGANGP(generator, discriminator, latent_dim=LATENT, critic_steps=critic_steps, penalty=lam)
+    generator, discriminator, latent = perceptrons(name, width)
+    method = WGANGP(generator, discriminator, latent_dim=latent, critic_steps=critic_steps, penalty=lam)
     return find_modes(method, name, lr, critic_steps * batch, steps, seed)
 
 
 def normalised(name: str, slope: float, width: int, lr: float, batch: int, steps: int, seed: int) -> Run:
     """A GAN whose discriminator has the slope given at most."""
-    generator, discriminator = perceptrons(width)
-    method = GAN(generator, nn.Sequential(spectral_norm(discriminator), Scale(slope)), latent_dim=LATENT)
+    generator, discriminator, latent = perceptrons(name, width)
+    method = GAN(generator, nn.Sequential(spectral_norm(discriminator), Scale(slope)), latent_dim=latent)
     return find_modes(method, name, lr, batch, steps, seed)
 
 
@@ -228,9 +229,11 @@ class Scale(nn.Module):
         return self.factor * x
 
 
-def perceptrons(width: int) -> tuple[nn.Sequential, nn.Sequential]:
-    """A generator and a discriminator of points in the plane, with two hidden layers each."""
-    return mlp(LATENT, width, width, 2), critic(width, 2)
+def perceptrons(name: str, width: int) -> tuple[nn.Sequential, nn.Sequential, int]:
+    """A generator and a discriminator of points in the plane, and the numbers that the generator reads."""
+    latent, layers = LAYOUTS[name]
+    hidden = [width] * layers
+    return mlp(latent, *hidden, 2), mlp(2, *hidden, 1, activation=partial(nn.LeakyReLU, 0.2)), latent
 
 
 def critic(width: int, inputs: int, outputs: int = 1) -> nn.Sequential:
