@@ -151,6 +151,8 @@ def test_batch_statistics_are_those_of_the_images_at_hand():
     assert sum(p.numel() for p in Conv4(5).parameters()) == 576 + 3 * 36_864 + 4 * 128 + 325
     assert Conv4(strided=True).features(torch.rand(2, 1, 28, 28)).shape == Conv4().features(torch.rand(2, 1, 28, 28)).shape == (2, 64)
     assert len(list(Conv4(running_statistics=True).buffers())) == 12
+    assert [Conv4(width=8, strided=strided, size=size)(torch.rand(2, 1, size, size)).shape for strided in (False, True) for size in (28, 40)]
+    assert Conv4(strided=True, size=28).head.in_features == 64 * 2**2
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +207,7 @@ def test_few_shots_teach_less_to_a_new_net_and_other_tasks_are_beyond_what_was_l
     (lambda: linear(test_steps=0), "expected one inner step or more"),
     (lambda: linear().loss((*rows()[:3], torch.zeros(2, Q, 1))), "expected tasks as"),
     (lambda: linear().loss(rows()[:2]), r"of equal length, got \(3, 6, 4\), \(3, 6, 1\)"),
+    (lambda: Conv4(size=28)(torch.rand(2, 1, 32, 32)), r"built for images of 28 x 28 pixels, got \(2, 1, 32, 32\)"),
     (lambda: Conv4()(torch.rand(2, 1, 8, 8)), r"expected images \(B, 1, H, W\) of 16 pixels or more, got \(2, 1, 8, 8\)"),
 ])
 def test_bad_input_is_refused_in_one_line(call, line):

@@ -69,7 +69,7 @@ class MaskedLinear(Linear):
 
 
 class Unrolled:
-    """A MADE evaluated one number at a time: `known[i]` is to be filled after `params(i)`, for i = 0, 1, ...
+    """A MADE evaluated one number at a time, in `torch.inference_mode()`: `known[i]` is to be filled after `params(i)`, for i = 0, 1, ...
 
     Every layer's units stand below a constant one, which the biases are weights of. What each number needs of the weights and units is cut out
     beforehand; then a number costs a handful of small products.
@@ -96,7 +96,6 @@ class Unrolled:
         rows = weights[-1].unflatten(0, (net.num_params, net.dim)).unbind(1)
         self.output = [(row.narrow(1, 0, len(inputs)), inputs, out) for row, inputs, out in zip(rows, seen[-1], self.all_params.unbind())]
 
-    @torch.inference_mode()
     def params(self, i: int) -> Float[Tensor, "P n"]:
         """The parameters of number i, once 0 .. i - 1 are known: only the hidden units that have waited for i - 1 are computed."""
         for weight, inputs, new in self.hidden[i]:
