@@ -86,7 +86,7 @@ class Episodes:
         if self.per_class is not None:
             x = self.per_class(x.flatten(0, 1).flatten(1, 2), generator).view_as(x)
         if self.augment is not None:
-            x = self.augment(x.flatten(0, 2), generator).view_as(x)
+            x = self.augment(x.flatten(0, 2), generator).unflatten(0, x.shape[:3])
         x = x if read == mine else x[mine]
         y = torch.arange(self.ways, device=x.device).view(1, -1, 1).expand(x.shape[:3])
         parts = [self.shots, self.queries]
