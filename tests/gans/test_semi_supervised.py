@@ -44,3 +44,5 @@ def test_a_batch_without_any_label_trains_the_rest(gan):
 def test_missing_labels_are_refused(gan):
     with pytest.raises(ValueError, match="with -1 in y where there is no label; y is missing"):
         next(gan.losses((torch.randn(6, 6, dtype=torch.float64),)))
+    with pytest.raises(ValueError, match=r"labels in -1\.\.\d, got some from 0 to 99"):
+        next(gan.losses((torch.randn(2, 6, dtype=torch.float64), torch.tensor([0, 99]))))

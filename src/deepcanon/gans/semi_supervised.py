@@ -13,12 +13,11 @@ from collections.abc import Iterator
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, softplus
+from torch.nn.functional import softplus
 
 from deepcanon.gans.feature_matching import mean_distance
 from deepcanon.gans.functional import check
-
-UNLABELLED = -1
+from deepcanon.layers.labels import labelled_cross_entropy, partly_labelled
 
 
 class SemiSupervisedGAN(nn.Module):
@@ -38,15 +37,13 @@ class SemiSupervisedGAN(nn.Module):
         """One update each, on a batch (x, y) whose y is -1 where there is no label.
 
         Raises:
-            ValueError: no labels, data of another shape than the generator's, images outside [0, 1].
+            ValueError: no labels, some outside -1 ... K - 1, data of another shape than the generator's, images outside [0, 1].
         """
-        if len(batch) < 2:
-            raise ValueError(f"expected a batch (x, y), with {UNLABELLED} in y where there is no label; y is missing")
+        x, y = partly_labelled(batch)
         with torch.no_grad():
-            fake = self.draw(batch[0])
-        x, y = check(batch[0], fake), batch[1]
-        logits = self.classifier(x)
-        named = cross_entropy(logits, y, ignore_index=UNLABELLED, reduction="sum") / (y != UNLABELLED).sum().clamp(min=1)
+            fake = self.draw(x)
+        logits = self.classifier(check(x, fake))
+        named = labelled_cross_entropy(logits, y)
         yield "classifier", named + (softplus(-logits.logsumexp(1)) + softplus(self.score(fake))).mean()
         with torch.no_grad():
             goal = self.features(x)

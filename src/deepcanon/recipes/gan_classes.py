@@ -12,7 +12,8 @@ from deepcanon.engine import Adam, Run, Samples, at_least, fit, linear, recipe
 from deepcanon.gans.conditional import ConditionalGAN
 from deepcanon.gans.objectives import hinge
 from deepcanon.gans.penalties import zero_centred
-from deepcanon.gans.semi_supervised import UNLABELLED, SemiSupervisedGAN
+from deepcanon.gans.semi_supervised import SemiSupervisedGAN
+from deepcanon.layers.labels import UNLABELLED
 from deepcanon.nets.biggan import BigDiscriminator, BigGenerator
 from deepcanon.nets.conditional import Joined
 from deepcanon.nets.mlp import mlp

@@ -19,10 +19,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from deepcanon.layers.labels import UNLABELLED, labelled_cross_entropy, partly_labelled
 from deepcanon.vae.likelihoods import bernoulli, log_likelihood
 from deepcanon.vae.vae import kl_standard_normal, moments, reparameterise
-
-UNLABELLED = -1
 
 
 class SemiSupervisedVAE(nn.Module):
@@ -50,15 +49,15 @@ class SemiSupervisedVAE(nn.Module):
         Raises:
             ValueError: y is missing or outside -1 ... K - 1; data that the likelihood cannot mean.
         """
-        x, y = self.partly_labelled(batch)
+        x, y = partly_labelled(batch)
         logits = self.classifier(x)                                              # (B, K)
+        named = labelled_cross_entropy(logits, y)
         bound = self.marginal(x, torch.where((y == UNLABELLED).unsqueeze(1), logits.log_softmax(1), certain(y, self.num_classes).to(logits)))
-        named = F.cross_entropy(logits, y, ignore_index=UNLABELLED, reduction="sum") / (y != UNLABELLED).sum().clamp(min=1)
         return {"loss": -bound.mean() + self.alpha * named, "bound": bound.mean(), "classification": named}
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """The bound of log p(x), and whether the likeliest class is right."""
-        x, y = self.partly_labelled(batch)
+        x, y = partly_labelled(batch)
         logits = self.classifier(x)
         return {"elbo": self.marginal(x, logits.log_softmax(1)), "accuracy": (logits.argmax(1) == y).float()}
 
@@ -91,14 +90,6 @@ class SemiSupervisedVAE(nn.Module):
         """n data points, of the classes given or of each in turn."""
         z = next(self.decoder.parameters()).new_empty(n, self.latent_dim).normal_()
         return self.decode(z, torch.arange(n, device=z.device) % self.num_classes if y is None else y).sample()
-
-    def partly_labelled(self, batch) -> tuple[Tensor, Tensor]:
-        """x and y of a batch, y from -1 to K - 1."""
-        if len(batch) < 2:
-            raise ValueError(f"expected a batch (x, y), with {UNLABELLED} in y where there is no label; y is missing")
-        if batch[1].amin() < UNLABELLED or batch[1].amax() >= self.num_classes:
-            raise ValueError(f"expected labels in {UNLABELLED}..{self.num_classes - 1}, got some from {batch[1].amin()} to {batch[1].amax()}")
-        return batch[0], batch[1]
 
 
 def certain(y: Int[Tensor, "B"], num_classes: int) -> Float[Tensor, "B K"]:
