@@ -68,7 +68,7 @@ def test_the_picture_shows_where_the_points_are():
 
 @pytest.mark.row("GEN-83")
 def test_the_true_map_keeps_every_class_and_the_untrained_one_does_not():
-    judge, test = translation.digits_judge(), translation.images("digits", split="test", batch=1_000)
+    judge, test = translation.JUDGES["digits"](), translation.images("digits", split="test", batch=1_000)
 
     class Known(torch.nn.Module):
         def __init__(self):

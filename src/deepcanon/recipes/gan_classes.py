@@ -1,5 +1,6 @@
 """Runs of adversarial networks that know classes, on images."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from deepcanon.nets.biggan import BigDiscriminator, BigGenerator
 from deepcanon.nets.conditional import Joined
 from deepcanon.nets.mlp import mlp
 from deepcanon.recipes.joint import Joint
-from deepcanon.recipes.judge import Judge, digits_judge, mnist_judge
+from deepcanon.recipes.judge import JUDGES, Judge, digits_judge
 from deepcanon.vision.classify import Classifier
 
 
@@ -26,14 +27,14 @@ from deepcanon.vision.classify import Classifier
 def conditional_gan_digits(latent: int = 32, hidden: int = 256, gamma: float = 1.0, lr: float = 1e-3, batch: int = 64, steps: int = 3_000,
                            seed: int = 0) -> Run:
     """Conditional GAN on scikit-learn's 8x8 digits: share of images that the judge takes for the digit asked for."""
-    return told("digits", (1, 8, 8), digits_judge(), latent, hidden, gamma, lr, batch, steps, seed)
+    return told("digits", latent, hidden, gamma, lr, batch, steps, seed)
 
 
 @recipe(target={"class_accuracy": at_least(0.9)}, seconds=600, paper="Mirza & Osindero 2014", rows=["GEN-71", "MET-10"])
 def conditional_gan_mnist(latent: int = 64, hidden: int = 512, gamma: float = 5.0, lr: float = 7e-4, batch: int = 64, steps: int = 10_000,
                           seed: int = 0) -> Run:
     """Conditional GAN on MNIST: share of images that the judge takes for the digit asked for."""
-    return told("mnist", (1, 28, 28), mnist_judge(), latent, hidden, gamma, lr, batch, steps, seed)
+    return told("mnist", latent, hidden, gamma, lr, batch, steps, seed)
 
 
 @recipe(target={"class_accuracy": at_least(0.8), "truncation_gain": at_least(0.0)}, seconds=300, paper="Brock et al. 2019",
@@ -61,14 +62,14 @@ def semi_supervised_gan_digits(labels: int = 4, hidden: int = 256, latent: int =
                evaluate=[test, beyond(first, test)], callbacks=[Samples(lambda m: m.sample(64))])
 
 
-def told(source: str, shape: tuple[int, int, int], judge: Judge, latent: int, hidden: int, gamma: float, lr: float, batch: int, steps: int,
-         seed: int) -> Run:
+def told(source: str, latent: int, hidden: int, gamma: float, lr: float, batch: int, steps: int, seed: int) -> Run:
     """Perceptrons with the class beside their inputs."""
-    pixels = shape[1] * shape[2]
-    generator = Joined(nn.Sequential(mlp(latent + 10, hidden // 2, hidden, pixels, norm=nn.BatchNorm1d), nn.Unflatten(1, shape), nn.Sigmoid()), 10)
+    train, judge = images(source, batch=batch, seed=seed), JUDGES[source]()
+    pixels = math.prod(train.shape)
+    images_of = nn.Sequential(mlp(latent + 10, hidden // 2, hidden, pixels, norm=nn.BatchNorm1d), nn.Unflatten(1, train.shape), nn.Sigmoid())
     critic = Joined(mlp(pixels + 10, hidden, hidden // 2, 1, activation=partial(nn.LeakyReLU, 0.2)), 10)
-    method = ConditionalGAN(generator, critic, latent_dim=latent, num_classes=10, penalty=zero_centred(gamma))
-    return fit(method, images(source, batch=batch, seed=seed), Adam(lr, betas=(0.5, 0.9), schedule=linear()), steps=steps, seed=seed, ema=0.99,
+    method = ConditionalGAN(Joined(images_of, 10), critic, latent_dim=latent, num_classes=10, penalty=zero_centred(gamma))
+    return fit(method, train, Adam(lr, betas=(0.5, 0.9), schedule=linear()), steps=steps, seed=seed, ema=0.99,
                evaluate=[judge, obedience(judge)], callbacks=[Samples(lambda m: m.sample(100))])
 
 

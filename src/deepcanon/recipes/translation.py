@@ -14,7 +14,7 @@ from deepcanon.gans.cyclegan import CycleGAN
 from deepcanon.gans.pix2pix import Pix2Pix
 from deepcanon.nets.patchgan import LocalTranslator, Translator, judge
 from deepcanon.recipes.joint import Joint
-from deepcanon.recipes.judge import Judge, digits_judge, mnist_judge
+from deepcanon.recipes.judge import JUDGES, Judge
 
 
 @recipe(target={"l1": at_most(0.05)}, seconds=60, paper="Isola et al. 2017", rows=["GEN-72"])
@@ -31,18 +31,17 @@ def pix2pix_digits(degrees: float = 20.0, width: int = 16, l1: float = 100.0, lr
 def cyclegan_digits(degrees: float = 20.0, width: int = 16, cycle: float = 10.0, lr: float = 2e-3, batch: int = 32, steps: int = 1_500,
                     seed: int = 0) -> Run:
     """CycleGAN between 8x8 digits and turned negatives of other digits, without pairs: the share of translations that keep their class."""
-    return unpaired("digits", digits_judge(), degrees, width, 2, cycle, lr, batch, steps, seed)
+    return unpaired("digits", degrees, width, 2, cycle, lr, batch, steps, seed)
 
 
 @recipe(target={"class_there": at_least(0.9), "class_back": at_least(0.9)}, seconds=1_200, paper="Zhu et al. 2017", rows=["GEN-75", "GEN-83"])
 def cyclegan_mnist(degrees: float = 20.0, width: int = 16, cycle: float = 10.0, lr: float = 1e-3, batch: int = 32, steps: int = 3_000,
                    seed: int = 0) -> Run:
     """CycleGAN between MNIST and turned negatives of other digits, without pairs: the share of translations that keep their class."""
-    return unpaired("mnist", mnist_judge(), degrees, width, 4, cycle, lr, batch, steps, seed)
+    return unpaired("mnist", degrees, width, 4, cycle, lr, batch, steps, seed)
 
 
-def unpaired(source: str, judge_of_digits: Judge, degrees: float, width: int, layers: int, cycle: float, lr: float, batch: int, steps: int,
-             seed: int) -> Run:
+def unpaired(source: str, degrees: float, width: int, layers: int, cycle: float, lr: float, batch: int, steps: int, seed: int) -> Run:
     """One half of the training images and the other half's turned negatives."""
     whole, change = images(source, batch=batch, seed=seed), partial(turned_negative, degrees=degrees)
     half = whole.count // 2
@@ -50,7 +49,7 @@ def unpaired(source: str, judge_of_digits: Judge, degrees: float, width: int, la
     test = images(source, split="test", batch=1_000)
     method = CycleGAN(*(LocalTranslator(width=width, layers=layers) for _ in range(2)), *(judge(width=width) for _ in range(2)), cycle=cycle)
     return fit(method, train, Adam(lr, betas=(0.5, 0.999), schedule=linear()), steps=steps, seed=seed,
-               evaluate=[Joint(partial(paired, degrees=degrees), test), classes_kept(judge_of_digits, test, degrees)],
+               evaluate=[Joint(partial(paired, degrees=degrees), test), classes_kept(JUDGES[source](), test, degrees)],
                callbacks=[Samples(lambda m: m.translate(some_of(test, m)))])
 
 

@@ -15,7 +15,7 @@ from deepcanon.layers.quantize import AveragedQuantizer
 from deepcanon.nets.conv_coder import conv_decoder, conv_encoder
 from deepcanon.nets.gpt import GPT
 from deepcanon.nets.mlp import mlp
-from deepcanon.recipes.judge import Judge, digits_judge, fashion_judge, mnist_judge
+from deepcanon.recipes.judge import JUDGES, Judge, digits_judge
 from deepcanon.vae.likelihoods import gaussian
 from deepcanon.vae.prior import CodePrior
 from deepcanon.vae.vae import VAE, kl_standard_normal, reparameterise
@@ -57,8 +57,8 @@ def vae_digits(hidden: int = 256, latent: int = 8, beta: float = 1.0, lr: float 
 def vq_vae_digits(width: int = 64, codes: int = 24, latent: int = 2, lr: float = 2e-3, batch: int = 128, steps: int = 1_500,
                   prior_steps: int = 1_500, seed: int = 0) -> Run:
     """VQ-VAE on scikit-learn's 8x8 digits, beside a VAE of as many bits, then a GPT over its codes: class balance of what it draws."""
-    return vq_vae_and_prior("digits", (1, 8, 8), (width,), mean=0.305, sigma=0.1, codes=codes, latent=latent, embed_dim=64, judge=digits_judge(),
-                            distort=tilt, lr=lr, batch=batch, steps=steps, prior_steps=prior_steps, seed=seed)
+    return vq_vae_and_prior("digits", (width,), mean=0.305, sigma=0.1, codes=codes, latent=latent, embed_dim=64, distort=tilt,
+                            lr=lr, batch=batch, steps=steps, prior_steps=prior_steps, seed=seed)
 
 
 @recipe(target={"mse_ratio": at_most(1.0), "bits_ratio": at_most(1.0), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=1_200,
@@ -66,8 +66,8 @@ def vq_vae_digits(width: int = 64, codes: int = 24, latent: int = 2, lr: float =
 def vq_vae_mnist(width: int = 64, codes: int = 64, latent: int = 1, lr: float = 2e-3, batch: int = 128, steps: int = 2_500,
                  prior_steps: int = 1_500, seed: int = 0) -> Run:
     """VQ-VAE on MNIST, beside a VAE of as many bits, then a GPT over its codes: class balance of what it draws, after some minutes."""
-    return vq_vae_and_prior("mnist", (1, 28, 28), (width // 2, width), mean=0.1307, sigma=0.1, codes=codes, latent=latent, embed_dim=128,
-                            judge=mnist_judge(), lr=lr, batch=batch, steps=steps, prior_steps=prior_steps, seed=seed)
+    return vq_vae_and_prior("mnist", (width // 2, width), mean=0.1307, sigma=0.1, codes=codes, latent=latent, embed_dim=128,
+                            lr=lr, batch=batch, steps=steps, prior_steps=prior_steps, seed=seed)
 
 
 @recipe(target={"mse_ratio": at_most(1.0), "bits_ratio": at_most(1.0), "fid_ratio": at_most(1.0), "class_min": at_least(0.04),
@@ -75,22 +75,22 @@ def vq_vae_mnist(width: int = 64, codes: int = 64, latent: int = 1, lr: float = 
 def vq_vae_fashion(width: int = 64, codes: int = 128, latent: int = 1, lr: float = 2e-3, batch: int = 128, steps: int = 2_500,
                    prior_steps: int = 1_500, seed: int = 0) -> Run:
     """VQ-VAE on Fashion-MNIST, beside a VAE of the same layers, then a GPT over its codes: whose samples have the lower Frechet distance."""
-    return vq_vae_and_prior("fashion", (1, 28, 28), (width // 2, width), mean=0.286, sigma=0.1, codes=codes, latent=latent, embed_dim=128,
-                            judge=fashion_judge(), lr=lr, batch=batch, steps=steps, prior_steps=prior_steps, seed=seed)
+    return vq_vae_and_prior("fashion", (width // 2, width), mean=0.286, sigma=0.1, codes=codes, latent=latent, embed_dim=128,
+                            lr=lr, batch=batch, steps=steps, prior_steps=prior_steps, seed=seed)
 
 
-def vq_vae_and_prior(source: str, shape: tuple[int, int, int], widths: tuple[int, ...], *, mean: float, sigma: float, codes: int, latent: int,
-                     embed_dim: int, judge: Judge, distort: Callable[[float], augment.Augment | None] = lambda amount: None, lr: float, batch: int,
-                     steps: int, prior_steps: int, seed: int) -> Run:
+def vq_vae_and_prior(source: str, widths: tuple[int, ...], *, mean: float, sigma: float, codes: int, latent: int, embed_dim: int,
+                     distort: Callable[[float], augment.Augment | None] = lambda amount: None, lr: float, batch: int, steps: int, prior_steps: int,
+                     seed: int) -> Run:
     """Three fits: the VQ-VAE, a VAE of the same layers with `latent` numbers a position, and the prior of the codes.
 
     The last run, with the time and steps of all. A VQ-VAE's code is as long as the prior says, a VAE's takes KL(q || p) bits. The judge sees
     the decoders' means, of codes drawn from either prior.
     Both learn from images distorted by `distort(1)`, the prior from images distorted half as much.
     """
-    dim, side, likelihood = 8, shape[1] >> len(widths), partial(gaussian, sigma=sigma)
     train, gently = (images(source, batch=batch, seed=seed, augment=distort(amount)) for amount in (1.0, 0.5))
-    test = images(source, split="test", batch=1_000)
+    test, judge = images(source, split="test", batch=1_000), JUDGES[source]()
+    dim, side, likelihood = 8, test.shape[1] >> len(widths), partial(gaussian, sigma=sigma)
     method = VQVAE(nn.Sequential(Standardize(mean, 1.0), conv_encoder(1, widths, dim)), conv_decoder(1, widths, dim),
                    AveragedQuantizer(codes, dim, restart=0.1), likelihood=likelihood)
     encoder, decoder = conv_encoder(1, widths, 2 * latent), conv_decoder(1, widths, latent)
