@@ -130,7 +130,7 @@ def gan_r3_ring(gamma: float = 0.1, width: int = 64, lr: float = 1e-3, batch: in
 
 
 @recipe(target={"modes": at_least(25), "high_quality": at_least(0.7)}, seconds=90, paper="Huang et al. 2024", rows=["GEN-79", "GEN-84"])
-def gan_r3_grid(gamma: float = 0.01, width: int = 128, lr: float = 2e-3, batch: int = 256, steps: int = 4_000, seed: int = 0) -> Run:
+def gan_r3_grid(gamma: float = 0.02, width: int = 128, lr: float = 2e-3, batch: int = 256, steps: int = 6_000, seed: int = 0) -> Run:
     """R3GAN's loss on a grid of twenty-five Gaussians, all of which it finds: modes found, and the share of good points."""
     return of_points(objectives.relativistic, "grid", width, lr, batch, steps, seed, penalty=zero_centred(gamma, gamma))
 
