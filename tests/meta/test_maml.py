@@ -1,6 +1,7 @@
 """MAML against quadratic tasks, whose meta-gradient is known, finite differences, and tasks that it makes easy."""
 
 import copy
+import itertools
 from functools import partial
 
 import pytest
@@ -151,7 +152,8 @@ def test_batch_statistics_are_those_of_the_images_at_hand():
     assert sum(p.numel() for p in Conv4(5).parameters()) == 576 + 3 * 36_864 + 4 * 128 + 325
     assert Conv4(strided=True).features(torch.rand(2, 1, 28, 28)).shape == Conv4().features(torch.rand(2, 1, 28, 28)).shape == (2, 64)
     assert len(list(Conv4(running_statistics=True).buffers())) == 12
-    assert [Conv4(width=8, strided=strided, size=size)(torch.rand(2, 1, size, size)).shape for strided in (False, True) for size in (28, 40)]
+    for strided, size in itertools.product((False, True), (28, 40)):
+        assert Conv4(width=8, strided=strided, size=size)(torch.rand(2, 1, size, size)).shape == (2, 5)
     assert Conv4(strided=True, size=28).head.in_features == 64 * 2**2
 
 

@@ -64,5 +64,7 @@ def test_bad_labels_are_refused(vae):
         vae.loss((x,))
     with pytest.raises(ValueError, match=r"labels in -1\.\.2, got some from 0 to 3"):
         vae.loss((x, torch.arange(4)))
+    with pytest.raises(ValueError, match=r"labels in -1\.\.2, got some from 0 to 3"):
+        vae.metrics((x, torch.arange(4)))
     vae.loss((x, torch.full((4,), -1)))["loss"].backward()                       # no label at all is allowed
     assert all(p.grad.isfinite().all() for p in vae.parameters())

@@ -58,4 +58,4 @@ class BernoulliMADE(nn.Module):
         with torch.inference_mode():
             for i, x_i in enumerate(net.known):
                 torch.bernoulli(net.params(i)[0].sigmoid(), out=x_i)
-        return net.known.T.clone().unflatten(1, self.shape)
+        return net.values().unflatten(1, self.shape)

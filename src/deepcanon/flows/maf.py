@@ -67,7 +67,7 @@ def unrolled_inverse(net: Unrolled, z: Float[Tensor, "B D"], bound: float = math
         for i, (z_i, x_i, m_i, alpha_i) in enumerate(zip(z.T.contiguous(), net.known, m, alpha)):
             net.params(i)
             torch.mul(z_i + m_i, bounded(alpha_i, bound).exp(), out=x_i)
-    return net.known.T.contiguous().clone(), bounded(alpha, bound).sum(0)
+    return net.values(), bounded(alpha, bound).sum(0)
 
 
 def maf(dim: int, *, hidden: tuple[int, ...] = (128, 128), num_layers: int = 5, bound: float = 5.0) -> Chain:

@@ -21,13 +21,22 @@ def partly_labelled(batch) -> tuple[Float[Tensor, "B *D"], Int[Tensor, "B"]]:
     return batch[0], batch[1]
 
 
+def within(y: Int[Tensor, "B"], num_classes: int) -> Int[Tensor, "B"]:
+    """y.
+
+    Raises:
+        ValueError: a label outside -1 ... K - 1.
+    """
+    if y.amin() < UNLABELLED or y.amax() >= num_classes:
+        raise ValueError(f"expected labels in {UNLABELLED}..{num_classes - 1}, got some from {y.amin()} to {y.amax()}")
+    return y
+
+
 def labelled_cross_entropy(logits: Float[Tensor, "B K"], y: Int[Tensor, "B"]) -> Float[Tensor, ""]:
     """Mean of -log softmax(logits)_y, in nats, over the examples that have a label; 0 without any.
 
     Raises:
         ValueError: a label outside -1 ... K - 1.
     """
-    K = logits.shape[1]
-    if y.amin() < UNLABELLED or y.amax() >= K:
-        raise ValueError(f"expected labels in {UNLABELLED}..{K - 1}, got some from {y.amin()} to {y.amax()}")
+    y = within(y, logits.shape[1])
     return F.cross_entropy(logits, y, ignore_index=UNLABELLED, reduction="sum") / (y != UNLABELLED).sum().clamp(min=1)

@@ -103,6 +103,10 @@ class Unrolled:
         weight, inputs, params = self.output[i]
         return torch.mm(weight, inputs, out=params)
 
+    def values(self) -> Float[Tensor, "n D"]:
+        """All numbers once they are known, a row each; outside of inference mode they may be trained on."""
+        return self.known.T.clone(memory_format=torch.contiguous_format)
+
 
 def hidden_degrees(width: int, dim: int) -> Int[Tensor, "H"]:
     """Degrees 1 .. D - 1 in equal shares, sorted."""

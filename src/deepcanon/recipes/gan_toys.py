@@ -233,13 +233,12 @@ class Scale(nn.Module):
 def perceptrons(name: str, width: int) -> tuple[nn.Sequential, nn.Sequential, int]:
     """A generator and a discriminator of points in the plane, and the numbers that the generator reads."""
     latent, layers = LAYOUTS[name]
-    hidden = [width] * layers
-    return mlp(latent, *hidden, 2), mlp(2, *hidden, 1, activation=partial(nn.LeakyReLU, 0.2)), latent
+    return mlp(latent, *[width] * layers, 2), critic(width, 2, layers=layers), latent
 
 
-def critic(width: int, inputs: int, outputs: int = 1) -> nn.Sequential:
-    """Two hidden layers."""
-    return mlp(inputs, width, width, outputs, activation=partial(nn.LeakyReLU, 0.2))
+def critic(width: int, inputs: int, outputs: int = 1, *, layers: int = 2) -> nn.Sequential:
+    """Some hidden layers."""
+    return mlp(inputs, *[width] * layers, outputs, activation=partial(nn.LeakyReLU, 0.2))
 
 
 def find_modes(method: nn.Module, name: str, lr: float, batch: int, steps: int, seed: int) -> Run:
