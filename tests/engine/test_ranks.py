@@ -7,7 +7,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from deepcanon.engine import SGD, Adam, AdamW, cosine, fit, maximize, options
+from deepcanon.engine import SGD, Adam, AdamW, Muon, cosine, fit, maximize, options
 from deepcanon.engine.parallel import whole
 from tests.engine.ranks import JoinedNoise, together
 from tests.engine.shapes import EBM, SHAPES, build
@@ -44,12 +44,13 @@ def sharded(name: str, **settings) -> tuple[dict[str, Tensor], dict[str, Tensor]
 
 def on_two_ranks(folder) -> None:
     rank = dist.get_rank()
-    found = {"joined": {}, "own noise": {}, "sharded": {}, "sharded, all options": {}}
+    found = {"joined": {}, "own noise": {}, "sharded": {}, "sharded, orthogonal steps": {}, "sharded, all options": {}}
     for name in SHAPES:
         found["joined"][name] = train(name, torch.float64, JoinedNoise(7, 2, rank))
         found["own noise"][name] = train(name, clip_norm=1.0)
     for name in SHARDED:
         found["sharded"][name] = sharded(name)
+        found["sharded, orthogonal steps"][name] = sharded(name, optimizers=Muon(1e-2))
         found["sharded, all options"][name] = sharded(
             name, optimizers=AdamW(1e-2, schedule=cosine()), clip_norm=1.0, clip_value=0.1, ema=0.9, evaluate=size, evaluate_every=2,
             callbacks=[maximize("size")])
@@ -111,7 +112,7 @@ def test_two_ranks_equal_one_process_on_the_joined_batch(name, found):
     assert all(torch.equal(p, found[1]["joined"][name][key]) for key, p in found[0]["joined"][name].items())
 
 
-@pytest.mark.parametrize("options", ["sharded", "sharded, all options"])
+@pytest.mark.parametrize("options", ["sharded", "sharded, orthogonal steps", "sharded, all options"])
 @pytest.mark.parametrize("name", SHARDED)
 def test_sharded_equals_replicated(name, options, found):
     replicated, sharded = found[0][options][name]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from deepcanon.engine import SGD, Adam, AdamW, EarlyStopping, Samples, cosine, fit, maximize, options
+from deepcanon.engine import SGD, Adam, AdamW, EarlyStopping, Muon, Samples, cosine, fit, maximize, options
 from deepcanon.engine.checkpoint import read_weights
 from tests.contracts.presets import PRESETS
 from tests.engine.shapes import SHAPES, D, Steps, build, net, points
@@ -77,6 +77,14 @@ def test_every_shape_resumes_with_the_same_bits(name, workplace):
     def make():
         restart()
         return *build(name), Adam(1e-3)
+
+    assert_same_bits(*broken_and_resumed(make, workplace), workplace)
+
+
+def test_orthogonal_steps_resume_with_the_same_bits(workplace):
+    def make():
+        restart()
+        return *build("vae"), Muon(1e-2, weight_decay=0.1)
 
     assert_same_bits(*broken_and_resumed(make, workplace), workplace)
 

@@ -35,7 +35,7 @@ def test_type_a_hides_the_pixel_itself_and_type_b_does_not():
 
 
 @pytest.mark.row("GEN-30")
-@pytest.mark.parametrize("net", [plain(), gated(), gated(2)], ids=["plain", "gated", "two channels"])
+@pytest.mark.parametrize("net", [plain(), gated(), gated(2), gated(levels=9)], ids=["plain", "gated", "two channels", "levels"])
 def test_the_jacobian_is_strictly_causal_in_raster_order(net):
     assert not (seen_from(net, (net.channels, 5, 6)) & ~before(5, 6)).any()
 
@@ -55,7 +55,8 @@ def test_the_two_stacks_see_all_pixels_before():
 
 
 @pytest.mark.row("GEN-30")
-@pytest.mark.parametrize("net", [plain(), gated(), gated(2, first=5, kernel=5)], ids=["plain", "gated", "two channels, 5 x 5"])
+@pytest.mark.parametrize("net", [plain(), gated(), gated(2, first=5, kernel=5), gated(2, levels=9)],
+                         ids=["plain", "gated", "two channels, 5 x 5", "levels"])
 def test_kept_activations_give_the_outputs_of_whole_passes(net):
     x = torch.rand(3, net.channels, 5, 7, dtype=torch.float64)
     with torch.no_grad():

@@ -1,7 +1,7 @@
 """Optimizer factories: `Adam(lr=1e-3, schedule=cosine())` is a function of parameters, so that a recipe names one before they exist.
 
-The optimizers are torch's own, in their fused form where there is one and the parameters allow it. Any other `torch.optim.Optimizer` is named by
-`Factory(Class, lr, options={...})`.
+The optimizers are torch's own, in their fused form where there is one and the parameters allow it, but for Muon. Any other `torch.optim.Optimizer` is
+named by `Factory(Class, lr, options={...})`.
 """
 
 import inspect
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch.nn import Parameter
 
+from deepcanon.engine import muon
 from deepcanon.engine.schedules import Schedule, constant
 
 
@@ -65,3 +66,10 @@ def Adagrad(lr: float = 0.01, eps: float = 1e-10, schedule: Schedule | None = No
 def RMSprop(lr: float = 0.01, decay: float = 0.99, eps: float = 1e-8, schedule: Schedule | None = None) -> Factory:
     """RMSProp (Tieleman & Hinton 2012); `decay` is the memory of the squared gradients."""
     return Factory(torch.optim.RMSprop, lr, schedule or constant(), {"alpha": decay, "eps": eps})
+
+
+def Muon(lr: float = 5e-3, momentum: float = 0.95, betas: tuple[float, float] = (0.9, 0.99), weight_decay: float = 0.0,
+         decay_vectors: bool = False, schedule: Schedule | None = None) -> Factory:
+    """Orthogonal steps for matrices and kernels, Adam's for vectors (Jordan et al. 2024; Liu et al. 2025, arXiv 2502.16982)."""
+    options = {"momentum": momentum, "betas": betas, "weight_decay": weight_decay}
+    return Factory(muon.Muon, lr, schedule or constant(), options, decay_vectors)

@@ -180,6 +180,11 @@ def pointwise(layers: nn.Module) -> Callable[[Float[Tensor, "n F"]], Float[Tenso
 
 def centred(x: Float[Tensor, "B C H W"], channels: int) -> Float[Tensor, "B C H W"]:
     """Pixels from [0, 1] to [-1, 1], so that black differs from the zeros around the image."""
+    return 2 * images(x, channels) - 1
+
+
+def images(x: Float[Tensor, "B C H W"], channels: int) -> Float[Tensor, "B C H W"]:
+    """Images of so many channels, channels-last."""
     if x.ndim != 4 or x.shape[1] != channels:
         raise ValueError(f"expected images (B, {channels}, H, W), got {tuple(x.shape)}")
-    return (2 * x - 1).contiguous(memory_format=torch.channels_last)
+    return x.contiguous(memory_format=torch.channels_last)

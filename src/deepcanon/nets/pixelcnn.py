@@ -20,8 +20,9 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from deepcanon.layers.causal import AboveConv2d, BeforeConv2d, MaskedConv2d, centred, gate, head, mask_a, mask_b, pointwise
+from deepcanon.layers.causal import AboveConv2d, BeforeConv2d, MaskedConv2d, centred, gate, head, images, mask_a, mask_b, pointwise
 from deepcanon.layers.condition import per_layer, told
+from deepcanon.layers.levels import PixelEmbedding
 
 Steps = Generator[Float[Tensor, "n P"], Float[Tensor, "n C"], None]
 
@@ -97,20 +98,22 @@ class GatedPixelCNN(nn.Module):
         dilations: of the layers after the first, which reads the pixels at distance 1.
         first, kernel: side of the first layer's kernel, and of the others'.
         hidden: features between the last layer and the output, 2 F when not given.
+        levels: K of a pixel, to read each level by a learned vector of F / 2 numbers beside its value (`layers.levels`).
         condition: y -> c (B, F), what the model is told beside the pixels: `nn.Embedding(classes, F)`, or an encoder of an observation.
     """
 
     def __init__(self, channels: int, outputs: int, *, width: int = 64, dilations: tuple[int, ...] = (1,) * 6, first: int = 7, kernel: int = 3,
-                 hidden: int | None = None, condition: nn.Module | None = None):
+                 hidden: int | None = None, levels: int | None = None, condition: nn.Module | None = None):
         super().__init__()
         self.channels, self.condition = channels, condition
-        self.layers = nn.ModuleList([GatedLayer(channels, width, first, own=False, condition=condition)])
+        self.read = PixelEmbedding(channels, levels, width // 2)
+        self.layers = nn.ModuleList([GatedLayer(self.read.size, width, first, own=False, condition=condition)])
         self.layers.extend(GatedLayer(width, width, kernel, dilation=dilation, condition=condition) for dilation in dilations)
         self.head = head(width, outputs, hidden or 2 * width)
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def forward(self, x: Float[Tensor, "B C H W"], y: Shaped[Tensor, "B *Y"] | None = None) -> Float[Tensor, "B P H W"]:
-        v = h = centred(x, self.channels)
+        v = h = self.read(images(x, self.channels))
         c = told(self.condition, y)
         for layer in self.layers:
             v, h = layer(v, h, c)
@@ -131,7 +134,7 @@ class GatedPixelCNN(nn.Module):
                         inputs.append(h)
                     g = gate(torch.addmm(from_above[j], layer.before.window(inputs, j), into))                   # (n, F)
                     h = torch.addmm(h, g, out)
-                before[0].append(2 * (yield answer(h)) - 1)
+                before[0].append(self.read((yield answer(h))))
                 rows[0][:, :, layers[0].above.reach + r, layers[0].above.reach + j] = before[0][-1]
 
     def hear(self, rows: list[Tensor], r: int, c: Float[Tensor, "n F"] | None) -> list[tuple[Float[Tensor, "n F2"], ...]]:
