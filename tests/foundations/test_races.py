@@ -18,7 +18,7 @@ def race(name: str, **arguments) -> list[float]:
 
 def test_there_is_a_race_on_both_sets():
     names = set(catalogue.recipes())
-    assert len(RACES) == 12
+    assert len(RACES) == 13
     assert {name.replace("_digits", "_mnist") for name in RACES} <= names
 
 
@@ -30,10 +30,11 @@ def test_every_race_runs(name):
 
 
 @pytest.mark.row("FND-20", "FND-24")
-def test_momentum_and_adam_leave_the_plateau_where_gradient_descent_stays_at_any_rate():
-    heavy, adam = (race(f"optimizer_{name}_digits", steps=240)[-1] for name in ("momentum", "adam"))
+def test_momentum_adam_and_muon_leave_the_plateau_where_gradient_descent_stays_at_any_rate():
+    heavy, adam, muon = (race(f"optimizer_{name}_digits", steps=240)[-1] for name in ("momentum", "adam", "muon"))
     assert heavy < 1.3
     assert adam < 0.7
+    assert muon < 0.7
     assert all(race("optimizer_sgd_digits", lr=lr, steps=240)[-1] > heavy + 0.5 for lr in (1.0, 3.0, 10.0))
 
 

@@ -76,7 +76,7 @@ def optimizer_adam_digits(lr: float = 0.02, steps: int = 300, seed: int = 0) -> 
 
 @recipe(target={"nll": at_most(0.5)}, seconds=15, paper="Jordan et al. 2024; Liu et al. 2025, arXiv 2502.16982", rows=["FND-20"])
 def optimizer_muon_digits(lr: float = 0.02, steps: int = 300, seed: int = 0) -> Run:
-    """Muon on a deep sigmoid net: momentum as fast in every direction of a matrix; off the plateau at once, and lowest of all."""
+    """Muon on a deep sigmoid net: momentum as fast in every direction of a matrix; off the plateau at once."""
     return plateau("digits", 1_437, Muon(lr), steps, seed)
 
 
