@@ -51,7 +51,7 @@ class Muon(Optimizer):
                     continue
                 p.mul_(1 - group["lr"] * group["weight_decay"])
                 if p.ndim > 1:
-                    alike[p.flatten(1).shape].append((p, p.grad))
+                    alike[len(p), p.numel() // len(p)].append((p, p.grad))
                 else:
                     self.adam(p, p.grad, group)
             for matrices in alike.values():
@@ -62,9 +62,11 @@ class Muon(Optimizer):
         """The step of matrices of one shape, all at once, each with its gradient."""
         mu, ahead = group["momentum"], []
         for p, g in matrices:
-            m = self.state[p].setdefault("m", torch.zeros_like(p))
-            m.lerp_(g, 1 - mu)
-            ahead.append(parallel.whole(g.lerp(m, mu)).flatten(1))
+            state = self.state[p]
+            if not state:
+                state["m"] = torch.zeros_like(p)
+            state["m"].lerp_(g, 1 - mu)
+            ahead.append(parallel.whole(g.lerp(state["m"], mu)).flatten(1))
         size = 0.2 * group["lr"] * max(ahead[0].shape) ** 0.5
         for (p, _), direction in zip(matrices, orthogonal(torch.stack(ahead))):
             p.sub_(parallel.part(direction.reshape(p.shape), p), alpha=size)
@@ -83,9 +85,10 @@ class Muon(Optimizer):
 
 def orthogonal(u: Float[Tensor, "N R K"], steps: int = 5) -> Float[Tensor, "N R K"]:
     """Nearly U V' of each matrix U S V', by so many steps of Newton and Schulz's."""
+    if u.shape[1] > u.shape[2]:
+        return orthogonal(u.mT, steps).mT
     x = u / (u.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    wide = x if x.shape[1] <= x.shape[2] else x.mT
     for _ in range(steps):
-        a = wide @ wide.mT
-        wide = 3.4445 * wide + (2.0315 * a @ a - 4.775 * a) @ wide
-    return wide if x.shape[1] <= x.shape[2] else wide.mT
+        a = x @ x.mT
+        x = 3.4445 * x + (2.0315 * a @ a - 4.775 * a) @ x
+    return x
