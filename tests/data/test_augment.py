@@ -17,6 +17,7 @@ EVERY = {
     "flip": augment.flip(),
     "affine": augment.affine(degrees=20.0, translate=0.1, scale=(0.8, 1.2), shear=10.0),
     "elastic": augment.elastic(8.0, 2.0),
+    "bicubic": augment.compose(augment.affine(degrees=20.0, interpolation="bicubic"), augment.elastic(8.0, 2.0, interpolation="bicubic")),
     "resized_crop": augment.resized_crop(12),
     "blur": augment.blur(p=0.5),
     "jitter": augment.jitter(0.4, 0.4, 0.4, 0.1, p=0.8),
@@ -107,6 +108,27 @@ def test_affine_equals_pillow():
     reach = still(torch.ones_like(x), angle, zoom, slant, shift)[0, 0] > 0.999                                # Pillow does not fade at the border
     assert reach.sum() > 60
     torch.testing.assert_close(ours[reach], torch.from_numpy(np.array(reference))[reach], atol=1e-4, rtol=0)
+
+
+def test_bicubic_is_cubic_convolution_and_keeps_the_detail_that_bilinear_blurs():
+    def kernel(d: np.ndarray) -> np.ndarray:                                     # Keys 1981, with a = -0.75
+        d = np.abs(d)
+        return np.where(d <= 1, 1.25 * d**3 - 2.25 * d**2 + 1, np.where(d < 2, -0.75 * d**3 + 3.75 * d**2 - 6 * d + 3, 0.0))
+
+    def shifted(x: np.ndarray, right: float) -> np.ndarray:
+        place = np.arange(x.shape[-1])
+        return x @ kernel(place[:, None] + right - place)
+
+    x = pictures(2, 1, 16, 20)
+    n, (right, down) = len(x), (0.3, -1.4)
+    zero, shift = torch.zeros(n), torch.tensor([right / 20, down / 16]).expand(n, 2)
+    ours = augment.warp(x, zero, zero + 1, zero, shift, "bicubic")
+    expected = shifted(shifted(x.double().numpy(), right).swapaxes(2, 3), down).swapaxes(2, 3).clip(0, 1)
+    torch.testing.assert_close(ours.double(), torch.from_numpy(expected), atol=1e-4, rtol=0)
+
+    half = torch.tensor([0.5 / 20, 0.5 / 16]).expand(n, 2)
+    sharp, dull = (augment.warp(x, zero, zero + 1, zero, half, mode)[..., 2:-2, 2:-2].var() for mode in ("bicubic", "bilinear"))
+    assert sharp > 1.5 * dull
 
 
 def test_elastic_equals_scipy():

@@ -10,6 +10,7 @@ B batch, C channels, H x W pixels, S side after a crop.
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 Batch = Float[Tensor, "B C H W"]
+Interpolation = Literal["bilinear", "bicubic"]   # bilinear blurs: a net that only saw blurred images is worse on sharp ones
 Augment = Callable[[Tensor, Generator], Tensor]
 Change = Callable[[Tensor, Tensor], Tensor]     # (x, how much (B, 1, 1, 1)) -> x
 
@@ -66,21 +68,23 @@ def flip(p: float = 0.5) -> Augment:
     return augment
 
 
-def affine(degrees: float = 0.0, translate: float = 0.0, scale: tuple[float, float] = (1.0, 1.0), shear: float = 0.0) -> Augment:
+def affine(degrees: float = 0.0, translate: float = 0.0, scale: tuple[float, float] = (1.0, 1.0), shear: float = 0.0,
+           interpolation: Interpolation = "bilinear") -> Augment:
     """Rotation by U[-degrees, degrees], shift by U[-translate, translate] of each side, zoom by U[scale], shear by U[-shear, shear] degrees.
 
-    About the middle, bilinear, black outside.
+    About the middle, black outside.
     """
 
     def augment(x: Batch, generator: Generator) -> Batch:
         angle, slant = (uniform(x, generator, -limit, limit) * math.pi / 180 for limit in (degrees, shear))
         shift = torch.stack([uniform(x, generator, -translate, translate) for _ in range(2)], -1)        # (B, 2), in sides
-        return warp(x, angle, uniform(x, generator, *scale), slant, shift)
+        return warp(x, angle, uniform(x, generator, *scale), slant, shift, interpolation)
 
     return augment
 
 
-def warp(x: Batch, angle: Float[Tensor, "B"], zoom: Float[Tensor, "B"], slant: Float[Tensor, "B"], shift: Float[Tensor, "B 2"]) -> Batch:
+def warp(x: Batch, angle: Float[Tensor, "B"], zoom: Float[Tensor, "B"], slant: Float[Tensor, "B"], shift: Float[Tensor, "B 2"],
+         interpolation: Interpolation = "bilinear") -> Batch:
     """Each image turned clockwise by `angle` (radians), zoomed, slanted along x, then shifted by `shift` of its (width, height)."""
     half = torch.tensor([x.shape[3] / 2, x.shape[2] / 2], dtype=x.dtype, device=x.device)
     cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
@@ -89,14 +93,20 @@ def warp(x: Batch, angle: Float[Tensor, "B"], zoom: Float[Tensor, "B"], slant: F
     back = torch.linalg.inv(turn @ lean * zoom.view(-1, 1, 1))                                           # output -> input, in pixels
     theta = back * half / half.view(2, 1)                                                                # in half sides, as grid_sample wants it
     theta = torch.cat([theta, -theta @ (2 * shift).unsqueeze(-1)], -1)                                   # (B, 2, 3)
-    grid = F.affine_grid(theta, list(x.shape), align_corners=False)
-    return F.grid_sample(x, grid, align_corners=False)
+    return sampled(x, F.affine_grid(theta, list(x.shape), align_corners=False), interpolation)
 
 
-def elastic(alpha: float = 34.0, sigma: float = 4.0, p: float = 1.0) -> Augment:
+def sampled(x: Batch, grid: Float[Tensor, "B H W 2"], interpolation: Interpolation) -> Batch:
+    """The images at places in half sides from the middle, black outside; where a bicubic curve leaves [0, 1], it is cut off."""
+    if interpolation == "bilinear":
+        return F.grid_sample(x, grid, align_corners=False)
+    return F.grid_sample(x, grid, mode=interpolation, align_corners=False).clamp_(0, 1)
+
+
+def elastic(alpha: float = 34.0, sigma: float = 4.0, p: float = 1.0, interpolation: Interpolation = "bilinear") -> Augment:
     """Every pixel moved by alpha G_sigma * U[-1, 1] pixels, a smooth random field, with probability p (Simard, Steinkraus & Platt 2003, ICDAR).
 
-    The Gaussian G sums to one; bilinear, black outside. Simard's values for 28x28 digits move a pixel by about 1.4.
+    The Gaussian G sums to one; black outside. Simard's values for 28x28 digits move a pixel by about 1.4.
     """
 
     def augment(x: Batch, generator: Generator) -> Batch:
@@ -106,7 +116,7 @@ def elastic(alpha: float = 34.0, sigma: float = 4.0, p: float = 1.0) -> Augment:
         field = alpha * convolution(taps, H)[0] @ noise @ convolution(taps, W)[0].T                      # (B, 2, H, W): right and down, in pixels
         field = field * chance(x, generator, p)
         still = F.affine_grid(torch.eye(2, 3, dtype=x.dtype, device=x.device)[None], [1, 1, H, W], align_corners=False)
-        return F.grid_sample(x, still + field.movedim(1, -1) * 2 / x.new_tensor([W, H]), align_corners=False)
+        return sampled(x, still + field.movedim(1, -1) * 2 / x.new_tensor([W, H]), interpolation)
 
     return augment
 
