@@ -125,6 +125,19 @@ def test_dequantised_pixels_fill_their_cells():
     assert abs(y.mean()) < 0.02
 
 
+@pytest.mark.row("GEN-54")
+def test_training_spends_its_times_where_the_power_says():
+    """u of t = t_0 + (1 - t_0) u^p is spread evenly, one in every n-th of [0, 1]; the measured loss keeps p = 1."""
+    model, x, seen = tiny(power=2.0), pixels(50), []
+    model.net.register_forward_pre_hook(lambda net, inputs: seen.append(inputs[1] / 1000))
+    model.loss((x,)), model.metrics((x,))
+    for t, power in zip(seen, (2.0, 1.0)):
+        u = ((t - 1e-3) / (1 - 1e-3)) ** (1 / power)
+        assert torch.equal((50 * u).floor().sort().values, torch.arange(50.0))
+    with pytest.raises(ValueError, match="power of the training times above 0"):
+        tiny(power=0.0)
+
+
 @pytest.mark.parametrize("sampler", [heun, reverse_sde, predictor_corrector])
 def test_samples_have_the_levels_of_the_data(sampler):
     x = tiny(sampler=sampler).sample(3)

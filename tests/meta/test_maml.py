@@ -100,12 +100,23 @@ def test_first_order_equals_second_order_where_nothing_curves():
     assert not all(torch.allclose(a, b, atol=1e-3) for a, b in slopes)
 
 
+@pytest.mark.row("MGL-01")
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_the_test_has_steps_and_a_rate_of_its_own(vectorized):
+    """theta_n - theta* = (I - alpha H)^n (theta - theta*) for the support set's optimum theta*, with the test's n and alpha."""
+    method, (xs, ys, xq, _) = linear(test_steps=7, test_lr=ALPHA / 2, vectorized=vectorized), rows()
+    hessian, theta = xs[0].T @ xs[0] / K, method.net.weight.detach()[0]
+    optimum = torch.linalg.solve(hessian, xs[0].T @ ys[0][:, 0] / K)
+    adapted = optimum + torch.linalg.matrix_power(torch.eye(D).double() - ALPHA / 2 * hessian, 7) @ (theta - optimum)
+    torch.testing.assert_close(method.predict(xs[0], ys[0], xq[0])[:, 0], xq[0] @ adapted, atol=1e-9, rtol=0)
+
+
 @pytest.mark.row("MGL-06")
 def test_anil_adapts_the_head_alone():
     """It equals MAML whose inner rate is zero but for the head, and its body learns from both passes."""
     net = nn.Sequential(nn.Linear(D, 5), nn.Tanh(), nn.Linear(5, 1)).double()
     method, (xs, ys, xq, _) = MAML(net[2], body=net[:2], inner_lr=ALPHA, error=half_square, steps=3), rows()
-    adapted = method.adapt(xs[0], ys[0], 3)
+    adapted = method.adapt(xs[0], ys[0], 3, method.inner_lr)
     assert set(adapted) == {"weight", "bias"}
     by_hand = copy.deepcopy(net)
     optimizer = torch.optim.SGD(by_hand[2].parameters(), lr=ALPHA)

@@ -1,6 +1,6 @@
 """A diffusion model in continuous time, with a likelihood (Song et al. 2021, arXiv 2011.13456).
 
-    L = E_{x_0, eps, t ~ U[t_0, 1]} || target - net(x_t / sqrt(a^2 + s^2), 1000 t) ||^2,      x_t = a(t) x_0 + s(t) eps
+    L = E_{x_0, eps, u ~ U[0, 1]} || target - net(x_t / sqrt(a^2 + s^2), 1000 t) ||^2,      x_t = a(t) x_0 + s(t) eps,     t = t_0 + (1 - t_0) u^p
     -log2 P(k) <= -log2 p(y) - D + D log2 L,    y = 2 (k + u) / L - 1,   u ~ U[0, 1]^D
 
 Pixels of L levels k = 0 ... L - 1 are given as k / (L - 1) and learned as the density of y, spread over each level's cell
@@ -34,28 +34,34 @@ class ScoreSDE(nn.Module):
         levels: L of a pixel.
         sampler: (denoise, x_1, sde, times) -> x; `heun`, `reverse_sde` or `predictor_corrector`.
         steps: of the sampler and of the likelihood.
+        power: p; 1 in the paper, and the larger, the more of the training is spent where there is little noise.
+
+    Raises:
+        ValueError: a power that is not above 0.
     """
 
     likelihood_is = "estimate"
 
     def __init__(self, net: nn.Module, shape: tuple[int, ...], *, sde: SDE | None = None, predict: Prediction = velocity, levels: int = 256,
-                 sampler: Callable[..., Tensor] = heun, steps: int = 50):
+                 sampler: Callable[..., Tensor] = heun, steps: int = 50, power: float = 1.0):
         super().__init__()
+        if not power > 0:
+            raise ValueError(f"expected a power of the training times above 0, got {power}")
         self.net, self.shape, self.sde, self.predict = net, shape, vp() if sde is None else sde, predict
-        self.levels, self.sampler, self.steps = levels, sampler, steps
+        self.levels, self.sampler, self.steps, self.power = levels, sampler, steps, power
 
     def loss(self, batch) -> Float[Tensor, ""]:
-        """Mean squared error of the prediction, at times spread evenly over the batch."""
-        return self.errors(self.dequantise(batch[0])).mean()
+        """Mean squared error of the prediction, at times whose u are spread evenly over the batch."""
+        return self.errors(self.dequantise(batch[0]), self.power).mean()
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
-        """The same, an example."""
-        return {"simple_loss": self.errors(self.dequantise(batch[0])).flatten(1).mean(1)}
+        """The same, an example, with p = 1."""
+        return {"simple_loss": self.errors(self.dequantise(batch[0]), 1.0).flatten(1).mean(1)}
 
-    def errors(self, x_0: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
+    def errors(self, x_0: Float[Tensor, "B *D"], power: float) -> Float[Tensor, "B *D"]:
         """Squared error of the prediction at one draw of the noise."""
-        spread = (torch.rand(1, device=x_0.device) + torch.arange(len(x_0), device=x_0.device) / len(x_0)) % 1
-        t, eps = START + (1 - START) * spread, torch.randn_like(x_0)
+        u = (torch.rand(1, device=x_0.device) + torch.arange(len(x_0), device=x_0.device) / len(x_0)) % 1
+        t, eps = START + (1 - START) * u**power, torch.randn_like(x_0)
         a, s = self.scales(t, x_0)
         return (self.predict.target(x_0, eps, a, s) - self.answer(a * x_0 + s * eps, t)).square()
 

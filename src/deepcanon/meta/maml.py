@@ -26,7 +26,7 @@ class MAML(nn.Module):
         net: inputs, or the body's features, -> outputs; its parameters are adapted.
         inner_lr: alpha.
         steps: n, in training.
-        test_steps: n in `metrics` and `predict`; as in training when None.
+        test_steps, test_lr: n and alpha in `metrics` and `predict`; as in training when None. Many short steps end nearer the support set's optimum.
         error: (outputs, targets) -> scalar, `F.cross_entropy` for classes, `F.mse_loss` for values.
         first_order: take the inner gradients for constants.
         body: inputs -> features, not adapted: with the net's last layer as `net` this is ANIL.
@@ -34,31 +34,33 @@ class MAML(nn.Module):
     """
 
     def __init__(self, net: nn.Module, *, inner_lr: float = 0.4, steps: int = 1, test_steps: int | None = None,
-                 error: Callable[..., Tensor] = F.cross_entropy, first_order: bool = False, body: nn.Module | None = None, vectorized: bool = False):
+                 test_lr: float | None = None, error: Callable[..., Tensor] = F.cross_entropy, first_order: bool = False,
+                 body: nn.Module | None = None, vectorized: bool = False):
         super().__init__()
         if steps < 1 or (test_steps is not None and test_steps < 1):
             raise ValueError(f"expected one inner step or more, got steps={steps}, test_steps={test_steps}")
         if vectorized and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for part in (net, body) if part for layer in part.modules()):
             raise ValueError("torch.vmap gives wrong second derivatives of torch's batch normalisation: take BatchStatistics, or vectorized=False")
         self.net, self.body = net, body or nn.Identity()
-        self.inner_lr, self.steps, self.test_steps, self.error = inner_lr, steps, test_steps or steps, error
+        self.inner_lr, self.steps, self.error = inner_lr, steps, error
+        self.test_lr, self.test_steps = inner_lr if test_lr is None else test_lr, test_steps or steps
         self.first_order, self.vectorized = first_order, vectorized
 
     def loss(self, tasks) -> Float[Tensor, ""]:
         """Mean error on the queries after adaptation; `tasks` is (support x, support y, query x, query y), each with a first axis of tasks."""
 
         def error(support_x: Tensor, support_y: Tensor, x: Tensor, y: Tensor) -> Tensor:
-            return self.error(self.answer(self.adapt(support_x, support_y, self.steps), x), y)
+            return self.error(self.answer(self.adapt(support_x, support_y, self.steps, self.inner_lr), x), y)
 
         return self.each(error, tasks).mean()
 
-    def adapt(self, x: Float[Tensor, "K *X"], y: Num[Tensor, "K *Y"], steps: int) -> Parameters:
+    def adapt(self, x: Float[Tensor, "K *X"], y: Num[Tensor, "K *Y"], steps: int, lr: float) -> Parameters:
         """The net's parameters after some gradient steps on a support set; differentiable in those before, and in the body's."""
         h = self.body(x)
         theta: Parameters = {**dict(self.net.named_parameters())}
         for _ in range(steps):
             slope = self.slope(theta, h, y)
-            theta = {name: p - self.inner_lr * slope[name] for name, p in theta.items()}
+            theta = {name: p - lr * slope[name] for name, p in theta.items()}
         return theta
 
     def slope(self, theta: Parameters, h: Float[Tensor, "K *H"], y: Num[Tensor, "K *Y"]) -> Parameters:
@@ -94,5 +96,5 @@ class MAML(nn.Module):
 
     @torch.no_grad()
     def predict(self, support_x: Float[Tensor, "K *X"], support_y: Num[Tensor, "K *Y"], x: Float[Tensor, "Q *X"]) -> Float[Tensor, "Q *O"]:
-        """Outputs for x after learning from the support set, with the test's number of inner steps; the method itself stays as it is."""
-        return self.answer(self.adapt(support_x, support_y, self.test_steps), x)
+        """Outputs for x after learning from the support set, with the test's inner steps; the method itself stays as it is."""
+        return self.answer(self.adapt(support_x, support_y, self.test_steps, self.test_lr), x)
