@@ -183,13 +183,10 @@ def progressive_digits(latent: int = 32, width: int = 32, gamma: float = 1.0, lr
     return judged(method, "digits", lr, batch, steps, seed, betas=(0.0, 0.99))
 
 
-SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "fashion": (1, 28, 28)}
-
-
 def of_images(objective: Objective, source: str, latent: int, hidden: int, lr: float, batch: int, steps: int, seed: int, *, normalise: bool = False,
               **more) -> Run:
     """A GAN with this objective on images."""
-    generator, critic = players(SHAPES[source], latent, hidden)
+    generator, critic = players(images(source).shape, latent, hidden)
     method = GAN(generator, spectral_norm(critic) if normalise else critic, latent_dim=latent, objective=objective, **more)
     return judged(method, source, lr, batch, steps, seed)
 
@@ -202,12 +199,12 @@ def judged(method: nn.Module, source: str, lr: float, batch: int, steps: int, se
 
 def slope_penalised(source: str, critic_steps: int, latent: int, hidden: int, lr: float, batch: int, steps: int, seed: int) -> Run:
     """WGAN-GP of perceptrons: on a CPU the slope penalty of convolutions takes far longer."""
-    generator, critic = players(SHAPES[source], latent, hidden)
+    generator, critic = players(images(source).shape, latent, hidden)
     method = WGANGP(generator, critic, latent_dim=latent, critic_steps=critic_steps)
     return judged(method, source, lr, critic_steps * batch, steps, seed)
 
 
-def players(shape: tuple[int, int, int], latent: int, hidden: int) -> tuple[nn.Sequential, nn.Sequential]:
+def players(shape: tuple[int, ...], latent: int, hidden: int) -> tuple[nn.Sequential, nn.Sequential]:
     """A generator and a critic of images (C, H, W) with two hidden layers each."""
     pixels = math.prod(shape)
     generator = nn.Sequential(mlp(latent, hidden // 2, hidden, pixels, norm=nn.BatchNorm1d), nn.Unflatten(1, shape), nn.Sigmoid())

@@ -9,13 +9,15 @@ from deepcanon.meta.maml import MAML
 from deepcanon.nets.conv4 import Conv4
 from deepcanon.nets.mlp import mlp
 
+SIDE = 28       # of the pictures that a net sees
+
 
 @recipe(target={"accuracy": at_least(0.90)}, published={"accuracy": 0.987}, source="Finn et al. 2017, 1,200 characters, 60,000 steps",
         paper="Finn et al. 2017", rows=["MGL-01", "MGL-02", "MGL-06"])
 def maml_omniglot(width: int = 32, inner_lr: float = 0.4, inner_steps: int = 1, test_lr: float = 0.2, lr: float = 5e-3, tasks: int = 16,
                   steps: int = 8_000, seed: int = 0) -> Run:
     """MAML learns to read five characters of an unseen alphabet from one example of each; accuracy over 600 tasks."""
-    method = MAML(Conv4(width=width, strided=True, size=28), inner_lr=inner_lr, steps=inner_steps, test_steps=10, test_lr=test_lr, vectorized=True)
+    method = MAML(Conv4(width=width, strided=True, size=SIDE), inner_lr=inner_lr, steps=inner_steps, test_steps=10, test_lr=test_lr, vectorized=True)
     return fit_tasks(method, Muon(lr, schedule=cosine()), tasks, steps, seed)
 
 
@@ -23,7 +25,7 @@ def maml_omniglot(width: int = 32, inner_lr: float = 0.4, inner_steps: int = 1, 
 def fomaml_omniglot(width: int = 32, inner_lr: float = 0.1, inner_steps: int = 3, lr: float = 5e-3, tasks: int = 16, steps: int = 1_000,
                     seed: int = 0) -> Run:
     """First-order MAML, which does not differentiate its inner gradients, on the tasks of `maml_omniglot`."""
-    method = MAML(Conv4(width=width, strided=True, size=28), inner_lr=inner_lr, steps=inner_steps, test_steps=5, first_order=True, vectorized=True)
+    method = MAML(Conv4(width=width, strided=True, size=SIDE), inner_lr=inner_lr, steps=inner_steps, test_steps=5, first_order=True, vectorized=True)
     return fit_tasks(method, Muon(lr, schedule=cosine()), tasks, steps, seed)
 
 
@@ -31,7 +33,7 @@ def fomaml_omniglot(width: int = 32, inner_lr: float = 0.1, inner_steps: int = 3
 def anil_omniglot(width: int = 32, inner_lr: float = 0.4, inner_steps: int = 1, lr: float = 5e-3, tasks: int = 16, steps: int = 1_000,
                   seed: int = 0) -> Run:
     """ANIL, which adapts the last layer alone, on the tasks of `maml_omniglot`."""
-    net = Conv4(width=width, strided=True, size=28)
+    net = Conv4(width=width, strided=True, size=SIDE)
     method = MAML(net.head, body=net.body, inner_lr=inner_lr, steps=inner_steps, test_steps=3, vectorized=True)
     return fit_tasks(method, Muon(lr, schedule=cosine()), tasks, steps, seed)
 
@@ -41,7 +43,7 @@ def anil_omniglot(width: int = 32, inner_lr: float = 0.4, inner_steps: int = 1, 
 def maml_omniglot_full(width: int = 64, inner_lr: float = 0.4, inner_steps: int = 1, lr: float = 1e-3, tasks: int = 32, steps: int = 60_000,
                        seed: int = 0) -> Run:
     """MAML on Omniglot at the paper's setting: 64 filters, 32 tasks a step, 60,000 steps; sized for a GPU."""
-    method = MAML(Conv4(width=width, strided=True, size=28), inner_lr=inner_lr, steps=inner_steps, test_steps=3, vectorized=True)
+    method = MAML(Conv4(width=width, strided=True, size=SIDE), inner_lr=inner_lr, steps=inner_steps, test_steps=3, vectorized=True)
     return fit_tasks(method, Adam(lr, schedule=cosine()), tasks, steps, seed, varied=False)
 
 
@@ -57,12 +59,12 @@ def maml_sinusoid(hidden: int = 40, inner_lr: float = 0.01, shots: int = 10, lr:
 def fit_tasks(method: MAML, optimizer: Factory, tasks: int, steps: int, seed: int, varied: bool = True) -> Run:
     """5-way 1-shot; in training a class turned by a quarter, half or three quarters, or mirrored, is a further class, and examples are distorted.
 
-    Pictures are read, and distorted, at twice the side of 28 pixels that the net sees: thin lines stay as sharp as they are in the test.
+    Pictures are read, and distorted, at twice the side that the net sees: thin lines stay as sharp as they are in the test.
     """
     distort = augment.affine(degrees=10.0, translate=0.07, scale=(0.85, 1.15), shear=10.0, interpolation="bicubic")
-    train = episodes("omniglot", size=56, queries=2, tasks=tasks, rotations=True, per_class=augment.flip() if varied else None,
+    train = episodes("omniglot", size=2 * SIDE, queries=2, tasks=tasks, rotations=True, per_class=augment.flip() if varied else None,
                      augment=augment.compose(distort, halve) if varied else halve, seed=seed)
-    test = episodes("omniglot", size=56, split="test", queries=15, tasks=20, count=600, augment=halve, seed=seed)
+    test = episodes("omniglot", size=2 * SIDE, split="test", queries=15, tasks=20, count=600, augment=halve, seed=seed)
     return fit(method, train, optimizer, steps=steps, seed=seed, evaluate=test)
 
 
