@@ -5,6 +5,7 @@ from torch import nn
 from deepcanon.data import augment, images
 from deepcanon.engine import SGD, AdamW, Run, at_least, cosine, fit, linear, recipe
 from deepcanon.layers.norm import Standardize
+from deepcanon.layers.soften import Soften
 from deepcanon.nets.lenet import LeNet
 from deepcanon.nets.resnet import resnet18, resnet_cifar, small_stem
 from deepcanon.vision.classify import Classifier
@@ -22,13 +23,12 @@ def lenet_mnist(lr: float = 3e-3, batch: int = 64, steps: int = 1_200, smoothing
 
 @recipe(target={"accuracy": at_least(0.996)}, published={"accuracy": 0.992}, source="LeCun et al. 1998, LeNet-5 with distortions",
         paper="LeCun et al. 1998", rows=["VIS-08"])
-def lenet_mnist_full(lr: float = 3e-3, batch: int = 128, epochs: int = 30, smoothing: float = 0.05, seed: int = 0) -> Run:
-    """A wider LeNet with batch normalisation and dropout on distorted MNIST digits, which stay as sharp as the test's; weights averaged."""
+def lenet_mnist_full(lr: float = 3e-3, batch: int = 128, epochs: int = 24, smoothing: float = 0.05, seed: int = 0) -> Run:
+    """A wider LeNet with batch normalisation and dropout on distorted MNIST digits; weights averaged, test digits as soft as distorted ones."""
     net = LeNet(widths=(32, 64, 256, 128), activation=lambda: nn.Sequential(nn.ReLU(), nn.Dropout(0.2)), pool=nn.MaxPool2d,
-                norm=nn.BatchNorm2d, standardize=Standardize(0.1307, 0.3081))
+                norm=nn.BatchNorm2d, standardize=nn.Sequential(Soften(1.5 / 6), Standardize(0.1307, 0.3081)))
     method = Classifier(net, label_smoothing=smoothing)
-    distort = augment.compose(augment.affine(degrees=12.0, translate=0.08, scale=(0.88, 1.12), shear=10.0, interpolation="bicubic"),
-                              augment.elastic(20.0, p=0.5, interpolation="bicubic"))
+    distort = augment.compose(augment.affine(degrees=12.0, translate=0.08, scale=(0.88, 1.12), shear=10.0), augment.elastic(20.0, p=0.5))
     train, test = images("mnist", batch=batch, seed=seed, augment=distort), images("mnist", split="test", batch=500)
     optimizer = AdamW(lr, weight_decay=0.02, schedule=cosine(warmup=0.05))
     return fit(method, train, optimizer, epochs=epochs, seed=seed, ema=0.999, evaluate=test, evaluate_every=len(train))
