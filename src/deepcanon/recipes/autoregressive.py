@@ -28,8 +28,8 @@ def pixelcnn_digits(width: int = 32, lr: float = 3e-3, batch: int = 64, steps: i
 @recipe(target={"bits_per_dim": at_most(1.0)}, seconds=1_200, published={"bits_per_dim": 0.808},
         source="Lippe 2022, UvA Deep Learning Tutorials, 12: gated PixelCNN, 7 layers of 64",
         paper="van den Oord et al. 2016, arXiv 1606.05328", rows=["GEN-28", "GEN-30"])
-def pixelcnn_mnist(width: int = 32, lr: float = 1e-2, batch: int = 16, steps: int = 2_500, fast: bool = True, seed: int = 0) -> Run:
-    """Gated PixelCNN on 8-bit MNIST; bits a pixel after twenty minutes on two cores."""
+def pixelcnn_mnist(width: int = 32, lr: float = 1e-2, batch: int = 16, steps: int = 1_600, fast: bool = True, seed: int = 0) -> Run:
+    """Gated PixelCNN on 8-bit MNIST; bits a pixel after a quarter of an hour on one core. 2,500 steps reach 0.86."""
     net = GatedPixelCNN(1, 256, width=width, dilations=(1, 2, 1, 4, 1, 2, 1), levels=256)
     return on_mnist(net, lr=lr, batch=batch, steps=steps, fast=fast, seed=seed)
 
