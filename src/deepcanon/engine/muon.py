@@ -5,6 +5,8 @@
 
 The factor gives every step the size of Adam's, so that both share the rate a. O is found by matrix products alone: X_0 = u / ||u||, and five times
 X <- 3.4445 X - 4.775 (X X') X + 2.0315 (X X')^2 X, which brings all singular values near 1, within about 0.7 and 1.2.
+O takes about 20 min(R, K) operations a weight, beside 6 for each position that the weight is used at: nothing for images, half as much again for
+768 tokens and 128 wide.
 A convolution's weights are the matrix of its outputs R by all else K. Biases, gains and other vectors take Adam's steps. A sharded matrix is
 gathered, as O needs all of it.
 R rows, K columns, N matrices of the same shape.
