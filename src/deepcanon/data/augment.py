@@ -98,9 +98,8 @@ def warp(x: Batch, angle: Float[Tensor, "B"], zoom: Float[Tensor, "B"], slant: F
 
 def sampled(x: Batch, grid: Float[Tensor, "B H W 2"], interpolation: Interpolation) -> Batch:
     """The images at places in half sides from the middle, black outside; where a bicubic curve leaves [0, 1], it is cut off."""
-    if interpolation == "bilinear":
-        return F.grid_sample(x, grid, align_corners=False)
-    return F.grid_sample(x, grid, mode=interpolation, align_corners=False).clamp_(0, 1)
+    y = F.grid_sample(x, grid, mode=interpolation, align_corners=False)
+    return y.clamp_(0, 1) if interpolation == "bicubic" else y
 
 
 def elastic(alpha: float = 34.0, sigma: float = 4.0, p: float = 1.0, interpolation: Interpolation = "bilinear") -> Augment:
