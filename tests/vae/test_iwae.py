@@ -51,3 +51,28 @@ def test_at_the_exact_posterior_every_weight_is_the_evidence(linear_gaussian):
     x = exact.sample((3,))
     torch.testing.assert_close(IWAE(vae, samples=4).log_weights(x), exact.log_prob(x).expand(4, 3))
     assert IWAE(vae, samples=4).loss((x,)).isfinite()
+
+
+@pytest.mark.row("GEN-18")
+def test_the_doubly_reparameterised_gradient_has_the_same_mean_and_less_noise(model):
+    vae, exact = model
+    x, of = exact.sample((2,)).repeat(500, 1), list(vae.parameters())
+
+    def gradients(doubly):
+        method = IWAE(vae, samples=20, doubly=doubly)
+        return torch.stack([torch.cat([g.flatten() for g in torch.autograd.grad(method.loss((x,)), of)]) for _ in range(60)])
+
+    plain, doubly = gradients(False), gradients(True)
+    error = ((plain.var(0) + doubly.var(0)) / len(plain)).sqrt()
+    assert ((plain.mean(0) - doubly.mean(0)).abs() < 5 * error + 1e-6).all()
+    of_encoder = torch.tensor([name.startswith("encoder") for name, p in vae.named_parameters() for _ in range(p.numel())])
+    assert doubly.var(0)[of_encoder].sum() < plain.var(0)[of_encoder].sum() / 5
+
+
+def test_the_loss_is_the_bound_by_either_gradient(model):
+    vae, exact = model
+    x, values = exact.sample((8,)), []
+    for doubly in (False, True):
+        torch.manual_seed(3)
+        values.append(IWAE(vae, samples=5, doubly=doubly).loss((x,)))
+    torch.testing.assert_close(*values)
