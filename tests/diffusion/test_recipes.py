@@ -2,9 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+import deepcanon
 from deepcanon.data import images
 from deepcanon.engine import options
 from deepcanon.recipes import scores
@@ -37,6 +40,19 @@ def test_some_steps_on_digits(workplace, few, recipe, measured):
     assert measured <= run.results.keys()
     assert all(math.isfinite(value) for value in run.results.values())
     assert list((run.folder / "samples").glob("*.png"))
+
+
+def test_pictures_of_ones_own_need_no_classes(workplace, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for i, level in enumerate(np.linspace(20, 230, 60)):
+        Image.fromarray(np.full((18, 12, 3), level, np.uint8)).save(tmp_path / "photos" / f"{i}.png")
+    run = scores.draw_images(data=str(tmp_path / "photos"), size=8, batch=16, width=8, steps=2, flip=True)
+    assert 0 < run.results["simple_loss"] < 10
+    drawn = deepcanon.load(run.folder).sample(3)
+    assert drawn.shape == (3, 3, 8, 8)
+    assert 0 <= drawn.min() <= drawn.max() <= 1
+    with pytest.raises(ValueError, match="sides divisible by 8"):
+        scores.draw_images(data=str(tmp_path / "photos"), size=12, steps=2)
 
 
 def test_some_steps_on_a_toy(workplace):

@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from deepcanon.data import images
+from deepcanon.data import augment, images
 from deepcanon.data.batches import Batches
 from deepcanon.data.toys import density, toy
 from deepcanon.diffusion.annealed import annealed_langevin, geometric
@@ -69,6 +69,18 @@ def sde_fashion(width: int = 32, lr: float = 5e-3, batch: int = 64, steps: int =
     return fit(method, images("fashion", batch=batch, seed=seed), Muon(lr, schedule=cosine(warmup=0.05)), steps=steps, seed=seed,
                clip_norm=1.0, ema=0.998, evaluate=[test, bits(test.take(range(count)), ode_steps), fashion_judge()],
                callbacks=[Samples(lambda m: m.sample(64))])
+
+
+@recipe(paper="Song et al. 2021", rows=["GEN-54"])
+def draw_images(data: str = "digits", size: int = 32, width: int = 32, flip: bool = False, lr: float = 5e-3, batch: int = 64, steps: int = 5_000,
+                sampling_steps: int = 18, fast: bool = True, seed: int = 0) -> Run:
+    """A diffusion model learns to draw images like those in your own folder of photos, or in a named set."""
+    train = images(data, size=size, batch=batch, seed=seed, augment=augment.flip() if flip else None)
+    test = images(data, size=size, batch=batch, split="test")
+    net = UNet(train.shape[0], (width, 2 * width, 4 * width), blocks=1, attention=(2,), groups=8, patch=2)
+    method = ScoreSDE(net, train.shape, steps=sampling_steps, power=1.75)
+    return fit(method, train, Muon(lr, schedule=cosine(warmup=0.05)), steps=steps, seed=seed, bf16=fast, clip_norm=1.0, ema=0.998,
+               evaluate=test, evaluate_every=1_000, callbacks=[Samples(lambda m: m.sample(64), every=1_000)])
 
 
 @recipe(target={"named": at_least(0.9), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=60, paper="Ho & Salimans 2022",
