@@ -58,10 +58,21 @@ class SpectralNorm(nn.Module):
         return weight.movedim(self.dim, 0).flatten(1)
 
 
-def spectral_norm(net: nn.Module) -> nn.Module:
-    """The net with every linear map and convolution in it normalised, in place."""
+class Scale(nn.Module):
+    """A constant factor."""
+
+    def __init__(self, factor: float):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return self.factor * x
+
+
+def spectral_norm(net: nn.Module, *, slope: float = 1.0) -> nn.Module:
+    """The net with every linear map and convolution in it normalised, in place, and with its answer times the slope that it may have at most."""
     for layer in list(net.modules()):
         if isinstance(layer, NORMALISED):
             outputs = 1 if "Transpose" in type(layer).__name__ else 0
             parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight, dim=outputs))
-    return net
+    return net if slope == 1 else nn.Sequential(net, Scale(slope))

@@ -216,19 +216,8 @@ def normalised(name: str, slope: float, width: int, lr: float, batch: int, steps
     """A GAN whose discriminator has the slope given at most; every layer beyond two would flatten it."""
     latent, _ = LAYOUTS[name]
     generator, discriminator = mlp(latent, width, width, 2), critic(width, 2)
-    method = GAN(generator, nn.Sequential(spectral_norm(discriminator), Scale(slope)), latent_dim=latent)
+    method = GAN(generator, spectral_norm(discriminator, slope=slope), latent_dim=latent)
     return find_modes(method, name, lr, batch, steps, seed)
-
-
-class Scale(nn.Module):
-    """A constant factor."""
-
-    def __init__(self, factor: float):
-        super().__init__()
-        self.factor = factor
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.factor * x
 
 
 def perceptrons(name: str, width: int) -> tuple[nn.Sequential, nn.Sequential, int]:

@@ -126,16 +126,18 @@ def gan_wgan_mnist(c: float = 0.05, latent: int = 64, hidden: int = 512, lr: flo
 
 @recipe(target={"fid_ratio": at_most(0.1), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=60, paper="Miyato et al. 2018",
         rows=["GEN-70", "MET-10"])
-def gan_sn_digits(latent: int = 32, hidden: int = 256, lr: float = 1e-3, batch: int = 64, steps: int = 2_000, seed: int = 0) -> Run:
+def gan_sn_digits(slope: float = 10.0, latent: int = 32, hidden: int = 256, lr: float = 1e-3, batch: int = 64, steps: int = 2_000,
+                  seed: int = 0) -> Run:
     """GAN with a spectrally normalised discriminator on scikit-learn's 8x8 digits; Frechet distance and class balance."""
-    return of_images(objectives.hinge, "digits", latent, hidden, lr, batch, steps, seed, normalise=True)
+    return of_images(objectives.hinge, "digits", latent, hidden, lr, batch, steps, seed, slope=slope)
 
 
 @recipe(target={"fid_ratio": at_most(0.1), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=600, paper="Miyato et al. 2018",
         rows=["GEN-70", "MET-10"])
-def gan_sn_mnist(latent: int = 64, hidden: int = 512, lr: float = 7e-4, batch: int = 64, steps: int = 10_000, seed: int = 0) -> Run:
+def gan_sn_mnist(slope: float = 4.0, latent: int = 64, hidden: int = 512, lr: float = 7e-4, batch: int = 64, steps: int = 10_000,
+                 seed: int = 0) -> Run:
     """GAN with a spectrally normalised discriminator on MNIST; Frechet distance and class balance."""
-    return of_images(objectives.hinge, "mnist", latent, hidden, lr, batch, steps, seed, normalise=True)
+    return of_images(objectives.hinge, "mnist", latent, hidden, lr, batch, steps, seed, slope=slope)
 
 
 @recipe(target={"fid_ratio": at_most(0.1), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=60, paper="Huang et al. 2024",
@@ -183,11 +185,11 @@ def progressive_digits(latent: int = 32, width: int = 32, gamma: float = 1.0, lr
     return judged(method, "digits", lr, batch, steps, seed, betas=(0.0, 0.99))
 
 
-def of_images(objective: Objective, source: str, latent: int, hidden: int, lr: float, batch: int, steps: int, seed: int, *, normalise: bool = False,
-              **more) -> Run:
-    """A GAN with this objective on images."""
+def of_images(objective: Objective, source: str, latent: int, hidden: int, lr: float, batch: int, steps: int, seed: int, *,
+              slope: float | None = None, **more) -> Run:
+    """A GAN with this objective on images, the discriminator's slope bounded if one is given."""
     generator, critic = players(images(source).shape, latent, hidden)
-    method = GAN(generator, spectral_norm(critic) if normalise else critic, latent_dim=latent, objective=objective, **more)
+    method = GAN(generator, spectral_norm(critic, slope=slope) if slope else critic, latent_dim=latent, objective=objective, **more)
     return judged(method, source, lr, batch, steps, seed)
 
 
