@@ -134,7 +134,7 @@ def gan_sn_digits(slope: float = 10.0, latent: int = 32, hidden: int = 256, lr: 
 
 @recipe(target={"fid_ratio": at_most(0.1), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=600, paper="Miyato et al. 2018",
         rows=["GEN-70", "MET-10"])
-def gan_sn_mnist(slope: float = 4.0, latent: int = 64, hidden: int = 512, lr: float = 7e-4, batch: int = 64, steps: int = 10_000,
+def gan_sn_mnist(slope: float = 16.0, latent: int = 64, hidden: int = 512, lr: float = 7e-4, batch: int = 64, steps: int = 10_000,
                  seed: int = 0) -> Run:
     """GAN with a spectrally normalised discriminator on MNIST; Frechet distance and class balance."""
     return of_images(objectives.hinge, "mnist", latent, hidden, lr, batch, steps, seed, slope=slope)
