@@ -35,41 +35,30 @@ class IWAE(nn.Module):
 
     def loss(self, batch) -> Float[Tensor, ""]:
         """-L_K in nats an example."""
-        if not self.doubly:
-            return -self.bound(batch[0]).mean()
-        x, (mu, log_var) = batch[0], self.posteriors(batch[0])
-        z = reparameterise(mu, log_var)
-        log_weights = self.ratio(x, z, mu.detach(), log_var.detach())
-        if z.requires_grad:
-            share = log_weights.detach().softmax(0).flatten()[:, None]
-            z.register_hook(lambda grad: share * grad)                            # the bound's own gradient has one v_k already
-        return (math.log(self.samples) - log_weights.logsumexp(0)).mean()
+        return -self.bound(batch[0], doubly=self.doubly).mean()
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """The bound of one sample and that of K."""
         return {"elbo": self.vae.elbo(batch[0]), "bound": self.bound(batch[0])}
 
-    def bound(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
+    def bound(self, x: Float[Tensor, "B *D"], *, doubly: bool = False) -> Float[Tensor, "B"]:
         """An estimate of L_K(x), nats."""
-        return self.log_weights(x).logsumexp(0) - math.log(self.samples)
+        return self.log_weights(x, doubly=doubly).logsumexp(0) - math.log(self.samples)
 
-    def log_weights(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "K B"]:
-        """log w_k at K draws of q."""
-        mu, log_var = self.posteriors(x)
-        return self.ratio(x, reparameterise(mu, log_var), mu, log_var)
-
-    def posteriors(self, x: Float[Tensor, "B *D"]) -> tuple[Float[Tensor, "N Z"], Float[Tensor, "N Z"]]:
-        """Mean and log variance of q(z|x), K times one below the other, N = K B."""
-        mu, log_var = self.vae.posterior(x)
-        return mu.repeat(self.samples, 1), log_var.repeat(self.samples, 1)
-
-    def ratio(self, x: Float[Tensor, "B *D"], z: Float[Tensor, "N Z"], mu: Float[Tensor, "N Z"],
-              log_var: Float[Tensor, "N Z"]) -> Float[Tensor, "K B"]:
-        """log p(x|z) p(z) / q(z|x)."""
+    def log_weights(self, x: Float[Tensor, "B *D"], *, doubly: bool = False) -> Float[Tensor, "K B"]:
+        """log w_k at K draws of q; their logsumexp has the plain gradient or the doubly reparameterised one."""
+        mu, log_var = (t.repeat(self.samples, 1) for t in self.vae.posterior(x))                              # (K B, Z)
+        z = reparameterise(mu, log_var)
+        if doubly:
+            mu, log_var = mu.detach(), log_var.detach()                          # z alone leads to the encoder
         eps_squared = (z - mu).square() / log_var.exp()
         log_ratio = 0.5 * (eps_squared + log_var - z.square()).sum(1)            # log p(z) - log q(z|x)
         log_likelihood = self.vae.log_likelihood(x.repeat(self.samples, *[1] * (x.ndim - 1)), z)
-        return (log_likelihood + log_ratio).unflatten(0, (self.samples, -1))
+        log_weights = (log_likelihood + log_ratio).unflatten(0, (self.samples, -1))
+        if doubly and z.requires_grad:
+            share = log_weights.detach().softmax(0).flatten()[:, None]
+            z.register_hook(lambda grad: share * grad)                           # one v_k; the other is logsumexp's own
+        return log_weights
 
     def log_prob(self, x: Float[Tensor, "B *D"], samples: int = 500) -> Float[Tensor, "B"]:
         """Importance-sampled log p(x) in nats."""
