@@ -43,6 +43,22 @@ def test_equals_torch_with_gradients(kernel, causal, length):
 
 
 @pytest.mark.row("SEQ-37")
+@pytest.mark.parametrize("causal", [False, True])
+def test_in_bfloat16_it_is_as_near_to_float32_as_the_fused_kernel_with_gradients(causal):
+    """The plain way is taken here, on any CPU: both kernels round, each by about a hundredth."""
+    exact = [t.requires_grad_() for t in qkv(2, 3, 64, 16)]
+    rounded = [[t.detach().bfloat16().requires_grad_() for t in exact] for _ in range(2)]
+    assert module.plain_is_faster(*rounded[0][:2])
+    outputs = [attention(*exact, causal=causal), attention(*rounded[0], causal=causal),
+               F.scaled_dot_product_attention(*rounded[1], is_causal=causal)]
+    gradients = [torch.autograd.grad(y.float().square().sum(), x) for y, x in zip(outputs, [exact, *rounded])]
+    for truth, plain, fused in zip((outputs[0], *gradients[0]), (outputs[1], *gradients[1]), (outputs[2], *gradients[2])):
+        errors = [(t.float() - truth).norm() / truth.norm() for t in (plain, fused)]
+        assert errors[0] < 0.02
+        assert errors[0] < 2 * errors[1] + 1e-3
+
+
+@pytest.mark.row("SEQ-37")
 def test_scores_of_unit_normal_vectors_have_unit_variance():
     q, k, _ = qkv(2_000, 64)
     assert (q @ k.T / 8).var().item() == pytest.approx(1, abs=0.01)

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from diffusers import UNet2DModel
 
-from deepcanon.nets.unet import TimeFeatures, UNet
+from deepcanon.nets.unet import Block, GroupNorm, TimeFeatures, UNet
 
 
 def test_paper_size():
@@ -92,6 +93,31 @@ def test_every_weight_gets_a_gradient():
 def test_memory_layout_of_the_input_does_not_matter():
     net, x, t = UNet(3, (8, 16), blocks=1, groups=4), torch.randn(2, 3, 8, 8), torch.tensor([1, 9])
     torch.testing.assert_close(net(x.contiguous(memory_format=torch.channels_last), t), net(x, t))
+
+
+def loud(net: UNet) -> UNet:
+    """The net away from its faint start, so that every part counts."""
+    for layer in (net.head[-1], *(part.leave[-1] for part in net.modules() if isinstance(part, Block))):
+        torch.nn.init.normal_(layer.weight, std=0.1)
+    return net
+
+
+def test_norms_stay_in_float32_under_autocast_and_answers_stay_near():
+    torch.manual_seed(0)
+    net, x, t = loud(UNet(3, (16, 32), blocks=1, attention=(1,), groups=4)), torch.rand(2, 3, 16, 16), torch.tensor([1, 900])
+    h = 3 + torch.randn(2, 16, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        low = net(x, t)
+        torch.testing.assert_close(GroupNorm(16, 4)(h.bfloat16()), F.group_norm(h.bfloat16().float(), 4).bfloat16(), atol=0, rtol=0)
+    truth = net(x, t)
+    assert (low.float() - truth).norm() < 0.03 * truth.norm()
+
+
+def test_in_double_precision_it_is_the_same_function():
+    torch.manual_seed(0)
+    net, x, t = loud(UNet(1, (8, 16), blocks=1, groups=4)), torch.rand(2, 1, 8, 8), torch.tensor([1, 9])
+    truth = net(x, t)
+    torch.testing.assert_close(net.double()(x.double(), t), truth.double(), atol=1e-5, rtol=1e-5)
 
 
 def test_time_features_turn_at_known_speeds():

@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from deepcanon.layers.attention import attention
+
 
 class UNet(nn.Module):
     """An image-shaped answer for a noisy image x and its time t.
@@ -101,13 +103,13 @@ class PixelAttention(nn.Module):
     def __init__(self, channels: int, head_dim: int, groups: int):
         super().__init__()
         self.num_heads = max(1, channels // head_dim)
-        self.norm = nn.GroupNorm(math.gcd(groups, channels), channels)
+        self.norm = GroupNorm(channels, groups)
         self.qkv, self.out = nn.Linear(channels, 3 * channels), faint(nn.Linear(channels, channels))
 
     def forward(self, h: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         pixels = self.norm(h).flatten(2).transpose(1, 2)                         # (B, N, C)
         q, k, v = self.qkv(pixels).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)   # (B, A, N, D) each
-        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        mixed = attention(q, k, v).transpose(1, 2).flatten(2)                    # (B, N, C)
         return h + self.out(mixed).transpose(1, 2).unflatten(-1, h.shape[2:])
 
 
@@ -115,7 +117,18 @@ class NormSiLU(nn.Sequential):
     """Group norm, then silu(h) = h sigmoid(h)."""
 
     def __init__(self, channels: int, groups: int):
-        super().__init__(nn.GroupNorm(math.gcd(groups, channels), channels), nn.SiLU())
+        super().__init__(GroupNorm(channels, groups), nn.SiLU())
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group norm in as many groups as divide the channels, in float32 or more, as CUDA's autocast has it (CPUs are faster so, too)."""
+
+    def __init__(self, channels: int, groups: int):
+        super().__init__(math.gcd(groups, channels), channels)
+
+    def forward(self, h: Float[Tensor, "B C *places"]) -> Float[Tensor, "B C *places"]:
+        h_32, weight, bias = (t.to(torch.promote_types(t.dtype, torch.float32)) for t in (h, self.weight, self.bias))
+        return F.group_norm(h_32, self.num_groups, weight, bias, self.eps).to(h.dtype)
 
 
 class TimeFeatures(nn.Module):
