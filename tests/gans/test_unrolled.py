@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from deepcanon.gans.gan import GAN
+from deepcanon.gans.objectives import non_saturating
 from deepcanon.gans.unrolled import UnrolledGAN
 from deepcanon.nets.mlp import mlp
 
@@ -26,7 +27,7 @@ def generator_loss(gan, x):
 @pytest.mark.row("GEN-80")
 def test_without_a_step_it_is_the_plain_gan():
     x = torch.randn(8, 3, dtype=torch.float64)
-    both = UnrolledGAN(*players(), latent_dim=2, unroll=0), GAN(*players(), latent_dim=2)
+    both = UnrolledGAN(*players(), latent_dim=2, unroll=0), GAN(*players(), latent_dim=2, objective=non_saturating)
     torch.testing.assert_close(*(torch.autograd.grad(generator_loss(gan, x), list(gan.generator.parameters())) for gan in both))
 
 
@@ -42,6 +43,19 @@ def test_the_gradient_through_the_answer_equals_finite_differences():
                 weight += sign * 1e-6 * direction
             values.append(generator_loss(gan, x).item())
         assert (values[0] - values[1]) / 2e-6 == pytest.approx((gradient * direction).sum().item(), rel=1e-5, abs=1e-9)
+
+
+@pytest.mark.row("GEN-80")
+def test_the_generator_answers_for_what_the_discriminator_will_say_of_the_data():
+    """With the label of either kind swapped, the loss is D's own with the two scores exchanged."""
+    gan, x = UnrolledGAN(*players(), latent_dim=2, unroll=3, inner_lr=0.5), torch.randn(8, 3, dtype=torch.float64)
+    loss = generator_loss(gan, x)
+    torch.manual_seed(1)
+    gan.draw(x)
+    fake = gan.draw(x)
+    theta = gan.ahead(x, fake)
+    a, b = gan.score(theta, x), gan.score(theta, fake)
+    torch.testing.assert_close(loss, gan.objective.discriminator(b, a).mean())
 
 
 @pytest.mark.row("GEN-80")

@@ -3,6 +3,7 @@
     objective        discriminator                           generator               who
     minimax          -log s(a) - log(1 - s(b))               log(1 - s(b))           Goodfellow et al. 2014, arXiv 1406.2661
     non_saturating   -log s(a) - log(1 - s(b))               -log s(b)               the same
+    swapped          -log s(a) - log(1 - s(b))               -log s(b) - log(1-s(a)) the same; a tells where D will have learned from G
     smoothed         -r log s(a) - (1 - r) log(1 - s(a))     -log s(b)               Salimans et al. 2016, arXiv 1606.03498
                      - log(1 - s(b))
     least_squares    (a - 1)^2 + b^2                         (b - 1)^2               Mao et al. 2017, arXiv 1611.04076
@@ -40,6 +41,7 @@ def squares(real: float = 1.0, fake: float = 0.0, goal: float = 1.0) -> Objectiv
 
 minimax = Objective(lambda a, b: softplus(-a) + softplus(b), lambda a, b: -softplus(b))
 non_saturating = Objective(lambda a, b: softplus(-a) + softplus(b), lambda a, b: softplus(-b))
+swapped = Objective(non_saturating.discriminator, lambda a, b: softplus(-b) + softplus(a))
 least_squares = squares()
 hinge = Objective(lambda a, b: (1 - a).relu() + (1 + b).relu(), lambda a, b: -b)
 wasserstein = Objective(lambda a, b: b - a, lambda a, b: -b)

@@ -4,7 +4,8 @@
     generator:      min_G  l_G(theta_k(G), G),      differentiated through the k steps that D would take in answer
     discriminator:  min_D  l_D,  one ordinary step from theta_0
 
-With k = 0 it is the plain GAN. A generator that looks ahead does not gather on one mode: D's answer would find it there.
+With k = 0 it is the plain GAN. A generator that looks ahead does not gather on one mode: D's answer would find it there. What theta_k says of the
+data depends on G as well, so l_G must hold both scores: an objective whose generator looks at its own points alone rewards it for a D led astray.
 B batch, D shape of a data point, Z latent.
 """
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from deepcanon.gans.functional import check
-from deepcanon.gans.objectives import Objective, non_saturating
+from deepcanon.gans.objectives import Objective, swapped
 
 Weights = dict[str, Tensor]
 
@@ -30,11 +31,11 @@ class UnrolledGAN(nn.Module):
         latent_dim: Z.
         unroll: k.
         inner_lr: eta.
-        objective: both players' losses.
+        objective: both players' losses, the generator's of both scores, as in `swapped` and `relativistic`.
     """
 
-    def __init__(self, generator: nn.Module, discriminator: nn.Module, *, latent_dim: int, unroll: int = 5, inner_lr: float = 0.1,
-                 objective: Objective = non_saturating):
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, *, latent_dim: int, unroll: int = 5, inner_lr: float = 0.01,
+                 objective: Objective = swapped):
         super().__init__()
         self.generator, self.discriminator, self.latent_dim = generator, discriminator, latent_dim
         self.unroll, self.inner_lr, self.objective = unroll, inner_lr, objective
