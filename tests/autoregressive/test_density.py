@@ -149,7 +149,7 @@ def test_bits_per_dim():
 
 
 @pytest.mark.parametrize(("x", "message"), [
-    (torch.zeros(2, 1, 4, 3), r"expected data \(B, 1, 3, 3\), got \(2, 1, 4, 3\)"),
+    (torch.zeros(2, 1, 4, 3), r"expected data of shape \(B, 1, 3, 3\), got \(2, 1, 4, 3\)"),
     (torch.full((2, 1, 3, 3), 1.5), r"expected values in \[0, 1\], got some from 1.5 to 1.5"),
     (torch.full((2, 1, 3, 3), math.nan), r"expected values in \[0, 1\]"),
     (torch.full((2, 1, 3, 3), 0.25), r"expected values on the 2 levels 0, 1/1, ..., 1, got others between")])

@@ -131,5 +131,5 @@ def test_times_of_a_batch_are_uniform():
 
 
 def test_other_shapes_are_refused():
-    with pytest.raises(ValueError, match=r"expected images \(B, 1, 8, 8\), got \(2, 1, 9, 8\)"):
+    with pytest.raises(ValueError, match=r"expected data of shape \(B, 1, 8, 8\), got \(2, 1, 9, 8\)"):
         tiny().loss((torch.rand(2, 1, 9, 8),))

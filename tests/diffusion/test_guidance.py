@@ -152,5 +152,5 @@ def test_schedules_that_are_none_are_refused(abar, message):
 
 
 def test_values_outside_the_unit_interval_are_refused():
-    with pytest.raises(ValueError, match=r"expected images with values in \[0, 1\], got values from"):
+    with pytest.raises(ValueError, match=r"expected values in \[0, 1\], got some from"):
         model().loss((halves(4)[0] * 255, torch.zeros(4, dtype=torch.long)))

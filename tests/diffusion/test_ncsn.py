@@ -113,5 +113,5 @@ def test_levels_that_are_no_schedule_are_refused(sigmas, message):
 
 def test_values_outside_the_unit_interval_are_refused():
     model = NCSN(nn.Identity(), (1, 2, 2), sigmas=SIGMAS)
-    with pytest.raises(ValueError, match=r"expected images with values in \[0, 1\], got values from -1 to 2"):
+    with pytest.raises(ValueError, match=r"expected values in \[0, 1\], got some from -1 to 2"):
         model.loss((torch.tensor([[[[-1.0, 0.0], [0.5, 2.0]]]]),))

@@ -148,7 +148,7 @@ def test_samples_have_the_levels_of_the_data(sampler):
 
 @pytest.mark.parametrize(("x", "message"), [
     (pixels(2) / 2 + 0.01, "expected pixels of 17 levels"), (pixels(2) + 1, r"values in \[0, 1\]"),
-    (pixels(2)[..., :3], r"expected images \(B, 1, 4, 4\)")])
+    (pixels(2)[..., :3], r"expected data of shape \(B, 1, 4, 4\)")])
 def test_other_pixels_are_refused(x, message):
     with pytest.raises(ValueError, match=message):
         tiny().loss((x,))

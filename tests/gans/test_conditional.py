@@ -85,7 +85,7 @@ def test_missing_and_impossible_labels_are_refused():
     gan = ConditionalGAN(Joined(mlp(5, 2), 3), Joined(mlp(5, 1), 3), latent_dim=2, num_classes=3)
     with pytest.raises(ValueError, match="the labels y are missing"):
         next(gan.losses((torch.randn(4, 2),)))
-    with pytest.raises(ValueError, match=r"one label in 0..2 for each example, got torch.int64 \(4,\) from 0 to 3"):
+    with pytest.raises(ValueError, match=r"one label in 0..2 for each of 4 examples, got torch.int64 \(4,\) from 0 to 3"):
         next(gan.losses((torch.randn(4, 2), torch.arange(4))))
 
 

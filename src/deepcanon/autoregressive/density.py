@@ -17,6 +17,8 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from deepcanon.layers.checks import on_levels, shaped
+
 
 class AutoregressiveDensity(nn.Module):
     """A net that keeps the order, and what its output at a position means.
@@ -72,14 +74,7 @@ class AutoregressiveDensity(nn.Module):
 
     def check(self, x: Float[Tensor, "B C *S"]) -> Float[Tensor, "B C *S"]:
         """x as it is, if it has the model's shape and lies on its levels."""
-        if x.shape[1:] != self.shape:
-            raise ValueError(f"expected data (B, {', '.join(map(str, self.shape))}), got {tuple(x.shape)}")
-        if not (x.amin() >= 0 and x.amax() <= 1):
-            raise ValueError(f"expected values in [0, 1], got some from {float(x.amin()):.3g} to {float(x.amax()):.3g}")
-        v = x * (self.likelihood.levels - 1)
-        if not (v - v.round()).abs().amax() < 0.01:
-            raise ValueError(f"expected values on the {self.likelihood.levels} levels 0, 1/{self.likelihood.levels - 1}, ..., 1, got others between")
-        return x
+        return on_levels(shaped(x, self.shape), self.likelihood.levels)
 
 
 def labels(y: Tensor | None) -> tuple[Tensor, ...]:

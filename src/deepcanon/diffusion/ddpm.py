@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from deepcanon.diffusion.functional import check_images, ends_in_noise
+from deepcanon.diffusion.functional import centred, ends_in_noise
 from deepcanon.diffusion.samplers import ancestral
 from deepcanon.diffusion.schedules import linear_schedule, strided
 from deepcanon.diffusion.variational_bound import bits_per_dim
@@ -100,4 +100,4 @@ class DDPM(nn.Module):
 
     def check(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Images from [0, 1] to [-1, 1]."""
-        return check_images(x, self.shape)
+        return centred(x, self.shape)

@@ -1,22 +1,18 @@
 """What the diffusion models share: their doors, and the shapes of what is one number an example."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from deepcanon.layers.checks import shaped, unit
 
-def check_images(x: Float[Tensor, "B *D"], shape: tuple[int, ...]) -> Float[Tensor, "B *D"]:
+
+def centred(x: Float[Tensor, "B *D"], shape: tuple[int, ...]) -> Float[Tensor, "B *D"]:
     """Images from [0, 1] to [-1, 1].
 
     Raises:
         ValueError: another shape, a value outside [0, 1].
     """
-    if x.shape[1:] != torch.Size(shape):
-        raise ValueError(f"expected images (B, {', '.join(map(str, shape))}), got {tuple(x.shape)}")
-    low, high = x.aminmax()
-    if low < 0 or high > 1:
-        raise ValueError(f"expected images with values in [0, 1], got values from {low:g} to {high:g}")
-    return 2 * x - 1
+    return 2 * unit(shaped(x, shape)) - 1
 
 
 def ends_in_noise(abar: Float[Tensor, "L"]) -> Float[Tensor, "L"]:

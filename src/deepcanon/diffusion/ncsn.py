@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.diffusion.annealed import annealed_langevin
-from deepcanon.diffusion.functional import check_images, falling, pad
+from deepcanon.diffusion.functional import centred, falling, pad
 
 
 class NCSN(nn.Module):
@@ -70,4 +70,4 @@ class NCSN(nn.Module):
 
     def check(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
         """Images from [0, 1] to [-1, 1]; points as they are."""
-        return check_images(x, self.shape) if self.bounded else x
+        return centred(x, self.shape) if self.bounded else x

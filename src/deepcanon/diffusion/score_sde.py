@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from deepcanon.diffusion.ddpm import Prediction, velocity
 from deepcanon.diffusion.divergence import Divergence, hutchinson
-from deepcanon.diffusion.functional import check_images, pad
+from deepcanon.diffusion.functional import centred, pad
 from deepcanon.diffusion.sde import SDE, heun, log_prob, vp
 
 START = 1e-3                                                                     # t_0, where data are almost as they are
@@ -104,7 +104,7 @@ class ScoreSDE(nn.Module):
         Raises:
             ValueError: another shape, values outside [0, 1] or between the levels.
         """
-        level = (check_images(x, self.shape) + 1) / 2 * (self.levels - 1)
+        level = (centred(x, self.shape) + 1) / 2 * (self.levels - 1)
         if (level - level.round()).abs().max() > 0.01:
             raise ValueError(f"expected pixels of {self.levels} levels, k / {self.levels - 1}, got values between them")
         return 2 * (level.round() + torch.rand_like(level)) / self.levels - 1

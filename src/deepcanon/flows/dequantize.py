@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from deepcanon.flows.flow import Chain, Flow
 from deepcanon.flows.functional import standard_normal, unchanged
 from deepcanon.flows.realnvp import MaskedCoupling, checkerboard
+from deepcanon.layers.checks import on_levels
 from deepcanon.nets.coupling import coupling_net
 
 
@@ -74,13 +75,7 @@ class Dequantized(nn.Module):
 
     def level(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
         """v."""
-        top = self.levels - 1
-        v = (x * top).round()
-        if not ((v >= 0) & (v <= top) & ((x * top - v).abs() < 0.01)).all():
-            between = x.min() >= 0 and x.max() <= 1
-            raise ValueError(f"expected values 0, 1/{top}, ..., 1 of {self.levels} levels, got values in [{x.min():.4g}, {x.max():.4g}]"
-                             f"{' that lie between them' if between else ''}")
-        return v
+        return (on_levels(x, self.levels) * (self.levels - 1)).round()
 
     @torch.no_grad()
     def sample(self, n: int, temperature: float = 1.0) -> Float[Tensor, "n *D"]:

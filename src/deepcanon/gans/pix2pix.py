@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from deepcanon.gans.functional import check_images
 from deepcanon.gans.objectives import Objective, non_saturating
+from deepcanon.layers.checks import unit
 
 
 class Pix2Pix(nn.Module):
@@ -69,4 +69,4 @@ class Pix2Pix(nn.Module):
         """Two batches of images of one size."""
         if len(batch) < 2 or batch[0].ndim != 4 or batch[1].ndim != 4 or batch[0].shape[2:] != batch[1].shape[2:]:
             raise ValueError(f"expected pairs of images (B, C, H, W) of one size, got {[tuple(t.shape) for t in batch]}")
-        return check_images(batch[0]), check_images(batch[1])
+        return unit(batch[0]), unit(batch[1])

@@ -24,14 +24,14 @@ class Levels(Distribution):
 
     def __init__(self, logits: Tensor):
         self.level = Categorical(logits=logits, validate_args=False)
-        self.top = logits.shape[-1] - 1
+        self.levels = logits.shape[-1]
         super().__init__(self.level.batch_shape, validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        return self.level.log_prob((value * self.top).round())
+        return self.level.log_prob((value * (self.levels - 1)).round())
 
     def sample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
-        return self.level.sample(torch.Size(sample_shape)) / self.top
+        return self.level.sample(torch.Size(sample_shape)) / (self.levels - 1)
 
     @property
     def mean(self) -> Tensor:
