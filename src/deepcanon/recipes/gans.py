@@ -177,7 +177,7 @@ def dcgan_full(data: str = "cifar10", latent: int = 100, width: int = 64, lr: fl
 
 
 @recipe(target={"fid_ratio": at_most(0.2), "class_min": at_least(0.02)}, seconds=240, paper="Karras et al. 2018", rows=["GEN-76", "MET-10"])
-def progressive_digits(latent: int = 32, width: int = 32, gamma: float = 0.3, lr: float = 1e-3, batch: int = 64, stage_steps: int = 1_000,
+def progressive_digits(latent: int = 32, width: int = 32, gamma: float = 0.1, lr: float = 2e-3, batch: int = 64, stage_steps: int = 600,
                        steps: int = 3_500, seed: int = 0) -> Run:
     """Progressive GAN on scikit-learn's digits, from 2x2 over 4x4 to 8x8 pixels; Frechet distance and class balance."""
     method = ProgressiveGAN(GrowingGenerator(latent, 3, first=2, width=width), GrowingDiscriminator(3, first=2, width=width), latent_dim=latent,
