@@ -133,3 +133,13 @@ def test_times_of_a_batch_are_uniform():
 def test_other_shapes_are_refused():
     with pytest.raises(ValueError, match=r"expected data of shape \(B, 1, 8, 8\), got \(2, 1, 9, 8\)"):
         tiny().loss((torch.rand(2, 1, 9, 8),))
+
+
+def test_the_bound_is_of_8_bit_pixels():
+    with pytest.raises(ValueError, match="on the 256 levels"):
+        DDPM(nn.Identity(), (1, 2, 2), abar=linear_schedule(5)).bits_per_dim(torch.full((1, 1, 2, 2), 0.3))
+
+
+def test_more_steps_than_times_are_refused_at_once():
+    with pytest.raises(ValueError, match="expected 1 to 5 steps, got 6"):
+        DDPM(nn.Identity(), (1, 2, 2), abar=linear_schedule(5), steps=6)

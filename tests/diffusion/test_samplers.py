@@ -125,3 +125,25 @@ def test_samplers_draw_no_gradient():
     weight = torch.ones((), requires_grad=True)
     for sampler in (ancestral, ddim, dpm_solver):
         assert not sampler(lambda x, t: weight * x, torch.randn(2, 1), cosine_schedule(10).float(), strided(10, 10)).requires_grad
+
+
+@pytest.mark.parametrize("sampler", [ancestral, ddim, dpm_solver])
+def test_the_denoiser_gets_times_where_its_images_are(sampler):
+    def denoise(x, t):
+        assert t.device == x.device
+        assert t.shape == (len(x),)
+        return x
+
+    assert sampler(denoise, torch.empty(3, 2, device="meta"), linear_schedule(10).to("meta"), strided(10, 4)).device.type == "meta"
+
+
+@pytest.mark.parametrize("times", [[0, 5, 10], [10, 5, 5, 0], [11, 5, 0], [5, -1]])
+@pytest.mark.parametrize("sampler", [ancestral, dpm_solver, partial(ddim, eta=1.0)])
+def test_times_that_do_not_fall_are_refused(sampler, times):
+    with pytest.raises(ValueError, match=r"expected times that fall within 10 \.\.\. 0"):
+        sampler(lambda x, t: x, torch.zeros(3, 2), linear_schedule(10), torch.tensor(times))
+
+
+def test_eta_is_a_share():
+    with pytest.raises(ValueError, match=r"expected eta in \[0, 1\], got 2"):
+        ddim(lambda x, t: x, torch.zeros(3, 2), linear_schedule(10), strided(10, 2), eta=2)

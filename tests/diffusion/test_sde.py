@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from deepcanon.diffusion.ddpm import noise
 from deepcanon.diffusion.divergence import exact, hutchinson
 from deepcanon.diffusion.score_sde import ScoreSDE
 from deepcanon.diffusion.sde import heun, log_prob, predictor_corrector, reverse_sde, ve, vp
@@ -147,8 +148,17 @@ def test_samples_have_the_levels_of_the_data(sampler):
 
 
 @pytest.mark.parametrize(("x", "message"), [
-    (pixels(2) / 2 + 0.01, "expected pixels of 17 levels"), (pixels(2) + 1, r"values in \[0, 1\]"),
+    (pixels(2) / 2 + 0.01, "expected values on the 17 levels"), (pixels(2) + 1, r"values in \[0, 1\]"),
     (pixels(2)[..., :3], r"expected data of shape \(B, 1, 4, 4\)")])
 def test_other_pixels_are_refused(x, message):
     with pytest.raises(ValueError, match=message):
         tiny().loss((x,))
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"sde": ve()}, "velocity is for an SDE that preserves variance"),
+    *[({"sde": sde, "predict": noise}, "does not end in noise") for sde in (vp(0.1, 1.0), vp(-1.0, -2.0), ve(0.01, 0.5), ve(50.0, 0.01))],
+    ({"levels": 1}, "2 levels or more, got 1")])
+def test_senseless_settings_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        ScoreSDE(nn.Identity(), (1, 4, 4), **options)

@@ -32,6 +32,7 @@ def test_the_direction_is_the_sum_over_particles():
     expected = torch.stack([sum((-(-(x_j - x_i).square().sum() / h).exp() * (s_j + 2 / h * (x_j - x_i)))
                                 for x_j, s_j in zip(x, slopes)) / 5 for x_i in x])
     torch.testing.assert_close(stein_direction(x, slopes, h), expected)
+    torch.testing.assert_close(stein_direction(x + 1_000, slopes, h), expected, atol=1e-3, rtol=1e-3)
 
 
 def test_particles_spread_over_modes():

@@ -110,3 +110,19 @@ def test_dead_codes_start_anew_at_vectors_of_the_batch(make):
 def test_senseless_settings_are_refused(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def test_the_nearest_code_far_from_zero_and_under_autocast():
+    codebook = 1000 + torch.rand(16, 4)
+    z = codebook[torch.arange(16).repeat(4)] + 0.01 * torch.randn(64, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert nearest(z, codebook).tolist() == list(range(16)) * 4
+
+
+def test_codes_that_no_vector_is_near_stay_where_they_are():
+    quantizer = AveragedQuantizer(2, 1, decay=0.5)
+    quantizer.codebook.copy_(torch.tensor([[0.0], [9.0]]))
+    quantizer.total.copy_(quantizer.codebook)
+    for _ in range(100):
+        quantizer(torch.ones(4, 1))
+    torch.testing.assert_close(quantizer.codebook, torch.tensor([[1.0], [9.0]]))

@@ -8,6 +8,7 @@ from torch import nn
 
 from deepcanon.layers.quantize import AveragedQuantizer, VectorQuantizer
 from deepcanon.nets.mlp import mlp
+from deepcanon.vae.likelihoods import bernoulli
 from deepcanon.vae.vq_vae import VQVAE
 
 
@@ -95,3 +96,13 @@ def test_positions_may_be_a_grid():
     assert method.encode(x).shape == (3, 4, 4)
     assert method.reconstruct(x).shape == x.shape
     assert method.decode(method.encode(x)).mean.shape == x.shape
+
+
+def test_data_of_another_shape_or_value_are_refused():
+    method = VQVAE(nn.Identity(), nn.Identity(), VectorQuantizer(4, 2), likelihood=bernoulli)
+    for call in (method.loss, method.metrics):
+        with pytest.raises(ValueError, match=r"values in \[0, 1\], got some from 16 to 16"):
+            call((torch.full((3, 2, 4), 16.0),))
+    method = VQVAE(nn.Identity(), nn.Flatten(1), VectorQuantizer(4, 2))
+    with pytest.raises(ValueError, match=r"the shape that the decoder makes, \(8,\), got \(2, 4\)"):
+        method.loss((torch.rand(3, 2, 4),))

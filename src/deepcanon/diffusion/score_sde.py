@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from deepcanon.diffusion.ddpm import Prediction, velocity
 from deepcanon.diffusion.divergence import Divergence, hutchinson
-from deepcanon.diffusion.functional import centred, pad
+from deepcanon.diffusion.functional import pad
 from deepcanon.diffusion.sde import SDE, heun, log_prob, vp
+from deepcanon.layers.checks import on_levels, shaped
 
 START = 1e-3                                                                     # t_0, where data are almost as they are
 
@@ -37,7 +38,7 @@ class ScoreSDE(nn.Module):
         power: p; 1 in the paper, and the larger, the more of the training is spent where there is little noise.
 
     Raises:
-        ValueError: a power that is not above 0.
+        ValueError: a power that is not above 0, fewer than two levels, an SDE that does not end in noise, `velocity` where a^2 + s^2 is not 1.
     """
 
     likelihood_is = "estimate"
@@ -47,8 +48,16 @@ class ScoreSDE(nn.Module):
         super().__init__()
         if not power > 0:
             raise ValueError(f"expected a power of the training times above 0, got {power}")
+        if levels < 2:
+            raise ValueError(f"expected 2 levels or more, got {levels}")
         self.net, self.shape, self.sde, self.predict = net, shape, vp() if sde is None else sde, predict
         self.levels, self.sampler, self.steps, self.power = levels, sampler, steps, power
+        half, end = ((self.sde.scale(t).square(), self.sde.noise(t).square()) for t in torch.tensor([0.5, 1.0], dtype=torch.float64))
+        if not end[0] <= 0.05 * end[1]:
+            raise ValueError(f"the SDE does not end in noise: at t = 1 data have {end[0]:.3g} of their variance beside noise of {end[1]:.3g}, "
+                             "expected at most a twentieth; take vp() or ve()")
+        if predict is velocity and not abs(sum(half) - 1) < 1e-3:
+            raise ValueError("velocity is for an SDE that preserves variance, vp(); with this one predict noise or data")
 
     def loss(self, batch) -> Float[Tensor, ""]:
         """Mean squared error of the prediction, at times whose u are spread evenly over the batch."""
@@ -104,7 +113,5 @@ class ScoreSDE(nn.Module):
         Raises:
             ValueError: another shape, values outside [0, 1] or between the levels.
         """
-        level = (centred(x, self.shape) + 1) / 2 * (self.levels - 1)
-        if (level - level.round()).abs().max() > 0.01:
-            raise ValueError(f"expected pixels of {self.levels} levels, k / {self.levels - 1}, got values between them")
+        level = on_levels(shaped(x, self.shape), self.levels) * (self.levels - 1)
         return 2 * (level.round() + torch.rand_like(level)) / self.levels - 1

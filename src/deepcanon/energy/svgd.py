@@ -35,9 +35,9 @@ def svgd(energy: Energy, x: Float[Tensor, "n *D"], *, steps: int, step_size: flo
 
 def stein_direction(x: Float[Tensor, "n D"], slopes: Float[Tensor, "n D"], bandwidth: float | None = None) -> Float[Tensor, "n D"]:
     """phi at each particle, from grad E at each."""
-    difference = x[:, None] - x                                                  # (n, n, D)
-    distance = difference.square().sum(-1)
+    x = x - x.mean(0)                                                            # phi depends on differences only
+    distance = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist").square()                                        # (n, n)
     h = distance.median() / math.log(len(x) + 1) if bandwidth is None else torch.as_tensor(bandwidth)
     h = h.clamp(min=1e-12)
     k = (-distance / h).exp()
-    return (-k @ slopes + 2 / h * (k[:, :, None] * difference).sum(1)) / len(x)
+    return (-k @ slopes + 2 / h * (k.sum(1, keepdim=True) * x - k @ x)) / len(x)

@@ -22,6 +22,7 @@ from deepcanon.engine import parallel
 from deepcanon.engine.batches import to
 from deepcanon.engine.checkpoint import write_bytes, write_weights
 from deepcanon.engine.run import Bound, seed_everything
+from deepcanon.layers.modes import evaluating
 
 if TYPE_CHECKING:
     from deepcanon.engine.loop import Trainer
@@ -48,19 +49,15 @@ def evaluate(method: Any, data: Any, seed: int = 0) -> dict[str, float]:
 @contextlib.contextmanager
 def evaluation_mode(method: nn.Module, seed: int = 0):
     """Eval mode, no gradients, compiled nets run eagerly, and random streams of their own: training goes on as if nothing had happened."""
-    training = {module: module.training for module in method.modules()}
-    method.eval()
     eager = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else contextlib.nullcontext()
     streams = numpy.random.get_state(), random.getstate()  # noqa: NPY002 (the global streams are meant)
     try:
-        with torch.no_grad(), torch.random.fork_rng(), eager:
+        with torch.no_grad(), torch.random.fork_rng(), evaluating(method), eager:
             seed_everything(seed)
             yield
     finally:
         numpy.random.set_state(streams[0])  # noqa: NPY002
         random.setstate(streams[1])
-        for module, mode in training.items():
-            module.training = mode
 
 
 class EMA:

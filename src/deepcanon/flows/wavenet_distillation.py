@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from deepcanon.flows.flow import Flow
 from deepcanon.flows.iaf import draw
+from deepcanon.layers.modes import evaluating
 
 
 class Distillation(nn.Module):
@@ -37,7 +38,8 @@ class Distillation(nn.Module):
     def divergence(self, n: int) -> Float[Tensor, "n"]:
         """log p_S(x) - log p_T(x) at n draws of the student."""
         x, log_student = draw(self.student, n)
-        return log_student - self.teacher.log_prob(x)
+        with evaluating(self.teacher):
+            return log_student - self.teacher.log_prob(x)
 
     @torch.no_grad()
     def sample(self, n: int) -> Float[Tensor, "n *D"]:

@@ -23,6 +23,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from deepcanon.layers.dropout import Dropout
+from deepcanon.layers.modes import evaluating
 from deepcanon.nets.members import OneByOne, SideBySide
 
 DROPOUT = (Dropout, nn.modules.dropout._DropoutNd)
@@ -61,10 +62,8 @@ def scores(logits: Float[Tensor, "M B K"], y: Int[Tensor, "B"]) -> dict[str, Flo
 @torch.no_grad()
 def mean_probabilities(ensemble, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B K"]:
     """p(y|x) in evaluation mode, by the `logits` (M, B, K) of an ensemble, which stays in the mode that it is in."""
-    training = ensemble.training
-    probabilities = average(ensemble.eval().logits(x)).exp()
-    ensemble.train(training)
-    return probabilities
+    with evaluating(ensemble):
+        return average(ensemble.logits(x)).exp()
 
 
 class Ensemble(nn.Module):

@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from deepcanon.layers.modes import evaluating
+
 
 class Coverage(NamedTuple):
     """How many of the centres the points are at, and which share of the points is at one."""
@@ -74,7 +76,7 @@ class Watch:
 
     def look(self, method: Any) -> None:
         """Notes the diversity of as many generated points as there are of data, and how far their mean has moved since the last look."""
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), evaluating(method):
             x = method.sample(self.n)
         mean = x.flatten(1).mean(0)
         self.diversity.append(float(spread(x)) / self.reference)

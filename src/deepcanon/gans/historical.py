@@ -47,18 +47,24 @@ class HistoricalAveraging(nn.Module):
         method: with a generator `losses(batch)`.
         players: the names that it yields.
         weight: w.
+
+    Raises:
+        ValueError: a player that the method does not have.
     """
 
     def __init__(self, method: nn.Module, players: tuple[str, ...] = ("discriminator", "generator"), *, weight: float = 1e-3):
         super().__init__()
         self.method, self.weight = method, weight
+        if missing := [player for player in players if not hasattr(method, player.split(".")[0])]:
+            raise ValueError(f"{type(method).__name__} has no player {missing[0]!r}; name those that its losses yield")
         self.past = nn.ModuleDict({player: RunningMean(self.parameters_of(player)) for player in players})
 
     def losses(self, batch) -> Iterator[tuple[str, Tensor]]:
         method: Any = self.method
         for player, loss in method.losses(batch):
             past: Any = self.past[player]
-            yield f"method.{player}", loss + self.weight * past.distance(self.parameters_of(player))
+            drawn = self.weight * past.distance(self.parameters_of(player))
+            yield f"method.{player}", {**loss, "loss": loss["loss"] + drawn} if isinstance(loss, dict) else loss + drawn
             past.add(self.parameters_of(player))
 
     def parameters_of(self, player: str) -> list[nn.Parameter]:

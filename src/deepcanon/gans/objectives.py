@@ -30,7 +30,13 @@ class Objective(NamedTuple):
 
 
 def smoothed(r: float = 0.9) -> Objective:
-    """One-sided label smoothing: data are called real with r < 1, so that D = r p / (p + p_G) at best; the fakes' label stays 0."""
+    """One-sided label smoothing: data are called real with r < 1, so that D = r p / (p + p_G) at best; the fakes' label stays 0.
+
+    Raises:
+        ValueError: a label that is not in (0, 1].
+    """
+    if not 0 < r <= 1:
+        raise ValueError(f"expected a smoothed label in (0, 1], got {r}")
     return Objective(lambda a, b: r * softplus(-a) + (1 - r) * softplus(a) + softplus(b), lambda a, b: softplus(-b))
 
 

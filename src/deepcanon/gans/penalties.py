@@ -47,7 +47,13 @@ def towards_one(lam: float = 10.0, where: Callable[[Tensor, Tensor], Tensor] = b
 
 
 def zero_centred(r1: float = 1.0, r2: float = 0.0) -> Penalty:
-    """The slope is held near zero on data, with the weight r1, and on generated points, with r2; half the weight times the squared slope."""
+    """The slope is held near zero on data, with the weight r1, and on generated points, with r2; half the weight times the squared slope.
+
+    Raises:
+        ValueError: weights below 0, or both 0.
+    """
+    if not (min(r1, r2) >= 0 and r1 + r2 > 0):
+        raise ValueError(f"expected weights of 0 or more, one of them above 0, got {r1} and {r2}")
 
     def penalty(score: Score, x: Tensor, fake: Tensor) -> Tensor:
         terms = [gamma / 2 * gradients(score, u).square().sum(1).mean() for gamma, u in ((r1, x), (r2, fake)) if gamma]

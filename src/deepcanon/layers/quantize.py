@@ -95,7 +95,8 @@ class AveragedQuantizer(nn.Module):
         rows, v = z.flatten(0, -2).to(self.total), codes.flatten()
         self.count.lerp_(torch.zeros_like(self.count).index_add_(0, v, torch.ones_like(rows[:, 0])), 1 - self.decay)
         self.total.lerp_(torch.zeros_like(self.total).index_add_(0, v, rows), 1 - self.decay)
-        self.codebook.copy_(self.total / self.count.clamp(min=1e-5).unsqueeze(1))
+        alive = self.count.unsqueeze(1) > 1e-5
+        self.codebook.copy_(torch.where(alive, self.total / self.count.unsqueeze(1), self.codebook))
         if self.restart:
             new = revive(self.codebook, self.share, z, codes, self.restart)
             self.count[new], self.total[new] = 1.0, self.codebook[new]
@@ -109,8 +110,10 @@ def nearest(z: Float[Tensor, "*P _"], codebook: Float[Tensor, "K Z"]) -> Int[Ten
     """
     if z.shape[-1] != codebook.shape[-1]:
         raise ValueError(f"expected vectors of the codes' dimension {codebook.shape[-1]}, got {tuple(z.shape)}")
-    z, codebook = z.detach(), codebook.detach()
-    return (codebook.square().sum(1) - 2 * z @ codebook.T).argmin(-1)
+    with torch.autocast(z.device.type, enabled=False):                           # a difference of large numbers, the smaller about the codes' mean
+        mean = codebook.detach().mean(0)
+        z, e = z.detach().to(mean) - mean, codebook.detach() - mean
+        return (e.square().sum(1) - 2 * z @ e.T).argmin(-1)
 
 
 def straight_through(z: Float[Tensor, "*P Z"], q: Float[Tensor, "*P Z"]) -> Float[Tensor, "*P Z"]:

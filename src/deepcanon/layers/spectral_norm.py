@@ -70,9 +70,18 @@ class Scale(nn.Module):
 
 
 def spectral_norm(net: nn.Module, *, slope: float = 1.0) -> nn.Module:
-    """The net with every linear map and convolution in it normalised, in place, and with its answer times the slope that it may have at most."""
+    """The net with every linear map and convolution in it normalised, in place, and with its answer times the slope that it may have at most.
+
+    Raises:
+        ValueError: a weight that is normalised already, or all zeros.
+    """
     for layer in list(net.modules()):
         if isinstance(layer, NORMALISED):
+            if parametrize.is_parametrized(layer, "weight") or not layer.weight.any():
+                raise ValueError(f"expected weights that are not 0 and not normalised yet, got those of {layer}")
             outputs = 1 if "Transpose" in type(layer).__name__ else 0
             parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight, dim=outputs))
-    return net if slope == 1 else nn.Sequential(net, Scale(slope))
+    if slope == 1:
+        return net
+    layers = [*net[:-1], nn.Sequential(net[-1], Scale(slope))] if isinstance(net, nn.Sequential) else [net, Scale(slope)]
+    return nn.Sequential(*layers)                                                # as many layers, the last of them scaled

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from deepcanon.layers.linear import Linear, linear
+from deepcanon.layers.modes import evaluating
 
 
 class MADE(nn.Module):
@@ -124,9 +125,8 @@ def check_causal(net: nn.Module, dim: int) -> None:
     like = next(net.parameters())
     x = torch.linspace(-1, 1, dim).to(like).repeat(dim + 1, 1)                   # (D + 1, D), the last row unmoved
     x[:dim].diagonal().add_(2)
-    training = net.training
-    y = net.eval()(x)
-    net.train(training)
+    with evaluating(net):
+        y = net(x)
     if y.shape[0] != dim + 1 or y.shape[2:] != (dim,):
         raise ValueError(f"expected an output (B, P, {dim}), got (B, {', '.join(map(str, y.shape[1:]))})")
     changed = (y[:dim] - y[dim]).abs().amax(1).tril() > 1e-5 * y.abs().max()     # (moved, output), above rounding

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.layers.ema import ema_
+from deepcanon.layers.modes import evaluating
 
 
 class BYOL(nn.Module):
@@ -49,11 +50,8 @@ class BYOL(nn.Module):
     @torch.no_grad()
     def encode(self, x: Float[Tensor, "B *X"]) -> Float[Tensor, "B F"]:
         """The encoder's features, in evaluation mode."""
-        training = self.training
-        self.eval()
-        features = self.student[0](x)
-        self.train(training)
-        return features
+        with evaluating(self):
+            return self.student[0](x)
 
 
 def pair(views: Float[Tensor, "B V *X"]) -> tuple[Tensor, Tensor]:

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.modes import evaluating
 from deepcanon.vae.autoencoder import Autoencoder
 
 
@@ -40,15 +41,21 @@ class Stage(nn.Module):
 
     def loss(self, batch) -> dict[str, Tensor]:
         """That of the layer, on codes."""
-        return self.layer.loss((self.below(batch[0]),))
+        return self.layer.loss((self.codes(batch[0]),))
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
-        return self.layer.metrics((self.below(batch[0]),))
+        return self.layer.metrics((self.codes(batch[0]),))
+
+    @torch.no_grad()
+    def codes(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *H"]:
+        """What the frozen layers below make of the data; they neither drop anything nor move their statistics."""
+        with evaluating(self.below):
+            return self.below(x)
 
     @torch.no_grad()
     def encode(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *H"]:
         """The code of this stage."""
-        return self.layer.encoder(self.below(x))
+        return self.layer.encoder(self.codes(x))
 
 
 def unrolled(layers: Sequence[Autoencoder]) -> Autoencoder:

@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
+from deepcanon.layers.modes import evaluating
+
 
 @runtime_checkable
 class Network(Protocol):
@@ -60,7 +62,8 @@ class CodePrior(nn.Module):
         Raises:
             ValueError: they are not of the shape S.
         """
-        codes = self.autoencoder.encode(x)
+        with evaluating(self.autoencoder):
+            codes = self.autoencoder.encode(x)
         if codes.shape[1:] != self.shape:
             raise ValueError(f"expected codes of shape {self.shape} for each example, got {tuple(codes.shape[1:])}")
         return codes.flatten(1)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from deepcanon.layers.quantize import AveragedQuantizer, VectorQuantizer, nearest
-from deepcanon.vae.likelihoods import gaussian
+from deepcanon.vae.likelihoods import check, gaussian, log_likelihood
 
 
 class VQVAE(nn.Module):
@@ -35,10 +35,14 @@ class VQVAE(nn.Module):
         self.encoder, self.decoder, self.quantizer, self.likelihood = encoder, decoder, quantizer, likelihood
 
     def loss(self, batch) -> dict[str, Tensor]:
-        """Distortion in nats an example, and the squared distances of codebook and commitment, summed over the positions."""
+        """Distortion in nats an example, and the squared distances of codebook and commitment, summed over the positions.
+
+        Raises:
+            ValueError: data of another shape than the decoder makes, or that the likelihood cannot mean.
+        """
         x = batch[0]                                                             # (B, *D)
         q, codes, distance = self.quantizer(self.vectors(x))
-        distortion = -self.likelihood(self.decoder(q.movedim(-1, 1))).log_prob(x).mean()
+        distortion = -log_likelihood(self.likelihood(self.decoder(q.movedim(-1, 1))), x).mean()
         quantization = distance.flatten(1).sum(1).mean()
         used = codes.flatten().bincount(minlength=self.quantizer.num_codes) / codes.numel()
         perplexity = torch.special.entr(used).sum().exp()                        # how many codes the batch uses
@@ -48,7 +52,8 @@ class VQVAE(nn.Module):
         """Mean squared error of a value, and the length of the code."""
         x, codes = batch[0], self.encode(batch[0])
         bits = codes[0].numel() * math.log2(self.quantizer.num_codes)
-        error = (self.decode(codes).mean - x).square().flatten(1).mean(1)
+        p = self.decode(codes)
+        error = (p.mean - check(p, x)).square().flatten(1).mean(1)
         return {"mse": error, "bits": torch.full_like(error, bits)}
 
     def vectors(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *S Z"]:

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from deepcanon.layers.modes import evaluating
+
 
 class Classifier(nn.Module):
     """Any net from images to logits, trained on (image, label) pairs.
@@ -39,11 +41,8 @@ class Classifier(nn.Module):
     @torch.no_grad()
     def predict(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
         """Class probabilities."""
-        training = self.training
-        self.eval()
-        probabilities = self.net(x).softmax(1)
-        self.train(training)
-        return probabilities
+        with evaluating(self):
+            return self.net(x).softmax(1)
 
 
 def cross_entropy(logits: Float[Tensor, "B K"], y: Int[Tensor, "B"], **options) -> Tensor:
