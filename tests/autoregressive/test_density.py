@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from deepcanon.autoregressive.density import AutoregressiveDensity, decode
-from deepcanon.autoregressive.pixels import LogisticMixture, Softmax
+from deepcanon.autoregressive.pixels import Continuous, LogisticMixture, Softmax, beta
 from deepcanon.nets.pixelcnn import GatedPixelCNN, PixelCNN
 
 
@@ -163,3 +163,18 @@ def test_missing_labels_are_refused_in_words():
     for call in (lambda: method.sample(2), lambda: method.log_prob(x), lambda: method.loss((x,))):
         with pytest.raises(ValueError, match="the model is conditional: it needs the labels y"):
             call()
+
+
+def test_parts_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="a likelihood of 3 channels, got one of 1"):
+        AutoregressiveDensity(nn.Identity(), Softmax(1, levels=2), shape=(3, 3, 3))
+    method = AutoregressiveDensity(nn.Identity(), Softmax(1, levels=2), shape=(1, 3, 3))
+    with pytest.raises(ValueError, match=r"expected data of shape \(B, 2, 3, 3\), got \(4, 1, 3, 3\)"):
+        method.log_prob(torch.zeros(4, 1, 3, 3))
+    with pytest.raises(ValueError, match="expected y for each of 3 draws, got 5"):
+        method.sample(3, torch.zeros(5))
+
+
+def test_a_density_in_place_of_levels_gives_a_bound():
+    assert AutoregressiveDensity(nn.Identity(), Continuous(beta), shape=(1, 3, 3)).likelihood_is == "bound"
+    assert AutoregressiveDensity(nn.Identity(), Softmax(), shape=(1, 3, 3)).likelihood_is == "exact"

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from deepcanon.flows.flow import Chain, Flatten, Flow, Logit
+from deepcanon.flows.flow import Chain, Flatten, Flow, Logit, Reverse
 from deepcanon.flows.functional import standard_normal
 from deepcanon.flows.maf import maf
-from deepcanon.flows.nice import Scaling
+from deepcanon.flows.nice import AdditiveCoupling, Scaling
 from deepcanon.flows.realnvp import AffineCoupling, realnvp
 from deepcanon.nets.mlp import mlp
 
@@ -88,3 +88,21 @@ def test_a_logit_of_no_margin_is_the_logistic_s():
 
 def test_nats_of_a_standard_normal():
     torch.testing.assert_close(standard_normal(torch.zeros(2, 3, 4)), torch.full((2,), -6 * math.log(2 * math.pi)))
+
+
+@pytest.mark.parametrize("make", [lambda: Flow(nn.Linear(4, 4), (4,)), lambda: Chain(Reverse(), nn.ReLU())])
+def test_layers_without_an_inverse_are_refused(make):
+    with pytest.raises(ValueError, match=r"made of transforms, which have an inverse.*; (Linear|ReLU) has none"):
+        make()
+
+
+@pytest.mark.parametrize("layer", [AdditiveCoupling(nn.Linear(2, 1)), AffineCoupling(nn.Linear(2, 2)), Scaling((1,))])
+def test_layers_that_would_broadcast_are_refused(layer):
+    for way in (layer, layer.inverse):
+        with pytest.raises(ValueError, match="expected data of shape"):
+            way(torch.randn(5, 4))
+
+
+def test_numbers_without_a_logit_are_refused():
+    with pytest.raises(ValueError, match=r"numbers in \[0, 1\], which have a logit, got some from -2 to 0.5"):
+        Logit()(torch.tensor([[-2.0, 0.5]]))

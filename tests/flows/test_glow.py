@@ -149,3 +149,10 @@ def test_squeezing_makes_channels_of_each_two_by_two_pixels():
             Squeezed(Chain())(bad)
     with pytest.raises(ValueError, match=r"sides that can be halved as often, got images \(1, 28, 30\)"):
         glow((1, 28, 30), scales=2)
+
+
+def test_the_inverse_undoes_the_map_under_autocast():
+    x = torch.randn(4, 8, 5, 5)
+    with torch.autocast("cpu", torch.bfloat16):
+        for layer in (Conv1x1(rotation(8)), Conv1x1LU(rotation(8))):
+            torch.testing.assert_close(layer.inverse(layer(x)[0])[0], x, atol=1e-4, rtol=1e-4)

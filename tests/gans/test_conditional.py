@@ -93,3 +93,10 @@ def test_a_threshold_below_zero_is_refused():
     with pytest.raises(ValueError, match="a truncation above 0, got -1"):
         normal_(torch.empty(3), -1.0)
     assert math.isfinite(normal_(torch.empty(1), 1e-3).item())
+
+
+@pytest.mark.parametrize(("n", "y"), [(10, [0, 1, 2]), (2, [0, 3]), (2, [-1, 0])])
+def test_samples_are_of_as_many_classes_that_exist(n, y):
+    generator = Joined(nn.Linear(2 + 3, 2), 3)
+    with pytest.raises(ValueError, match=rf"one label in 0\.\.2 for each of {n} examples"):
+        ConditionalGAN(generator, generator, latent_dim=2, num_classes=3).sample(n, torch.tensor(y))

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 
 from deepcanon.data.toys import density
 from deepcanon.gans.diagnostics import Watch, coverage, spread
@@ -30,10 +31,11 @@ def test_the_spread_by_hand():
     assert spread(torch.tensor([[0.0, 0.0], [3.0, 4.0]])).item() == pytest.approx(5)
 
 
-class Generator:
+class Generator(nn.Module):
     """Points of the ring, in one place or moved away."""
 
     def __init__(self):
+        super().__init__()
         self.scale, self.shift = 1.0, 0.0
 
     def sample(self, n):
@@ -92,3 +94,14 @@ def test_it_leaves_the_random_numbers_alone_and_is_saved():
     other = Watch(RING.sample(100)[0])
     other.load_state_dict(callback.state_dict())
     assert (other.diversity, other.drift) == (callback.diversity, callback.drift)
+
+
+def test_a_look_leaves_statistics_and_modes_alone():
+    class Normed(nn.BatchNorm1d):
+        def sample(self, n):
+            return self(5 + torch.randn(n, 2))
+
+    method = Normed(2)
+    Watch(torch.randn(50, 2)).look(method)
+    assert method.running_mean.eq(0).all()
+    assert method.training

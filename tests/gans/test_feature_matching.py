@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
 
 from deepcanon.gans.feature_matching import FeatureMatchingGAN, mean_distance
+from deepcanon.layers.spectral_norm import spectral_norm
 from deepcanon.nets.mlp import mlp
 
 
@@ -30,3 +32,9 @@ def test_the_features_are_the_last_activations_and_only_the_generator_learns_fro
     player, loss = next(updates)
     assert player == "generator"
     assert all(g is not None for g in torch.autograd.grad(loss, list(gan.generator.parameters())))
+
+
+def test_features_stay_those_before_the_last_layer_when_slopes_are_bounded():
+    discriminator = spectral_norm(nn.Sequential(nn.Linear(2, 5), nn.ReLU(), nn.Linear(5, 1)), slope=3.0)
+    method = FeatureMatchingGAN(nn.Linear(2, 2), discriminator, latent_dim=2)
+    assert method.features(torch.randn(4, 2)).shape == (4, 5)

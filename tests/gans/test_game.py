@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from deepcanon.gans.game import gradient_play
 from deepcanon.gans.historical import HistoricalAveraging, RunningMean
@@ -74,3 +75,26 @@ def test_around_a_method_it_damps_its_players():
             with torch.no_grad():
                 weight -= 0.1 * gradient
     assert torch.cat([method.method.x[0], method.method.y[0]]).norm() < 0.3
+
+
+def test_losses_of_several_terms_are_drawn_too():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.generator = nn.Linear(1, 1)
+
+        def losses(self, batch):
+            loss = self.generator(batch[0]).mean()
+            yield "generator", {"loss": loss, "l1": loss}
+
+    method = HistoricalAveraging(Named(), ("generator",), weight=2.0)
+    with torch.no_grad():
+        method.method.generator.bias += 3.0
+    ((player, terms),) = method.losses((torch.zeros(4, 1),))
+    assert player == "method.generator"
+    torch.testing.assert_close(terms["loss"] - terms["l1"], torch.tensor(18.0))
+
+
+def test_a_player_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match="Linear has no player 'critic'"):
+        HistoricalAveraging(nn.Linear(1, 1), ("critic",))

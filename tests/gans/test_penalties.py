@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from deepcanon.gans.gan import GAN
-from deepcanon.gans.objectives import relativistic, wasserstein
+from deepcanon.gans.gan import GAN, clip
+from deepcanon.gans.objectives import relativistic, smoothed, wasserstein
 from deepcanon.gans.penalties import gradients, towards_one, zero_centred
 from deepcanon.gans.wgan import WGANGP
 from deepcanon.nets.mlp import mlp
@@ -87,3 +87,13 @@ def test_the_gan_of_that_penalty_is_wgan_gp():
 def test_gradients_are_one_row_an_example():
     x = torch.randn(4, 2, 3)
     torch.testing.assert_close(gradients(lambda u: u.square().sum((1, 2)), x), 2 * x.flatten(1))
+
+
+@pytest.mark.parametrize(("make", "words"), [
+    (lambda: zero_centred(-1.0), "weights of 0 or more, one of them above 0, got -1.0 and 0.0"),
+    (lambda: zero_centred(0.0), "one of them above 0"),
+    (lambda: clip(-1.0), "a number above 0, got -1"),
+    (lambda: smoothed(9.0), r"a smoothed label in \(0, 1\], got 9")])
+def test_senseless_settings_are_refused(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()

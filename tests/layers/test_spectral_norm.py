@@ -62,3 +62,12 @@ def test_two_passes_before_one_backward():
     net = spectral_norm(mlp(3, 8, 1))
     (net(torch.randn(4, 3)) - net(torch.randn(4, 3))).mean().backward()
     assert all(p.grad is not None for name, p in net.named_parameters() if "weight" in name)
+
+
+def test_weights_are_normalised_once():
+    with pytest.raises(ValueError, match="not normalised yet"):
+        spectral_norm(spectral_norm(nn.Linear(3, 2)))
+    zero = nn.Linear(3, 2)
+    nn.init.zeros_(zero.weight)
+    with pytest.raises(ValueError, match="weights that are not 0"):
+        spectral_norm(zero)

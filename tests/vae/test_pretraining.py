@@ -60,3 +60,11 @@ def test_fine_tuning_reaches_all_layers_and_goes_on_from_there(layers):
 def test_a_stage_that_does_not_exist_is_refused(layers):
     with pytest.raises(ValueError, match=r"a stage in 0\.\.2, got 3"):
         Stage(layers, 3)
+
+
+def test_frozen_layers_rest_while_the_next_one_trains():
+    below = nn.BatchNorm1d(3)
+    stage = Stage([Autoencoder(below, nn.Identity()), Autoencoder(nn.Linear(3, 2), nn.Linear(2, 3))], 1).train()
+    stage.loss((5 + torch.randn(20, 3),))
+    assert below.running_mean.eq(0).all()
+    assert below.training

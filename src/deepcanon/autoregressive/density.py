@@ -27,14 +27,18 @@ class AutoregressiveDensity(nn.Module):
         net: x (B, C, *S), or x and y when it has a `condition`, -> (B, P, *S): `GatedPixelCNN` or your own.
         likelihood: with `levels`, `log_prob` and `sample`, of `autoregressive.pixels`.
         shape: (C, *S) of an example.
-    """
 
-    likelihood_is = "exact"
+    Raises:
+        ValueError: a likelihood of another number of channels.
+    """
 
     def __init__(self, net: nn.Module, likelihood: nn.Module, *, shape: tuple[int, ...]):
         super().__init__()
         self.net: Any = net
         self.likelihood: Any = likelihood
+        if self.likelihood.channels != shape[0]:
+            raise ValueError(f"expected a likelihood of {shape[0]} channels, got one of {self.likelihood.channels}")
+        self.likelihood_is = getattr(likelihood, "likelihood_is", "exact")
         self.shape = shape
         self.conditional = getattr(net, "condition", None) is not None
 
@@ -57,14 +61,21 @@ class AutoregressiveDensity(nn.Module):
         """log p(x), or log p(x | y), in nats.
 
         Raises:
-            ValueError: x is not of the model's shape, outside [0, 1] or not on its levels; y is missing, or of no use.
+            ValueError: x is not of the model's shape, outside [0, 1] or not on its levels; y is missing, or of no use; the net answers in
+                another shape than (P, *S).
         """
-        output = self.net(self.check(x), *labels(y))                             # (B, P, *S)
+        output = shaped(self.net(self.check(x), *labels(y)), (self.likelihood.size, *self.shape[1:]))
         return self.likelihood.log_prob(output.movedim(1, -1), x.movedim(1, -1)).flatten(1).sum(1)
 
     @torch.no_grad()
     def sample(self, n: int, y: Shaped[Tensor, "n *Y"] | None = None) -> Float[Tensor, "n C *S"]:
-        """n draws of p(x), or of p(x | y) for each y."""
+        """n draws of p(x), or of p(x | y) for each y.
+
+        Raises:
+            ValueError: not n of y.
+        """
+        if y is not None and len(y) != n:
+            raise ValueError(f"expected y for each of {n} draws, got {len(y)}")
         C, *S = self.shape
         outputs = self.net.decode(n, tuple(S), *labels(y)) if hasattr(self.net, "decode") else decode(self.net, n, self.shape, y)
         values = [self.likelihood.sample(next(outputs))]                         # (n, C) each

@@ -106,6 +106,8 @@ class Continuous(nn.Module):
         levels: K.
     """
 
+    likelihood_is = "bound"                                                      # of the level's probability, by a draw of its place
+
     def __init__(self, density: Callable[[Tensor, Tensor], Distribution], channels: int = 1, levels: int = 256):
         super().__init__()
         self.density, self.channels, self.levels, self.size = density, channels, levels, 2 * channels

@@ -36,11 +36,18 @@ class Flow(nn.Module):
     Args:
         transform: f, a `Chain` of transforms.
         shape: of z.
+
+    Raises:
+        ValueError: a transform that has no inverse.
     """
 
-    def __init__(self, transform: Transform, shape: tuple[int, ...]):
+    likelihood_is = "exact"
+
+    def __init__(self, transform: nn.Module, shape: tuple[int, ...]):
         super().__init__()
-        self.transform, self.shape = transform, shape
+        invertible(transform)
+        self.transform: Any = transform
+        self.shape = shape
 
     def loss(self, batch) -> Float[Tensor, ""]:
         """Negative log-likelihood in nats an example."""
@@ -76,10 +83,16 @@ class Flow(nn.Module):
 
 
 class Chain(nn.Module):
-    """Transforms one after the other; the logarithms of their determinants add up."""
+    """Transforms one after the other; the logarithms of their determinants add up.
+
+    Raises:
+        ValueError: one of them has no inverse.
+    """
 
     def __init__(self, *transforms: nn.Module):
         super().__init__()
+        for transform in transforms:
+            invertible(transform)
         self.transforms: Any = nn.ModuleList(transforms)
 
     def forward(self, x: Float[Tensor, "B *D"]) -> Mapped:
@@ -142,6 +155,8 @@ class Logit(nn.Module):
 
     def forward(self, x: Float[Tensor, "B *D"]) -> Mapped:
         u = self.margin + (1 - 2 * self.margin) * x
+        if not (u.amin() >= 0 and u.amax() <= 1):
+            raise ValueError(f"expected numbers in [0, 1], which have a logit, got some from {x.amin():.3g} to {x.amax():.3g}")
         slope = math.log(1 - 2 * self.margin) - u.log() - torch.log1p(-u)        # log dz/dx
         return u.logit(), slope.flatten(1).sum(1)
 
@@ -149,6 +164,12 @@ class Logit(nn.Module):
         u = z.sigmoid()
         slope = torch.nn.functional.logsigmoid(z) + torch.nn.functional.logsigmoid(-z) - math.log(1 - 2 * self.margin)
         return (u - self.margin) / (1 - 2 * self.margin), slope.flatten(1).sum(1)
+
+
+def invertible(transform: object) -> None:
+    """Refuses with a ValueError what is no `Transform`, as a linear layer or an activation are none."""
+    if not isinstance(transform, Transform):
+        raise ValueError(f"a flow is made of transforms, which have an inverse and a log-determinant; {type(transform).__name__} has none")
 
 
 def finite(x: Tensor) -> Tensor:

@@ -38,10 +38,12 @@ class Conv1x1(nn.Module):
         self.weight = nn.Parameter(weight.clone())
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Mapped:
-        return mixed(x, self.weight), self.log_det(x)
+        with plain(x):
+            return mixed(x, self.weight), self.log_det(x)
 
     def inverse(self, z: Float[Tensor, "B C H W"]) -> Mapped:
-        return mixed(z, torch.linalg.inv(regular(self.weight))), -self.log_det(z)
+        with plain(z):
+            return mixed(z, torch.linalg.inv(regular(self.weight))), -self.log_det(z)
 
     def log_det(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B"]:
         """H W log|det W|, for each example."""
@@ -70,12 +72,14 @@ class Conv1x1LU(nn.Module):
         self.log_s = nn.Parameter(upper.diagonal().abs().log())
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Mapped:
-        return mixed(x, self.permutation @ self.triangular()[0] @ self.triangular()[1]), self.log_det(x)
+        with plain(x):
+            return mixed(x, self.permutation @ self.triangular()[0] @ self.triangular()[1]), self.log_det(x)
 
     def inverse(self, z: Float[Tensor, "B C H W"]) -> Mapped:
-        lower, upper = self.triangular()
-        back = torch.linalg.solve_triangular(lower, self.permutation.T, upper=False, unitriangular=True)
-        return mixed(z, torch.linalg.solve_triangular(upper, back, upper=True)), -self.log_det(z)
+        with plain(z):
+            lower, upper = self.triangular()
+            back = torch.linalg.solve_triangular(lower, self.permutation.T, upper=False, unitriangular=True)
+            return mixed(z, torch.linalg.solve_triangular(upper, back, upper=True)), -self.log_det(z)
 
     def triangular(self) -> tuple[Float[Tensor, "C C"], Float[Tensor, "C C"]]:
         """L, with ones on its diagonal, and U + diag(s)."""
@@ -87,8 +91,13 @@ class Conv1x1LU(nn.Module):
 
 
 def mixed(x: Float[Tensor, "B C H W"], weight: Float[Tensor, "C C"]) -> Float[Tensor, "B C H W"]:
-    """W times the channels of every pixel."""
-    return F.conv2d(x, weight[:, :, None, None])
+    """W times the channels of every pixel, in the precision of W."""
+    return F.conv2d(x.to(weight), weight[:, :, None, None])
+
+
+def plain(x: Tensor) -> torch.autocast:
+    """No autocast: rounded to bfloat16, an inverse would not undo its map."""
+    return torch.autocast(x.device.type, enabled=False)
 
 
 def regular(weight: Float[Tensor, "C D"]) -> Float[Tensor, "C C"]:

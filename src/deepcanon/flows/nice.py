@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from deepcanon.flows.flow import Chain, Mapped
 from deepcanon.flows.functional import half_sizes, halves, joined, unchanged
+from deepcanon.layers.checks import shaped
 from deepcanon.nets.mlp import mlp
 
 
@@ -30,11 +31,11 @@ class AdditiveCoupling(nn.Module):
 
     def forward(self, x: Float[Tensor, "B C *D"]) -> Mapped:
         a, b = halves(x, self.swap)
-        return joined(a, b + self.net(a), self.swap), unchanged(x)
+        return joined(a, b + shaped(self.net(a), b.shape[1:]), self.swap), unchanged(x)
 
     def inverse(self, z: Float[Tensor, "B C *D"]) -> Mapped:
         a, b = halves(z, self.swap)
-        return joined(a, b - self.net(a), self.swap), unchanged(z)
+        return joined(a, b - shaped(self.net(a), b.shape[1:]), self.swap), unchanged(z)
 
 
 class Scaling(nn.Module):
@@ -49,10 +50,10 @@ class Scaling(nn.Module):
         self.s = nn.Parameter(torch.zeros(shape))
 
     def forward(self, x: Float[Tensor, "B *D"]) -> Mapped:
-        return self.s.exp() * x, self.s.sum().expand(len(x))
+        return self.s.exp() * shaped(x, self.s.shape), self.s.sum().expand(len(x))
 
     def inverse(self, z: Float[Tensor, "B *D"]) -> Mapped:
-        return (-self.s).exp() * z, -self.s.sum().expand(len(z))
+        return (-self.s).exp() * shaped(z, self.s.shape), -self.s.sum().expand(len(z))
 
 
 def nice(dim: int, *, hidden: tuple[int, ...] = (256, 256), num_layers: int = 4, scaling: bool = True) -> Chain:

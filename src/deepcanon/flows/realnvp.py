@@ -16,6 +16,7 @@ from deepcanon.flows.actnorm import ActNorm
 from deepcanon.flows.flow import Chain, Mapped
 from deepcanon.flows.functional import bounded, half_sizes, halves, joined
 from deepcanon.flows.multiscale import multiscale
+from deepcanon.layers.checks import shaped
 from deepcanon.nets.coupling import coupling_net
 from deepcanon.nets.mlp import mlp
 
@@ -35,17 +36,17 @@ class AffineCoupling(nn.Module):
 
     def forward(self, x: Float[Tensor, "B C *D"]) -> Mapped:
         a, b = halves(x, self.swap)
-        s, t = self.scale_and_shift(a)
+        s, t = self.scale_and_shift(a, b)
         return joined(a, torch.addcmul(t, b, s.exp()), self.swap), s.flatten(1).sum(1)
 
     def inverse(self, z: Float[Tensor, "B C *D"]) -> Mapped:
         a, b = halves(z, self.swap)
-        s, t = self.scale_and_shift(a)
+        s, t = self.scale_and_shift(a, b)
         return joined(a, (b - t) * torch.exp(-s), self.swap), -s.flatten(1).sum(1)
 
-    def scale_and_shift(self, a: Float[Tensor, "B C1 *D"]) -> tuple[Float[Tensor, "B C2 *D"], Float[Tensor, "B C2 *D"]]:
-        """s(a) and t(a)."""
-        s, t = self.net(a).chunk(2, 1)
+    def scale_and_shift(self, a: Float[Tensor, "B C1 *D"], b: Float[Tensor, "B C2 *D"]) -> tuple[Float[Tensor, "B C2 *D"], Float[Tensor, "B C2 *D"]]:
+        """s(a) and t(a), a number for each of b."""
+        s, t = shaped(self.net(a), (2 * b.shape[1], *b.shape[2:])).chunk(2, 1)
         return bounded(s, self.bound), t
 
 

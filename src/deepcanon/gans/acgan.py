@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from deepcanon.gans.functional import check, labels
+from deepcanon.gans.functional import check, each_in_turn, labels
 from deepcanon.gans.objectives import Objective, non_saturating
 from deepcanon.gans.penalties import Penalty
 
@@ -74,7 +74,6 @@ class ACGAN(nn.Module):
         return self.generator(next(self.generator.parameters()).new_empty(len(y), self.latent_dim).normal_(), y)
 
     @torch.no_grad()
-    def sample(self, n: int, y: Int[Tensor, "n"] | None = None) -> Float[Tensor, "n *D"]:
+    def sample(self, n: int, y: Int[Tensor, "N"] | None = None) -> Float[Tensor, "n *D"]:
         """n generated points, of the classes given or of each in turn."""
-        device = next(self.generator.parameters()).device
-        return self.draw(torch.arange(n, device=device) % self.num_classes if y is None else y)
+        return self.draw(each_in_turn(n, y, self.num_classes, next(self.generator.parameters())))

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from deepcanon.gans.functional import check, labels
+from deepcanon.gans.functional import check, each_in_turn, labels
 from deepcanon.gans.objectives import Objective, non_saturating
 from deepcanon.gans.penalties import Penalty
 
@@ -65,10 +65,9 @@ class ConditionalGAN(nn.Module):
         return self.generator(normal_(z, truncation), y)
 
     @torch.no_grad()
-    def sample(self, n: int, y: Int[Tensor, "n"] | None = None, *, truncation: float | None = None) -> Float[Tensor, "n *D"]:
+    def sample(self, n: int, y: Int[Tensor, "N"] | None = None, *, truncation: float | None = None) -> Float[Tensor, "n *D"]:
         """n generated points, of the classes given or of each in turn; `truncation` is the largest |z_i|."""
-        device = next(self.generator.parameters()).device
-        return self.draw(torch.arange(n, device=device) % self.num_classes if y is None else y, truncation)
+        return self.draw(each_in_turn(n, y, self.num_classes, next(self.generator.parameters())), truncation)
 
 
 def normal_(z: Float[Tensor, "*B"], truncation: float | None = None) -> Float[Tensor, "*B"]:

@@ -3,6 +3,7 @@
 B batch, D shape of a data point.
 """
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -18,6 +19,15 @@ def check(x: Float[Tensor, "B ..."], fake: Float[Tensor, "B ..."]) -> Tensor:
     if x.shape != fake.shape:
         raise ValueError(f"expected data of the shape that the generator makes, {tuple(fake.shape[1:])}, got {tuple(x.shape[1:])}")
     return unit(x) if x.ndim == 4 else finite(x)
+
+
+def each_in_turn(n: int, y: Int[Tensor, "N"] | None, num_classes: int, like: Tensor) -> Int[Tensor, "n"]:
+    """The classes of n samples: those given or, if none are, all in turn.
+
+    Raises:
+        ValueError: not n of them, or some outside 0 ... K - 1.
+    """
+    return torch.arange(n, device=like.device) % num_classes if y is None else classes(y, num_classes, n)
 
 
 def labels(batch, num_classes: int) -> Int[Tensor, "B"]:

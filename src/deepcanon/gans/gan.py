@@ -83,7 +83,13 @@ class GAN(nn.Module):
 
 
 def clip(c: float = 0.01) -> Callable[[nn.Module], None]:
-    """All weights into [-c, c], so that D has a bounded slope (Arjovsky et al. 2017, arXiv 1701.07875)."""
+    """All weights into [-c, c], so that D has a bounded slope (Arjovsky et al. 2017, arXiv 1701.07875).
+
+    Raises:
+        ValueError: c that is not above 0.
+    """
+    if not c > 0:
+        raise ValueError(f"expected weights to be clipped to a number above 0, got {c}")
 
     @torch.no_grad()
     def constrain(net: nn.Module) -> None:

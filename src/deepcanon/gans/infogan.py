@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from deepcanon.gans.functional import check
+from deepcanon.gans.functional import check, each_in_turn
 from deepcanon.gans.objectives import Objective, non_saturating
 from deepcanon.gans.penalties import Penalty
 
@@ -74,7 +74,6 @@ class InfoGAN(nn.Module):
         return self.generator(next(self.generator.parameters()).new_empty(len(c), self.latent_dim).normal_(), c)
 
     @torch.no_grad()
-    def sample(self, n: int, c: Int[Tensor, "n"] | None = None) -> Float[Tensor, "n *D"]:
+    def sample(self, n: int, c: Int[Tensor, "N"] | None = None) -> Float[Tensor, "n *D"]:
         """n generated points, of the codes given or of each in turn."""
-        device = next(self.generator.parameters()).device
-        return self.draw(torch.arange(n, device=device) % self.num_codes if c is None else c)
+        return self.draw(each_in_turn(n, c, self.num_codes, next(self.generator.parameters())))

@@ -75,10 +75,10 @@ class ConditionalVAE(nn.Module):
         """A data point for each of n conditions: z ~ p(z|y), x ~ p(x|z,y).
 
         Raises:
-            ValueError: no conditions.
+            ValueError: no conditions, or not n of them.
         """
-        if y is None:
-            raise ValueError(f"the model is conditional: it needs {n} conditions y to draw {n} data points")
+        if y is None or len(y) != n:
+            raise ValueError(f"the model is conditional: it needs {n} conditions y to draw {n} data points, got {0 if y is None else len(y)}")
         return self.decode(self.draw(y), y).sample()
 
 
