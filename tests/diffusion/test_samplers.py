@@ -125,3 +125,29 @@ def test_samplers_draw_no_gradient():
     weight = torch.ones((), requires_grad=True)
     for sampler in (ancestral, ddim, dpm_solver):
         assert not sampler(lambda x, t: weight * x, torch.randn(2, 1), cosine_schedule(10).float(), strided(10, 10)).requires_grad
+
+
+@pytest.mark.parametrize("sampler", [ancestral, ddim, partial(ddim, eta=1.0), dpm_solver])
+def test_times_are_where_the_examples_are(sampler):
+    def denoise(x, t):
+        assert t.device == x.device
+        assert t.shape == (3,)
+        return x
+
+    assert sampler(denoise, torch.randn(3, 2, device="meta"), ABAR, strided(1000, 4)).device.type == "meta"
+
+
+@pytest.mark.parametrize("sampler", [ancestral, ddim, partial(ddim, eta=1.0), dpm_solver])
+@pytest.mark.parametrize("times", [[5, 5, 0], [5, 9, 0], [1001, 0], [5, -1], [0, 5]])
+def test_times_that_do_not_lead_back_are_refused(sampler, times):
+    with pytest.raises(ValueError, match=r"expected times that fall( or rise)? within 0 ... 1000 and do not begin at 0, got"):
+        sampler(best, torch.zeros(1), ABAR, torch.tensor(times))
+
+
+def test_only_a_deterministic_step_goes_forward():
+    for sampler in (ancestral, partial(ddim, eta=0.5), dpm_solver):
+        with pytest.raises(ValueError, match="expected times that fall within"):
+            sampler(best, torch.zeros(1), ABAR, torch.tensor([1, 2]))
+    for eta in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match=r"expected eta in \[0, 1\], got"):
+            ddim(best, torch.zeros(1), ABAR, torch.tensor([2, 1]), eta=eta)
