@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from deepcanon.diffusion.ddpm import data, noise
 from deepcanon.diffusion.divergence import exact, hutchinson
 from deepcanon.diffusion.score_sde import ScoreSDE
 from deepcanon.diffusion.sde import heun, log_prob, predictor_corrector, reverse_sde, ve, vp
@@ -147,8 +148,28 @@ def test_samples_have_the_levels_of_the_data(sampler):
 
 
 @pytest.mark.parametrize(("x", "message"), [
-    (pixels(2) / 2 + 0.01, "expected pixels of 17 levels"), (pixels(2) + 1, r"values in \[0, 1\]"),
+    (pixels(2) / 2 + 0.01, "expected values on the 17 levels"), (pixels(2) + 1, r"values in \[0, 1\]"),
     (pixels(2)[..., :3], r"expected data of shape \(B, 1, 4, 4\)")])
 def test_other_pixels_are_refused(x, message):
     with pytest.raises(ValueError, match=message):
         tiny().loss((x,))
+
+
+@pytest.mark.parametrize("sde", [vp(0.1, 1.0), ve(0.01, 0.5), ve(50.0, 0.01), vp(-1.0, -2.0)])
+def test_equations_that_do_not_end_in_noise_are_refused(sde):
+    with pytest.raises(ValueError, match="the SDE does not lead from data to noise"):
+        tiny(sde=sde, predict=noise)
+
+
+def test_velocity_is_for_unit_variance():
+    with pytest.raises(ValueError, match="velocity turns data into noise"):
+        tiny(sde=ve())
+    for predict in (noise, data):
+        assert tiny(sde=ve(), predict=predict).loss((pixels(4),)).isfinite()
+    assert tiny(sde=vp()).loss((pixels(4),)).isfinite()
+
+
+@pytest.mark.parametrize("options", [{"levels": 1}, {"steps": 0}])
+def test_no_levels_and_no_steps_are_refused(options):
+    with pytest.raises(ValueError, match="expected two levels or more and one step or more, got"):
+        ScoreSDE(Zero(), (1, 4, 4), **options)

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from deepcanon.diffusion.ddpm import Prediction, velocity
 from deepcanon.diffusion.divergence import Divergence, hutchinson
-from deepcanon.diffusion.functional import centred, pad
+from deepcanon.diffusion.functional import pad
 from deepcanon.diffusion.sde import SDE, heun, log_prob, vp
+from deepcanon.layers.checks import on_levels, shaped
 
 START = 1e-3                                                                     # t_0, where data are almost as they are
 
@@ -37,7 +38,8 @@ class ScoreSDE(nn.Module):
         power: p; 1 in the paper, and the larger, the more of the training is spent where there is little noise.
 
     Raises:
-        ValueError: a power that is not above 0.
+        ValueError: a power that is not above 0, fewer levels than two or steps than one, an SDE that does not lead from data to noise,
+            `velocity` where a^2 + s^2 is not 1.
     """
 
     likelihood_is = "estimate"
@@ -47,7 +49,11 @@ class ScoreSDE(nn.Module):
         super().__init__()
         if not power > 0:
             raise ValueError(f"expected a power of the training times above 0, got {power}")
-        self.net, self.shape, self.sde, self.predict = net, shape, vp() if sde is None else sde, predict
+        if levels < 2 or steps < 1:
+            raise ValueError(f"expected two levels or more and one step or more, got {levels} and {steps}")
+        self.net, self.shape, self.sde, self.predict = net, shape, leads_to_noise(vp() if sde is None else sde), predict
+        if predict is velocity and not unit_variance(self.sde):
+            raise ValueError("velocity turns data into noise where a^2 + s^2 = 1, which is not so for this SDE; expected predict=noise or data")
         self.levels, self.sampler, self.steps, self.power = levels, sampler, steps, power
 
     def loss(self, batch) -> Float[Tensor, ""]:
@@ -104,7 +110,31 @@ class ScoreSDE(nn.Module):
         Raises:
             ValueError: another shape, values outside [0, 1] or between the levels.
         """
-        level = (centred(x, self.shape) + 1) / 2 * (self.levels - 1)
-        if (level - level.round()).abs().max() > 0.01:
-            raise ValueError(f"expected pixels of {self.levels} levels, k / {self.levels - 1}, got values between them")
+        level = on_levels(shaped(x, self.shape), self.levels) * (self.levels - 1)
         return 2 * (level.round() + torch.rand_like(level)) / self.levels - 1
+
+
+def leads_to_noise(sde: SDE) -> SDE:
+    """The equation, refused if data of deviation 1 do not drown in its noise.
+
+    Raises:
+        ValueError: the data's share of the variance, a^2 / (a^2 + s^2), does not fall with time, or ends above 0.05.
+    """
+    a2, s2 = marginal(sde)
+    share = a2 / (a2 + s2)
+    if not ((share.diff() < 0).all() and share[-1] <= 0.05):
+        raise ValueError(f"the SDE does not lead from data to noise: expected a share of the data in the variance that falls to 0.05 or less, "
+                         f"got {share[0]:.3g} at first and {share[-1]:.3g} at last")
+    return sde
+
+
+def unit_variance(sde: SDE) -> bool:
+    """Whether a^2 + s^2 is 1 at all times."""
+    total = sum(marginal(sde))
+    return torch.allclose(total, torch.ones_like(total))
+
+
+def marginal(sde: SDE) -> tuple[Float[Tensor, "11"], Float[Tensor, "11"]]:
+    """a^2 and s^2 at eleven times."""
+    t = torch.linspace(START, 1, 11, dtype=torch.float64)
+    return sde.scale(t).square(), sde.noise(t).square()
