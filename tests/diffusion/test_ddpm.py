@@ -133,3 +133,14 @@ def test_times_of_a_batch_are_uniform():
 def test_other_shapes_are_refused():
     with pytest.raises(ValueError, match=r"expected data of shape \(B, 1, 8, 8\), got \(2, 1, 9, 8\)"):
         tiny().loss((torch.rand(2, 1, 9, 8),))
+
+
+def test_steps_that_are_none_are_refused_before_training():
+    for steps in (0, 21):
+        with pytest.raises(ValueError, match=f"expected 1 to 20 steps, got {steps}"):
+            tiny(steps=steps)
+
+
+def test_bits_are_those_of_eight_bit_images():
+    with pytest.raises(ValueError, match="expected values on the 256 levels"):
+        tiny().bits_per_dim(torch.full((2, 1, 8, 8), 0.5))
