@@ -127,3 +127,34 @@ def test_one_level_is_no_schedule():
 def test_chains_that_do_not_move_are_refused(how):
     with pytest.raises(ValueError, match="expected one step or more and a step size above 0, got"):
         annealed_langevin(two_gaussians, torch.zeros(1), SIGMAS, **how)
+
+
+class Lines(nn.Module):
+    """A straight line for each of the levels."""
+
+    def __init__(self, levels):
+        super().__init__()
+        self.slope, self.height = nn.Parameter(torch.zeros(levels)), nn.Parameter(torch.zeros(levels))
+
+    def forward(self, x, tau):
+        level = ((1 - tau / 1000) * (len(self.slope) - 1)).round().long()
+        return self.slope[level].unsqueeze(1) * x + self.height[level].unsqueeze(1)
+
+
+@pytest.mark.row("GEN-49")
+def test_a_trained_net_has_the_loss_and_the_score_of_every_level():
+    """Within 5 % of v / (v + sigma^2) and of -(x - m) / (v + sigma^2), level by level."""
+    model = NCSN(Lines(len(SIGMAS)), (3,), sigmas=SIGMAS, bounded=False)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+    for step in range(600):
+        optimizer.param_groups[0]["lr"] = 0.05 * (1 - step / 600)
+        optimizer.zero_grad()
+        model.loss((points(2_048),)).backward()
+        optimizer.step()
+    x, z = points(40_000), torch.randn(40_000, 3)
+    with torch.no_grad():
+        for sigma in SIGMAS:
+            noisy, level = x + sigma * z, sigma.expand(len(x))
+            score, right = model.score(noisy, level), -(noisy - MEAN) / (VARIANCE + sigma**2)
+            assert (sigma * score + z).square().mean().item() == pytest.approx((VARIANCE / (VARIANCE + sigma**2)).item(), rel=0.05)
+            assert (score - right).norm() < 0.05 * right.norm()
