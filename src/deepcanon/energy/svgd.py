@@ -42,6 +42,6 @@ def stein_direction(x: Float[Tensor, "n D"], slopes: Float[Tensor, "n D"], bandw
     """phi at each particle, from grad E at each."""
     x = x - x[:1]                                                                # only differences count, and small numbers keep them
     distance = torch.cdist(x, x).square()
-    h = distance.median().clamp(min=1e-12 + 1e-6 * distance.amax().item()) / math.log(len(x) + 1) if bandwidth is None else bandwidth
+    h = distance.median().maximum(1e-12 + 1e-6 * distance.amax()) / math.log(len(x) + 1) if bandwidth is None else bandwidth
     k = (-distance / h).exp()
     return (-k @ slopes + 2 / h * (k.sum(1, keepdim=True) * x - k @ x)) / len(x)
