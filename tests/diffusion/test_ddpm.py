@@ -135,11 +135,29 @@ def test_other_shapes_are_refused():
         tiny().loss((torch.rand(2, 1, 9, 8),))
 
 
-def test_the_bound_is_of_8_bit_pixels():
-    with pytest.raises(ValueError, match="on the 256 levels"):
-        DDPM(nn.Identity(), (1, 2, 2), abar=linear_schedule(5)).bits_per_dim(torch.full((1, 1, 2, 2), 0.3))
+def test_steps_that_are_none_are_refused_before_training():
+    for steps in (0, 21):
+        with pytest.raises(ValueError, match=f"expected 1 to 20 steps, got {steps}"):
+            tiny(steps=steps)
 
 
-def test_more_steps_than_times_are_refused_at_once():
-    with pytest.raises(ValueError, match="expected 1 to 5 steps, got 6"):
-        DDPM(nn.Identity(), (1, 2, 2), abar=linear_schedule(5), steps=6)
+def test_bits_are_those_of_eight_bit_images():
+    with pytest.raises(ValueError, match="expected values on the 256 levels"):
+        tiny().bits_per_dim(torch.full((2, 1, 8, 8), 0.5))
+
+
+@pytest.mark.row("GEN-52")
+@pytest.mark.parametrize("predict", [noise, data, velocity])
+@pytest.mark.parametrize("schedule", [linear_schedule, cosine_schedule])
+def test_every_prediction_is_read_as_each_of_the_others(predict, schedule):
+    """From one answer, at every time: x_0, the noise, v and the score, each as it follows from the definitions, within 1e-7."""
+    abar = schedule(200)[1:-1]                                                   # at T of the cosine schedule 1e-9 of the data is left: x_0 is lost
+    a, s = (values.sqrt().unsqueeze(1) for values in (abar, 1 - abar))
+    x_0, eps = torch.randn(2, len(abar), 5, dtype=torch.float64)
+    x_t = a * x_0 + s * eps
+    guess = predict.x_0(predict.target(x_0, eps, a, s), x_t, a, s)
+    right = {noise: eps, data: x_0, velocity: a * eps - s * x_0}
+    for other, answer in right.items():
+        torch.testing.assert_close(other.target(guess, (x_t - a * guess) / s, a, s), answer, atol=1e-7, rtol=0)
+    score = (a * guess - x_t) / s**2                                             # Tweedie's formula
+    torch.testing.assert_close(score, -eps / s, atol=1e-7, rtol=0)

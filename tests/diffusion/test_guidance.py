@@ -145,7 +145,8 @@ def test_words_after_the_end_of_a_sentence_change_nothing():
 
 @pytest.mark.parametrize(("abar", "message"), [
     (torch.linspace(1, 0.3, 5), "does not end in noise: abar_T = 0.3 of the data's variance is left after T = 4 steps"),
-    (torch.tensor([1.0, 0.5, 0.5, 0.0]), "falls from 1"), (torch.tensor([0.9, 0.1, 0.0]), "falls from 1")])
+    (torch.tensor([1.0, 0.5, 0.5, 0.0]), "falls from 1"), (torch.tensor([1.0, float("nan"), 0.0]), "falls from 1"),
+    (torch.tensor([1.0, 0.5, float("nan")]), "falls from 1"), (torch.tensor([0.9, 0.1, 0.0]), "falls from 1")])
 def test_schedules_that_are_none_are_refused(abar, message):
     with pytest.raises(ValueError, match=message):
         DDPM(nn.Identity(), (1, 4, 4), abar=abar)
@@ -154,3 +155,9 @@ def test_schedules_that_are_none_are_refused(abar, message):
 def test_values_outside_the_unit_interval_are_refused():
     with pytest.raises(ValueError, match=r"expected values in \[0, 1\], got some from"):
         model().loss((halves(4)[0] * 255, torch.zeros(4, dtype=torch.long)))
+
+
+@pytest.mark.parametrize("y", [torch.tensor([0, 2]), torch.tensor([-1, 0]), torch.tensor([0.0, 1.0]), torch.tensor([[0, 1], [1, 0]])])
+def test_labels_that_the_embedding_does_not_have_are_refused(y):
+    with pytest.raises(ValueError, match=r"expected one label in 0..1 for each example"):
+        model().loss((halves(2)[0], y))

@@ -102,7 +102,8 @@ def test_geometric_levels_have_one_ratio():
 
 
 @pytest.mark.parametrize(("sigmas", "message"), [
-    ([1.0, 0.1], "does not begin in noise: its largest level is 1"), ([5.0, 5.0], "levels that fall"), ([5.0, -1.0], "stay above 0")])
+    ([1.0, 0.1], "does not begin in noise: its largest level is 1"), ([5.0, 5.0], "that fall and stay"), ([5.0, -1.0], "stay above 0"),
+    ([5.0, float("nan"), 1.0], "stay above 0"), ([float("inf"), 1.0], "stay above 0")])
 def test_levels_that_are_no_schedule_are_refused(sigmas, message):
     with pytest.raises(ValueError, match=message):
         NCSN(nn.Identity(), (1,), sigmas=torch.tensor(sigmas))
@@ -115,3 +116,45 @@ def test_values_outside_the_unit_interval_are_refused():
     model = NCSN(nn.Identity(), (1, 2, 2), sigmas=SIGMAS)
     with pytest.raises(ValueError, match=r"expected values in \[0, 1\], got some from -1 to 2"):
         model.loss((torch.tensor([[[[-1.0, 0.0], [0.5, 2.0]]]]),))
+
+
+def test_one_level_is_no_schedule():
+    with pytest.raises(ValueError, match="expected two noise levels or more"):
+        NCSN(nn.Identity(), (1,), sigmas=torch.tensor([5.0]))
+
+
+@pytest.mark.parametrize("how", [{"steps": 0}, {"step_size": 0.0}, {"step_size": -0.1}])
+def test_chains_that_do_not_move_are_refused(how):
+    with pytest.raises(ValueError, match="expected one step or more and a step size above 0, got"):
+        annealed_langevin(two_gaussians, torch.zeros(1), SIGMAS, **how)
+
+
+class Lines(nn.Module):
+    """A straight line for each of the levels."""
+
+    def __init__(self, levels):
+        super().__init__()
+        self.slope, self.height = nn.Parameter(torch.zeros(levels)), nn.Parameter(torch.zeros(levels))
+
+    def forward(self, x, tau):
+        level = ((1 - tau / 1000) * (len(self.slope) - 1)).round().long()
+        return self.slope[level].unsqueeze(1) * x + self.height[level].unsqueeze(1)
+
+
+@pytest.mark.row("GEN-49")
+def test_a_trained_net_has_the_loss_and_the_score_of_every_level():
+    """Within 5 % of v / (v + sigma^2) and of -(x - m) / (v + sigma^2), level by level."""
+    model = NCSN(Lines(len(SIGMAS)), (3,), sigmas=SIGMAS, bounded=False)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+    for step in range(600):
+        optimizer.param_groups[0]["lr"] = 0.05 * (1 - step / 600)
+        optimizer.zero_grad()
+        model.loss((points(2_048),)).backward()
+        optimizer.step()
+    x, z = points(40_000), torch.randn(40_000, 3)
+    with torch.no_grad():
+        for sigma in SIGMAS:
+            noisy, level = x + sigma * z, sigma.expand(len(x))
+            score, right = model.score(noisy, level), -(noisy - MEAN) / (VARIANCE + sigma**2)
+            assert (sigma * score + z).square().mean().item() == pytest.approx((VARIANCE / (VARIANCE + sigma**2)).item(), rel=0.05)
+            assert (score - right).norm() < 0.05 * right.norm()

@@ -127,23 +127,27 @@ def test_samplers_draw_no_gradient():
         assert not sampler(lambda x, t: weight * x, torch.randn(2, 1), cosine_schedule(10).float(), strided(10, 10)).requires_grad
 
 
-@pytest.mark.parametrize("sampler", [ancestral, ddim, dpm_solver])
-def test_the_denoiser_gets_times_where_its_images_are(sampler):
+@pytest.mark.parametrize("sampler", [ancestral, ddim, partial(ddim, eta=1.0), dpm_solver])
+def test_times_are_where_the_examples_are(sampler):
     def denoise(x, t):
         assert t.device == x.device
-        assert t.shape == (len(x),)
+        assert t.shape == (3,)
         return x
 
-    assert sampler(denoise, torch.empty(3, 2, device="meta"), linear_schedule(10).to("meta"), strided(10, 4)).device.type == "meta"
+    assert sampler(denoise, torch.randn(3, 2, device="meta"), ABAR, strided(1000, 4)).device.type == "meta"
 
 
-@pytest.mark.parametrize("times", [[0, 5, 10], [10, 5, 5, 0], [11, 5, 0], [5, -1]])
-@pytest.mark.parametrize("sampler", [ancestral, dpm_solver, partial(ddim, eta=1.0)])
-def test_times_that_do_not_fall_are_refused(sampler, times):
-    with pytest.raises(ValueError, match=r"expected times that fall within 10 \.\.\. 0"):
-        sampler(lambda x, t: x, torch.zeros(3, 2), linear_schedule(10), torch.tensor(times))
+@pytest.mark.parametrize("sampler", [ancestral, ddim, partial(ddim, eta=1.0), dpm_solver])
+@pytest.mark.parametrize("times", [[5, 5, 0], [5, 9, 0], [1001, 0], [5, -1], [0, 5]])
+def test_times_that_do_not_lead_back_are_refused(sampler, times):
+    with pytest.raises(ValueError, match=r"expected times that fall( or rise)? within 0 ... 1000 and do not begin at 0, got"):
+        sampler(best, torch.zeros(1), ABAR, torch.tensor(times))
 
 
-def test_eta_is_a_share():
-    with pytest.raises(ValueError, match=r"expected eta in \[0, 1\], got 2"):
-        ddim(lambda x, t: x, torch.zeros(3, 2), linear_schedule(10), strided(10, 2), eta=2)
+def test_only_a_deterministic_step_goes_forward():
+    for sampler in (ancestral, partial(ddim, eta=0.5), dpm_solver):
+        with pytest.raises(ValueError, match="expected times that fall within"):
+            sampler(best, torch.zeros(1), ABAR, torch.tensor([1, 2]))
+    for eta in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match=r"expected eta in \[0, 1\], got"):
+            ddim(best, torch.zeros(1), ABAR, torch.tensor([2, 1]), eta=eta)

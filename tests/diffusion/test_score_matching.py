@@ -95,3 +95,34 @@ def test_a_model_learns_the_score_of_a_gaussian():
         model.loss((x,)).backward()
         optimizer.step()
     torch.testing.assert_close(model.score(torch.tensor([[1.0], [3.0]])).detach(), torch.tensor([[4.0], [-4.0]]), atol=0.3, rtol=0)
+
+
+class Tilted(nn.Module):
+    """E(x) = (x - m)' P (x - m) / 2."""
+
+    def __init__(self, dims):
+        super().__init__()
+        self.mean, self.precision = nn.Parameter(torch.zeros(dims).double()), nn.Parameter(torch.eye(dims).double())
+
+    def forward(self, x):
+        return ((x - self.mean) @ self.precision * (x - self.mean)).sum(1) / 2
+
+
+@pytest.mark.row("GEN-48")
+def test_the_minimum_is_the_whole_precision_matrix():
+    """Of correlated points: m their mean, P the inverse of their covariance, off the diagonal too."""
+    x = torch.randn(400, 3).double() @ torch.tensor([[1.0, 0.0, 0.0], [0.8, 0.6, 0.0], [-0.3, 0.5, 0.7]]).double().T + 1
+    energy = Tilted(3)
+    optimizer = torch.optim.LBFGS(energy.parameters(), max_iter=100, tolerance_grad=1e-9, tolerance_change=0, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        loss = implicit(score_of(energy), x).mean()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    right = torch.linalg.inv(x.T.cov(correction=0))
+    assert (right - right.diagonal().diag()).abs().max() > 0.5
+    torch.testing.assert_close(energy.mean.detach(), x.mean(0), atol=1e-5, rtol=0)
+    torch.testing.assert_close((energy.precision + energy.precision.T).detach() / 2, right, atol=1e-5, rtol=0)

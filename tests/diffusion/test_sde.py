@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from deepcanon.diffusion.ddpm import noise
+from deepcanon.diffusion.ddpm import data, noise
 from deepcanon.diffusion.divergence import exact, hutchinson
 from deepcanon.diffusion.score_sde import ScoreSDE
 from deepcanon.diffusion.sde import heun, log_prob, predictor_corrector, reverse_sde, ve, vp
@@ -155,10 +155,21 @@ def test_other_pixels_are_refused(x, message):
         tiny().loss((x,))
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"sde": ve()}, "velocity is for an SDE that preserves variance"),
-    *[({"sde": sde, "predict": noise}, "does not end in noise") for sde in (vp(0.1, 1.0), vp(-1.0, -2.0), ve(0.01, 0.5), ve(50.0, 0.01))],
-    ({"levels": 1}, "2 levels or more, got 1")])
-def test_senseless_settings_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        ScoreSDE(nn.Identity(), (1, 4, 4), **options)
+@pytest.mark.parametrize("sde", [vp(0.1, 1.0), ve(0.01, 0.5), ve(50.0, 0.01), vp(-1.0, -2.0)])
+def test_equations_that_do_not_end_in_noise_are_refused(sde):
+    with pytest.raises(ValueError, match="the SDE does not lead from data to noise"):
+        tiny(sde=sde, predict=noise)
+
+
+def test_velocity_is_for_unit_variance():
+    with pytest.raises(ValueError, match="velocity turns data into noise"):
+        tiny(sde=ve())
+    for predict in (noise, data):
+        assert tiny(sde=ve(), predict=predict).loss((pixels(4),)).isfinite()
+    assert tiny(sde=vp()).loss((pixels(4),)).isfinite()
+
+
+@pytest.mark.parametrize("options", [{"levels": 1}, {"steps": 0}])
+def test_no_levels_and_no_steps_are_refused(options):
+    with pytest.raises(ValueError, match="expected two levels or more and one step or more, got"):
+        ScoreSDE(Zero(), (1, 4, 4), **options)

@@ -60,3 +60,26 @@ def test_chains_that_disagree_are_seen():
 def test_three_draws_are_refused():
     with pytest.raises(ValueError, match="expected four draws a chain or more, got 3"):
         r_hat(torch.randn(3, 4))
+
+
+FUNCTIONS = [r_hat, split_r_hat, bulk_size, effective_sample_size, standard_error]
+
+
+@pytest.mark.row("GEN-45")
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_large_values_in_single_precision_are_judged_as_in_double(function):
+    draws = (2.0**25 + 1_000 * autoregression(0.5, 200, 4)).float()              # neighbouring numbers are 4 apart
+    assert float(function(draws)) == pytest.approx(float(function(draws.double())), rel=1e-12)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_draws_that_say_nothing_are_refused(function):
+    draws = torch.stack([torch.randn(20, 3), torch.ones(20, 3)], -1)
+    with pytest.raises(ValueError, match="expected draws that differ, got one value throughout in 1 of 2 coordinates"):
+        function(draws)
+    with pytest.raises(ValueError, match="expected finite values, got 1 of 60"):
+        function(torch.randn(20, 3).index_put((torch.tensor(4), torch.tensor(1)), torch.tensor(float("nan"))))
+
+
+def test_still_chains_at_different_places_disagree_without_end():
+    assert split_r_hat(torch.arange(3.0).expand(20, 3)) == torch.inf

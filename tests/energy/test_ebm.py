@@ -146,3 +146,17 @@ def test_short_runs_begin_anew_and_persistent_chains_never_do():
 def test_a_share_that_is_none_is_refused():
     with pytest.raises(ValueError, match=r"expected a share of restarts in \[0, 1\], got -0.1"):
         EBM(mlp(2, 1), lambda n: torch.zeros(n, 2), sampler=lambda energy, x: x, restart=-0.1)
+
+
+def test_a_tensor_is_no_batch():
+    ebm = EBM(mlp(2, 1), lambda n: torch.zeros(n, 2), chains=4, sampler=lambda energy, x: x)
+    with pytest.raises(ValueError, match=r"expected batches \(x, ...\), got Tensor"):
+        ebm.loss(torch.zeros(4, 2))
+    with pytest.raises(ValueError, match="expected rounds >= 0, got -1"):
+        ebm.sample(2, rounds=-1)
+
+
+@pytest.mark.parametrize("how", [{"chains": 0}, {"noise": -0.1}, {"alpha": -1.0}])
+def test_senseless_settings_are_refused(how):
+    with pytest.raises(ValueError, match="expected one chain or more, noise >= 0 and alpha >= 0, got"):
+        EBM(mlp(2, 1), lambda n: torch.zeros(n, 2), sampler=lambda energy, x: x, **how)

@@ -63,3 +63,15 @@ def test_the_start_is_left_as_it_was():
     x = torch.zeros(3, 2, dtype=torch.float64)
     assert gibbs(gaussian(MEAN, torch.linalg.inv(COVARIANCE)), x, sweeps=2).shape == (2, 3, 2)
     assert not x.any()
+
+
+@pytest.mark.parametrize("precision", [[[1.0, 0.5], [0.4, 1.0]], [[1.0, 2.0], [2.0, 1.0]], [[1.0, float("nan")], [float("nan"), 1.0]]])
+def test_a_precision_that_is_none_is_refused(precision):
+    with pytest.raises(ValueError, match="expected a symmetric precision whose eigenvalues are above 0"):
+        gaussian(torch.zeros(2), torch.tensor(precision))
+
+
+@pytest.mark.parametrize("coupling", [[[0.0, 1.0], [0.5, 0.0]], [[1.0, 0.5], [0.5, 1.0]]])
+def test_couplings_of_no_energy_are_refused(coupling):
+    with pytest.raises(ValueError, match="expected a symmetric matrix with a zero diagonal"):
+        ising(torch.tensor(coupling), torch.zeros(2))

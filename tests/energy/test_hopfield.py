@@ -99,3 +99,16 @@ def test_the_contrast_keeps_patterns_that_hebbs_rule_loses():
 def test_states_that_are_none_are_refused(y):
     with pytest.raises(ValueError, match=r"expected states \(B, 5\) of \+1 and -1, got"):
         Hopfield(5).loss((y,))
+
+
+@pytest.mark.parametrize("weight", [torch.ones(3, 3), torch.tensor([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]),
+                                    torch.full((3, 3), float("nan"))])
+def test_weights_under_which_the_energy_may_rise_are_refused(weight):
+    with pytest.raises(ValueError, match="expected a symmetric matrix with a zero diagonal"):
+        recall(weight, torch.ones(2, 3))
+
+
+@pytest.mark.parametrize("y", [torch.randint(2, (2, 5)).float(), torch.full((1, 5), float("nan"))])
+def test_recall_from_states_that_are_none_is_refused(y):
+    with pytest.raises(ValueError, match=r"expected states \(B, 5\) of \+1 and -1, got"):
+        recall(symmetric(5), y)

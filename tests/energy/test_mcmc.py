@@ -133,3 +133,31 @@ def test_chains_leave_no_gradients():
     chains = mala(lambda x: net(x).square().flatten(), x, steps=2, step_size=0.1)
     assert not chains.draws.requires_grad
     assert net.weight.grad is None
+
+
+def test_senseless_settings_are_refused():
+    x = torch.zeros(1, 2)
+    for how in ({"steps": 0}, {"step_size": 0.0}, {"step_size": -0.1}):
+        with pytest.raises(ValueError, match="expected one step or more and a step size above 0, got"):
+            mala(mixture, x, **({"steps": 1, "step_size": 0.1} | how))
+    with pytest.raises(ValueError, match="expected one step or more, got -1"):
+        metropolis_hastings(mixture, x, propose=random_walk(1.0), steps=-1)
+    with pytest.raises(ValueError, match="expected a scale above 0, got 0"):
+        random_walk(0.0)
+
+
+@pytest.mark.row("GEN-45")
+def test_a_chain_on_finitely_many_states_moves_as_its_matrix_says():
+    """Each of 6 states is left 40,000 times: T is the law of where to, within four standard errors."""
+    n, energies, q = 40_000, torch.randn(6, dtype=torch.float64), torch.rand(6, 6, dtype=torch.float64)
+    q = q / q.sum(1, keepdim=True)
+
+    def propose(x):
+        i = x.long()
+        j = q[i].multinomial(1).squeeze(1)
+        return j.double(), (q[j, i] / q[i, j]).log()
+
+    start = torch.arange(6).repeat_interleave(n)
+    end = metropolis_hastings(lambda x: energies[x.long()], start.double(), propose=propose, steps=1).draws[0]
+    seen, T = (6 * start + end.long()).bincount(minlength=36).view(6, 6) / n, transition_matrix(energies, q)
+    assert ((seen - T).abs() < 4 * (T * (1 - T) / n).sqrt()).all()

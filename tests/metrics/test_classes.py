@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from scipy.stats import entropy
 from torch import nn
 from torchmetrics.image.inception import InceptionScore
 
@@ -48,8 +49,17 @@ def test_modes_found_and_how_far_their_shares_are():
     assert (balanced.found.item(), balanced.divergence.item()) == (4, pytest.approx(0, abs=1e-7))
 
 
+def test_the_divergence_equals_scipys():
+    labels, reference = torch.randint(7, (50,)), torch.rand(9, dtype=torch.float64).softmax(0)
+    expected = entropy(labels.bincount(minlength=9).numpy(), reference.numpy())
+    assert mode_coverage(labels, reference).divergence.item() == pytest.approx(expected, rel=1e-6)
+
+
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match=r"logits \(N, K\) of one image or more, got \(0, 3\)"):
         inception_score(torch.zeros(0, 3))
     with pytest.raises(ValueError, match="positive shares that sum to 1"):
         mode_coverage(torch.tensor([0, 1]), torch.tensor([1.0, 0.0]))
+    for labels in ([0, 2], [-1, 0]):
+        with pytest.raises(ValueError, match=r"expected one label in 0..1 for each example"):
+            mode_coverage(torch.tensor(labels), torch.full((2,), 0.5))

@@ -1,10 +1,14 @@
 """The Frechet distance against its closed forms and scipy."""
 
+from functools import partial
+
 import pytest
 import scipy.linalg
 import torch
 
-from deepcanon.metrics.generation import Gaussian, class_shares, fid, fit_gaussian, frechet_distance
+from deepcanon.metrics.generation import Gaussian, class_shares, comparable, fid, fit_gaussian, frechet_distance
+from deepcanon.metrics.mmd import gaussian, kid, mmd
+from deepcanon.metrics.precision_recall import precision_recall
 
 
 def features(n=200, f=6):
@@ -69,3 +73,18 @@ def test_shares_count_the_labels():
 def test_one_example_has_no_covariance():
     with pytest.raises(ValueError, match="two examples or more"):
         fit_gaussian(torch.rand(1, 3))
+
+
+def test_features_that_cannot_be_compared_are_refused():
+    with pytest.raises(ValueError, match="expected as many features on both sides, got 3 and 4"):
+        frechet_distance(fit_gaussian(torch.rand(5, 3)), fit_gaussian(torch.rand(5, 4)))
+    with pytest.raises(ValueError, match=r"expected features \(N, F\) and \(M, F\), got \(5, 3\) and \(6, 4\)"):
+        comparable(torch.rand(5, 3), torch.rand(6, 4))
+
+
+@pytest.mark.parametrize("measure", [fid, kid, partial(mmd, kernel=gaussian(1.0)), partial(precision_recall, k=1)])
+def test_features_that_are_no_numbers_are_refused(measure):
+    broken = torch.rand(5, 3).index_put((torch.tensor(1), torch.tensor(2)), torch.tensor(float("nan")))
+    for pair in ((broken, torch.rand(5, 3)), (torch.rand(5, 3), broken)):
+        with pytest.raises(ValueError, match="expected finite values, got 1 of 15"):
+            measure(*pair)

@@ -29,10 +29,12 @@ def annealed_langevin(denoise: Denoiser, x: Float[Tensor, "B *D"], sigmas: Float
         step_size: eps, relative to sigma^2; at 2 a step would go to the denoiser's estimate.
 
     Raises:
-        ValueError: sigmas that do not fall.
+        ValueError: sigmas that do not fall, no step, a step size that is not above 0.
     """
-    if (sigmas.diff() >= 0).any() or sigmas[-1] <= 0:
+    if not ((sigmas.diff() < 0).all() and sigmas[-1] > 0 and sigmas[0].isfinite()):
         raise ValueError(f"expected noise levels that fall and stay above 0, got {sigmas.tolist()}")
+    if steps < 1 or not step_size > 0:
+        raise ValueError(f"expected one step or more and a step size above 0, got {steps} and {step_size}")
     for sigma in sigmas:
         for _ in range(steps):
             x = x - step_size / 2 * (x - denoise(x, sigma.expand(len(x)))) + step_size**0.5 * sigma * torch.randn_like(x)

@@ -15,6 +15,7 @@ from deepcanon.diffusion.ddpm import DDPM
 from deepcanon.diffusion.guidance import classifier_free
 from deepcanon.diffusion.samplers import Denoiser
 from deepcanon.diffusion.schedules import strided
+from deepcanon.layers.checks import classes
 
 
 class ConditionalDDPM(nn.Module):
@@ -57,11 +58,11 @@ class ConditionalDDPM(nn.Module):
         """The conditions of n images.
 
         Raises:
-            ValueError: not one condition an image.
+            ValueError: not one condition an image, a label that the embedding does not have.
         """
         if len(y) != n:
             raise ValueError(f"expected a condition for each of {n} images, got {len(y)}")
-        return self.encoder(y)
+        return self.encoder(classes(y, self.encoder.num_embeddings) if isinstance(self.encoder, nn.Embedding) else y)
 
     def denoiser(self, c: Float[Tensor, "n E"]) -> Denoiser:
         """The denoiser of images under their conditions."""

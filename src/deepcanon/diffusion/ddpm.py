@@ -45,7 +45,7 @@ class DDPM(nn.Module):
         steps: of the sampler, T or fewer; all T if not given.
 
     Raises:
-        ValueError: a schedule that does not end in noise.
+        ValueError: a schedule that does not end in noise, fewer steps than one or more than T.
     """
 
     likelihood_is = "bound"
@@ -58,7 +58,7 @@ class DDPM(nn.Module):
         self.register_buffer("abar", ends_in_noise(linear_schedule() if abar is None else abar).float(), persistent=False)
         self.T = len(self.abar) - 1
         self.steps = self.T if steps is None else steps
-        strided(self.T, self.steps)                                              # refuses more steps than times
+        strided(self.T, self.steps)                                              # which refuses more steps than times
 
     def loss(self, batch) -> Float[Tensor, ""]:
         """Mean squared error of the prediction, at times that are spread evenly over the batch (each is uniform)."""
@@ -88,7 +88,11 @@ class DDPM(nn.Module):
         return (self.sampler(self.denoise, self.abar.new_empty(n, *self.shape).normal_(), self.abar, times) + 1) / 2
 
     def bits_per_dim(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B"]:
-        """An upper bound, in bits, on -log2 p of 8-bit images per value: T passes of the net, with one draw of noise each."""
+        """An upper bound, in bits, on -log2 p of 8-bit images per value: T passes of the net, with one draw of noise each.
+
+        Raises:
+            ValueError: values between the 256 levels.
+        """
         return bits_per_dim(self.denoise, self.check(on_levels(x, 256)), self.abar)
 
     def scales(self, t: Int[Tensor, "B"]) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ def ends_in_noise(abar: Float[Tensor, "L"]) -> Float[Tensor, "L"]:
     Raises:
         ValueError: abar that does not fall from 1, or ends above 0.05.
     """
-    if abar[0] != 1 or (abar.diff() >= 0).any() or abar[-1] < 0:
+    if not (abar[0] == 1 and (abar.diff() < 0).all() and abar[-1] >= 0):
         raise ValueError("expected a schedule abar that falls from 1 towards 0")
     if abar[-1] > 0.05:
         raise ValueError(f"the schedule does not end in noise: abar_T = {abar[-1]:.3g} of the data's variance is left after T = {len(abar) - 1} "
@@ -33,10 +33,10 @@ def falling(sigmas: Float[Tensor, "L"]) -> Float[Tensor, "L"]:
     """Noise levels for data of deviation about 1, refused if they do not fall or do not begin in noise.
 
     Raises:
-        ValueError: levels that do not fall, or begin below 3.
+        ValueError: one level, levels that do not fall, or begin below 3.
     """
-    if (sigmas.diff() >= 0).any() or sigmas[-1] <= 0:
-        raise ValueError(f"expected noise levels that fall and stay above 0, got {[round(s, 4) for s in sigmas.tolist()]}")
+    if len(sigmas) < 2 or not ((sigmas.diff() < 0).all() and sigmas[-1] > 0 and sigmas[0].isfinite()):
+        raise ValueError(f"expected two noise levels or more that fall and stay above 0, got {[round(s, 4) for s in sigmas.tolist()]}")
     if sigmas[0] < 3:
         raise ValueError(f"the schedule does not begin in noise: its largest level is {sigmas[0]:.3g}, expected 3 or more for data of deviation 1")
     return sigmas

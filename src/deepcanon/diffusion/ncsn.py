@@ -28,7 +28,7 @@ class NCSN(nn.Module):
         bounded: the data are images in [0, 1]; else any points, learned as they are.
 
     Raises:
-        ValueError: levels that do not fall, or do not begin in noise.
+        ValueError: one level, levels that do not fall, or do not begin in noise.
     """
 
     sigmas: Tensor

@@ -13,7 +13,7 @@ The third is of second order for the same equation: good samples in ten steps.
 A denoiser is a function (x_t, t) -> E[x_0 | x_t], with t of shape (B,). B batch, L = T + 1 levels of abar, S times.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import torch
@@ -40,19 +40,21 @@ def posterior_mean(x_t: Tensor, x_0: Tensor, abar_t: Tensor, abar_s: Tensor) -> 
     return (abar_s.sqrt() * (1 - alpha) * x_0 + alpha.sqrt() * (1 - abar_s) * x_t) / (1 - abar_t)
 
 
-def falling(times: Int[Tensor, "S"], abar: Float[Tensor, "L"]) -> Int[Tensor, "S"]:
-    """Times from noise to data.
+def steps(times: Int[Tensor, "S"], abar: Float[Tensor, "L"], *, rising: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
+    """Each time and the next.
 
     Raises:
-        ValueError: times that do not fall, or lie outside 0 ... T.
+        ValueError: times that do not fall (nor rise, if they may), begin at 0 or leave 0 ... T.
     """
-    if not ((times.diff() < 0).all() and times.amin() >= 0 and times.amax() < len(abar)):
-        raise ValueError(f"expected times that fall within {len(abar) - 1} ... 0, got {times.tolist()}")
-    return times
+    change = times.diff()
+    if not ((change < 0).all() or (rising and (change > 0).all())) or not (times[0] > 0 and times.min() >= 0 and times.max() < len(abar)):
+        ways = "fall or rise" if rising else "fall"
+        raise ValueError(f"expected times that {ways} within 0 ... {len(abar) - 1} and do not begin at 0, got {times.tolist()}")
+    return pairwise(times)
 
 
 def at(t: Int[Tensor, ""], x: Float[Tensor, "B ..."]) -> Int[Tensor, "B"]:
-    """The time of each example, on its device."""
+    """The time of each example, where the examples are."""
     return t.to(x.device).expand(len(x))
 
 
@@ -60,7 +62,7 @@ def at(t: Int[Tensor, ""], x: Float[Tensor, "B ..."]) -> Int[Tensor, "B"]:
 def ancestral(denoise: Denoiser, x: Float[Tensor, "B ..."], abar: Float[Tensor, "L"], times: Int[Tensor, "S"], *,
               variance: Variance = posterior_variance) -> Float[Tensor, "B ..."]:
     """x at times[-1] from x at times[0]. No noise is added in a step to time 0, whose mean is the denoiser's estimate."""
-    for t, s in pairwise(falling(times, abar)):
+    for t, s in steps(times, abar):
         x = posterior_mean(x, denoise(x, at(t, x)), abar[t], abar[s])
         if s > 0:
             x = x + variance(abar[t], abar[s]).sqrt() * torch.randn_like(x)
@@ -70,10 +72,14 @@ def ancestral(denoise: Denoiser, x: Float[Tensor, "B ..."], abar: Float[Tensor, 
 @torch.no_grad()
 def ddim(denoise: Denoiser, x: Float[Tensor, "B ..."], abar: Float[Tensor, "L"], times: Int[Tensor, "S"], *,
          eta: float = 0.0) -> Float[Tensor, "B ..."]:
-    """x at times[-1] from x at times[0]. With eta = 0, rising times encode data: start at time 1, where data and x are almost the same."""
+    """x at times[-1] from x at times[0]. With eta = 0, rising times encode data: start at time 1, where data and x are almost the same.
+
+    Raises:
+        ValueError: eta outside [0, 1].
+    """
     if not 0 <= eta <= 1:
         raise ValueError(f"expected eta in [0, 1], got {eta}")
-    for t, s in pairwise(times if times[0] < times[-1] and not eta else falling(times, abar)):
+    for t, s in steps(times, abar, rising=not eta):
         x_0 = denoise(x, at(t, x))
         eps = (x - abar[t].sqrt() * x_0) / (1 - abar[t]).sqrt()
         sigma = eta * posterior_variance(abar[t], abar[s]).sqrt() if eta else 0
@@ -88,7 +94,7 @@ def dpm_solver(denoise: Denoiser, x: Float[Tensor, "B ..."], abar: Float[Tensor,
     """x at times[-1] from x at times[0], deterministic. The first step, and one to time 0, where the SNR is infinite, are DDIM's."""
     log_snr = (abar / (1 - abar)).log()
     before, h_before = None, torch.inf
-    for t, s in pairwise(falling(times, abar)):
+    for t, s in steps(times, abar):
         x_0, h = denoise(x, at(t, x)), log_snr[s] - log_snr[t]
         ahead = x_0 if before is None or s == 0 else x_0 + h / (2 * h_before) * (x_0 - before)
         x = abar[s].sqrt() * ahead + ((1 - abar[s]) / (1 - abar[t])).sqrt() * (x - abar[t].sqrt() * ahead)

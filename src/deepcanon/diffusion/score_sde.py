@@ -38,7 +38,8 @@ class ScoreSDE(nn.Module):
         power: p; 1 in the paper, and the larger, the more of the training is spent where there is little noise.
 
     Raises:
-        ValueError: a power that is not above 0, fewer than two levels, an SDE that does not end in noise, `velocity` where a^2 + s^2 is not 1.
+        ValueError: a power that is not above 0, fewer levels than two or steps than one, an SDE that does not lead from data to noise,
+            `velocity` where a^2 + s^2 is not 1.
     """
 
     likelihood_is = "estimate"
@@ -48,16 +49,12 @@ class ScoreSDE(nn.Module):
         super().__init__()
         if not power > 0:
             raise ValueError(f"expected a power of the training times above 0, got {power}")
-        if levels < 2:
-            raise ValueError(f"expected 2 levels or more, got {levels}")
-        self.net, self.shape, self.sde, self.predict = net, shape, vp() if sde is None else sde, predict
+        if levels < 2 or steps < 1:
+            raise ValueError(f"expected two levels or more and one step or more, got {levels} and {steps}")
+        self.net, self.shape, self.sde, self.predict = net, shape, leads_to_noise(vp() if sde is None else sde), predict
+        if predict is velocity and not unit_variance(self.sde):
+            raise ValueError("velocity turns data into noise where a^2 + s^2 = 1, which is not so for this SDE; expected predict=noise or data")
         self.levels, self.sampler, self.steps, self.power = levels, sampler, steps, power
-        half, end = ((self.sde.scale(t).square(), self.sde.noise(t).square()) for t in torch.tensor([0.5, 1.0], dtype=torch.float64))
-        if not end[0] <= 0.05 * end[1]:
-            raise ValueError(f"the SDE does not end in noise: at t = 1 data have {end[0]:.3g} of their variance beside noise of {end[1]:.3g}, "
-                             "expected at most a twentieth; take vp() or ve()")
-        if predict is velocity and not abs(sum(half) - 1) < 1e-3:
-            raise ValueError("velocity is for an SDE that preserves variance, vp(); with this one predict noise or data")
 
     def loss(self, batch) -> Float[Tensor, ""]:
         """Mean squared error of the prediction, at times whose u are spread evenly over the batch."""
@@ -115,3 +112,29 @@ class ScoreSDE(nn.Module):
         """
         level = on_levels(shaped(x, self.shape), self.levels) * (self.levels - 1)
         return 2 * (level.round() + torch.rand_like(level)) / self.levels - 1
+
+
+def leads_to_noise(sde: SDE) -> SDE:
+    """The equation, refused if data of deviation 1 do not drown in its noise.
+
+    Raises:
+        ValueError: the data's share of the variance, a^2 / (a^2 + s^2), does not fall with time, or ends above 0.05.
+    """
+    a2, s2 = marginal(sde)
+    share = a2 / (a2 + s2)
+    if not ((share.diff() < 0).all() and share[-1] <= 0.05):
+        raise ValueError(f"the SDE does not lead from data to noise: expected a share of the data in the variance that falls to 0.05 or less, "
+                         f"got {share[0]:.3g} at first and {share[-1]:.3g} at last")
+    return sde
+
+
+def unit_variance(sde: SDE) -> bool:
+    """Whether a^2 + s^2 is 1 at all times."""
+    total = sum(marginal(sde))
+    return torch.allclose(total, torch.ones_like(total))
+
+
+def marginal(sde: SDE) -> tuple[Float[Tensor, "11"], Float[Tensor, "11"]]:
+    """a^2 and s^2 at eleven times."""
+    t = torch.linspace(START, 1, 11, dtype=torch.float64)
+    return sde.scale(t).square(), sde.noise(t).square()

@@ -15,11 +15,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from deepcanon.layers.checks import finite
+
 
 def r_hat(draws: Float[Tensor, "S C *D"]) -> Float[Tensor, "*D"]:
     """Rank-normalised split R-hat of each coordinate: near 1 when chains agree; 1.01 is the usual limit."""
     halves = split(draws)
-    median = halves.flatten(0, 1).quantile(0.5, 0)
+    ordered = halves.flatten(0, 1).sort(0).values                                # `quantile` takes no more than 2^24 of them
+    median = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
     return torch.maximum(disagreement(normal_ranks(halves)), disagreement(normal_ranks((halves - median).abs())))
 
 
@@ -40,19 +43,23 @@ def effective_sample_size(draws: Float[Tensor, "S C *D"]) -> Float[Tensor, "*D"]
 
 def standard_error(draws: Float[Tensor, "S C *D"]) -> Float[Tensor, "*D"]:
     """The standard deviation of the mean of all draws, s / sqrt(ESS)."""
-    return draws.flatten(0, 1).std(0) / effective_sample_size(draws).sqrt()
+    return draws.double().flatten(0, 1).std(0) / effective_sample_size(draws).sqrt()
 
 
 def split(draws: Float[Tensor, "S C *D"]) -> Float[Tensor, "n m *D"]:
-    """The two halves of each chain as chains.
+    """The two halves of each chain as chains, in float64.
 
     Raises:
-        ValueError: fewer than four draws a chain.
+        ValueError: fewer than four draws a chain, nan or inf among them, a coordinate that never moves.
     """
     n = len(draws) // 2
     if n < 2:
         raise ValueError(f"expected four draws a chain or more, got {len(draws)}")
-    return torch.cat([draws[:n], draws[-n:]], 1)
+    halves = torch.cat([finite(draws)[:n], draws[-n:]], 1).double()
+    still = (halves == halves[0, 0]).flatten(0, 1).all(0)
+    if still.any():
+        raise ValueError(f"expected draws that differ, got one value throughout in {int(still.sum())} of {still.numel()} coordinates")
+    return halves
 
 
 def disagreement(x: Float[Tensor, "n m *D"]) -> Float[Tensor, "*D"]:

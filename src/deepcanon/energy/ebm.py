@@ -37,7 +37,7 @@ class EBM(nn.Module):
         alpha: weight of the squared energies.
 
     Raises:
-        ValueError: a share of restarts outside [0, 1].
+        ValueError: a share of restarts outside [0, 1], no chains, noise or alpha below 0.
     """
 
     chains: Tensor
@@ -47,12 +47,20 @@ class EBM(nn.Module):
         super().__init__()
         if not 0 <= restart <= 1:
             raise ValueError(f"expected a share of restarts in [0, 1], got {restart}")
+        if chains < 1 or not (noise >= 0 and alpha >= 0):
+            raise ValueError(f"expected one chain or more, noise >= 0 and alpha >= 0, got {chains}, {noise} and {alpha}")
         self.net, self.start, self.sampler = net, start, sampler
         self.restart, self.noise, self.alpha = restart, noise, alpha
         self.register_buffer("chains", start(chains))
 
     def loss(self, batch) -> dict[str, Tensor]:
-        """The contrast of data and chains, with the mean energy of each."""
+        """The contrast of data and chains, with the mean energy of each.
+
+        Raises:
+            ValueError: a tensor in place of a batch.
+        """
+        if not isinstance(batch, tuple | list):
+            raise ValueError(f"expected batches (x, ...), got {type(batch).__name__}, whose first point alone would be learned")
         x = batch[0]                                                             # (B, *D)
         data, model = self.energy(x + self.noise * torch.randn_like(x)), self.energy(self.draw(len(x)))
         size = data.square().mean() + model.square().mean()
@@ -83,10 +91,12 @@ class EBM(nn.Module):
         """n points at the ends of new chains, moved on `rounds` times; by default as often as a chain of the training lives on average.
 
         Raises:
-            ValueError: no rounds are given and the chains of the training live for ever.
+            ValueError: no rounds are given and the chains of the training live for ever; a negative number of them.
         """
         if rounds is None and not self.restart:
             raise ValueError("expected a number of rounds: with restart=0 chains have no mean life")
+        if rounds is not None and rounds < 0:
+            raise ValueError(f"expected rounds >= 0, got {rounds}")
         x = self.start(n).to(self.chains)
         for _ in range(round(1 / self.restart) if rounds is None else rounds):
             x = self.sampler(self.energy, x)

@@ -14,6 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution, Normal
 
+from deepcanon.energy.hopfield import couplings
+
 Conditional = Callable[[Tensor, int], Distribution]  # (x (B, D), i) -> the law of x_i given the other coordinates, for each chain
 
 
@@ -29,7 +31,13 @@ def gibbs(conditional: Conditional, x: Float[Tensor, "B D"], *, sweeps: int) -> 
 
 
 def gaussian(mean: Float[Tensor, "D"], precision: Float[Tensor, "D D"]) -> Conditional:
-    """N(mean, precision^-1):  x_i | rest ~ N(m_i - sum_{j != i} L_ij (x_j - m_j) / L_ii, 1 / L_ii), L the precision."""
+    """N(mean, precision^-1):  x_i | rest ~ N(m_i - sum_{j != i} L_ij (x_j - m_j) / L_ii, 1 / L_ii), L the precision.
+
+    Raises:
+        ValueError: not a symmetric matrix with eigenvalues above 0.
+    """
+    if not torch.allclose(precision, precision.T) or torch.linalg.cholesky_ex(precision).info:
+        raise ValueError("expected a symmetric precision whose eigenvalues are above 0")
 
     def conditional(x: Tensor, i: int) -> Normal:
         pull = (x - mean) @ precision[i] / precision[i, i]
@@ -39,7 +47,12 @@ def gaussian(mean: Float[Tensor, "D"], precision: Float[Tensor, "D D"]) -> Condi
 
 
 def ising(coupling: Float[Tensor, "D D"], field: Float[Tensor, "D"]) -> Conditional:
-    """E(x) = -x' J x / 2 - h' x on {+1, -1}^D, J symmetric with a zero diagonal:  p(x_i = +1 | rest) = s(2 (J_i x + h_i)), s the logistic sigmoid."""
+    """E(x) = -x' J x / 2 - h' x on {+1, -1}^D, J symmetric with a zero diagonal:  p(x_i = +1 | rest) = s(2 (J_i x + h_i)), s the logistic sigmoid.
+
+    Raises:
+        ValueError: another J.
+    """
+    couplings(coupling)
     return lambda x, i: Spin(2 * (x @ coupling[i] + field[i]))
 
 

@@ -32,8 +32,11 @@ def recall(weight: Float[Tensor, "N N"], y: Float[Tensor, "B N"], sweeps: int = 
     """The states after `sweeps` rounds through all units in random order, or at the minimum if they get there sooner.
 
     A unit on which the others exert no force keeps its sign.
+
+    Raises:
+        ValueError: weights under which the energy may rise, states that are none.
     """
-    y = y.T.clone()                                                              # (N, B)
+    y = states(y, len(couplings(weight))).T.clone()                              # (N, B)
     for _ in range(sweeps):
         before = y.clone()
         for i in torch.randperm(len(y)).tolist():
@@ -42,6 +45,28 @@ def recall(weight: Float[Tensor, "N N"], y: Float[Tensor, "B N"], sweeps: int = 
         if torch.equal(y, before):
             break
     return y.T
+
+
+def couplings(weight: Float[Tensor, "N N"]) -> Float[Tensor, "N N"]:
+    """W.
+
+    Raises:
+        ValueError: not a symmetric matrix without diagonal.
+    """
+    if weight.ndim != 2 or weight.shape[0] != weight.shape[1] or not torch.allclose(weight, weight.T) or weight.diagonal().any():
+        raise ValueError(f"expected a symmetric matrix with a zero diagonal, got another of {tuple(weight.shape)}")
+    return weight
+
+
+def states(y: Float[Tensor, "B N"], units: int) -> Float[Tensor, "B N"]:
+    """y.
+
+    Raises:
+        ValueError: another number of units, a value that is neither +1 nor -1.
+    """
+    if y.ndim != 2 or y.shape[1] != units or not (y.abs() == 1).all():
+        raise ValueError(f"expected states (B, {units}) of +1 and -1, got {tuple(y.shape)} with values from {y.min():g} to {y.max():g}")
+    return y
 
 
 class Hopfield(nn.Module):
@@ -86,11 +111,5 @@ class Hopfield(nn.Module):
         return recall(self.weight, self.check(y), sweeps)
 
     def check(self, y: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
-        """The states, refused if they are none.
-
-        Raises:
-            ValueError: another number of units, a value that is neither +1 nor -1.
-        """
-        if y.shape[1] != self.units or not (y.abs() == 1).all():
-            raise ValueError(f"expected states (B, {self.units}) of +1 and -1, got {tuple(y.shape)} with values from {y.min():g} to {y.max():g}")
-        return y
+        """The states, refused if they are none."""
+        return states(y, self.units)

@@ -28,7 +28,13 @@ class Chains(NamedTuple):
 
 
 def random_walk(scale: float) -> Proposal:
-    """x' = x + scale z with z ~ N(0, I): symmetric, so that q cancels."""
+    """x' = x + scale z with z ~ N(0, I): symmetric, so that q cancels.
+
+    Raises:
+        ValueError: a scale that is not above 0.
+    """
+    if not scale > 0:
+        raise ValueError(f"expected a scale above 0, got {scale}")
     return lambda x: (x + scale * torch.randn_like(x), x.new_zeros(len(x)))
 
 
@@ -43,8 +49,10 @@ def metropolis_hastings(energy: Energy, x: Float[Tensor, "B *D"], *, propose: Pr
         steps: S.
 
     Raises:
-        ValueError: a chain begins where p = 0.
+        ValueError: no step, a chain begins where p = 0.
     """
+    if steps < 1:
+        raise ValueError(f"expected one step or more, got {steps}")
     e, draws, accepts = begin(energy(x)), [], []
     for _ in range(steps):
         y, log_q = propose(x)
@@ -61,8 +69,10 @@ def mala(energy: Energy, x: Float[Tensor, "B *D"], *, steps: int, step_size: flo
     """Chains from x with Langevin proposals; one gradient of the energy a step. `step_size` is eps.
 
     Raises:
-        ValueError: a chain begins where p = 0.
+        ValueError: no step, a step size that is not above 0, a chain begins where p = 0.
     """
+    if steps < 1 or not step_size > 0:
+        raise ValueError(f"expected one step or more and a step size above 0, got {steps} and {step_size}")
     e, slope = energy_and_slope(energy, x)
     begin(e)
     draws, accepts = [], []

@@ -27,7 +27,12 @@ def svgd(energy: Energy, x: Float[Tensor, "n *D"], *, steps: int, step_size: flo
         steps: how many.
         step_size: eps.
         bandwidth: h; by default from the median distance, anew at each step.
+
+    Raises:
+        ValueError: a negative number of steps, a step size or a bandwidth that is not above 0.
     """
+    if steps < 0 or not step_size > 0 or not (bandwidth is None or bandwidth > 0):
+        raise ValueError(f"expected steps >= 0, step_size > 0 and bandwidth > 0, got {steps}, {step_size} and {bandwidth}")
     for _ in range(steps):
         x = x + step_size * stein_direction(x.flatten(1), slope(energy, x).flatten(1), bandwidth).view_as(x)
     return x
@@ -35,9 +40,8 @@ def svgd(energy: Energy, x: Float[Tensor, "n *D"], *, steps: int, step_size: flo
 
 def stein_direction(x: Float[Tensor, "n D"], slopes: Float[Tensor, "n D"], bandwidth: float | None = None) -> Float[Tensor, "n D"]:
     """phi at each particle, from grad E at each."""
-    x = x - x.mean(0)                                                            # phi depends on differences only
-    distance = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist").square()                                        # (n, n)
-    h = distance.median() / math.log(len(x) + 1) if bandwidth is None else torch.as_tensor(bandwidth)
-    h = h.clamp(min=1e-12)
+    x = x - x[:1]                                                                # only differences count, and small numbers keep them
+    distance = torch.cdist(x, x).square()
+    h = distance.median().maximum(1e-12 + 1e-6 * distance.amax()) / math.log(len(x) + 1) if bandwidth is None else bandwidth
     k = (-distance / h).exp()
     return (-k @ slopes + 2 / h * (k.sum(1, keepdim=True) * x - k @ x)) / len(x)

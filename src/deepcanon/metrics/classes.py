@@ -39,7 +39,7 @@ def mode_coverage(labels: Int[Tensor, "N"], reference: Float[Tensor, "K"]) -> Mo
     """Of the labels given to generated images, beside the shares (positive, summing to 1) of the classes among the data.
 
     Raises:
-        ValueError: shares that are not positive or do not sum to 1.
+        ValueError: shares that are not positive or do not sum to 1, labels outside 0 ... K - 1.
     """
     if not (reference > 0).all() or (reference.sum() - 1).abs() > 1e-4:
         raise ValueError(f"expected positive shares that sum to 1, got {[round(share, 4) for share in reference.tolist()]}")

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from deepcanon.layers.checks import classes, finite
+
 
 class Gaussian(NamedTuple):
     """Mean (F,) and covariance (F, F)."""
@@ -25,16 +27,22 @@ def fit_gaussian(features: Float[Tensor, "N F"]) -> Gaussian:
     """Mean and unbiased covariance in float64.
 
     Raises:
-        ValueError: not a matrix of two rows or more.
+        ValueError: not a matrix of two rows or more, nan or inf among the features.
     """
     if features.ndim != 2 or len(features) < 2:
         raise ValueError(f"expected features (N, F) of two examples or more, got {tuple(features.shape)}")
-    x = features.double()
+    x = finite(features).double()
     return Gaussian(x.mean(0), torch.atleast_2d(x.T.cov()))
 
 
 def frechet_distance(p: Gaussian, q: Gaussian) -> Float[Tensor, ""]:
-    """Squared 2-Wasserstein distance of two Gaussians, in squared units of the features."""
+    """Squared 2-Wasserstein distance of two Gaussians, in squared units of the features.
+
+    Raises:
+        ValueError: Gaussians of different numbers of features.
+    """
+    if p.mean.shape != q.mean.shape:
+        raise ValueError(f"expected as many features on both sides, got {len(p.mean)} and {len(q.mean)}")
     values, vectors = torch.linalg.eigh(p.covariance)
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T                      # S_p^{1/2}
     overlap = torch.linalg.eigvalsh(root @ q.covariance @ root).clamp(min=0).sqrt().sum()
@@ -46,6 +54,21 @@ def fid(features: Float[Tensor, "N F"], reference: Float[Tensor, "M F"]) -> Floa
     return frechet_distance(fit_gaussian(features), fit_gaussian(reference))
 
 
+def comparable(x: Float[Tensor, "N F"], y: Float[Tensor, "M G"]) -> tuple[Float[Tensor, "N F"], Float[Tensor, "M F"]]:
+    """Two sets of features, in float64.
+
+    Raises:
+        ValueError: not matrices of as many columns, nan or inf among the features.
+    """
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
+        raise ValueError(f"expected features (N, F) and (M, F), got {tuple(x.shape)} and {tuple(y.shape)}")
+    return finite(x).double(), finite(y).double()
+
+
 def class_shares(labels: Int[Tensor, "N"], num_classes: int) -> Float[Tensor, "K"]:
-    """The share of each class among the labels, summing to 1."""
-    return torch.bincount(labels, minlength=num_classes) / len(labels)
+    """The share of each class among the labels, summing to 1.
+
+    Raises:
+        ValueError: labels outside 0 ... K - 1.
+    """
+    return torch.bincount(classes(labels, num_classes), minlength=num_classes) / len(labels)

@@ -19,6 +19,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from deepcanon.metrics.generation import comparable
+
 Kernel = Callable[[Tensor, Tensor], Tensor]     # (N, F), (M, F) -> (N, M)
 BLOCK = 1_024
 
@@ -43,9 +45,9 @@ def mmd_squared(x: Float[Tensor, "N F"], y: Float[Tensor, "M F"], kernel: Kernel
     """The unbiased estimate of MMD^2.
 
     Raises:
-        ValueError: not two matrices of as many columns and two rows or more.
+        ValueError: not two matrices of as many columns and two rows or more, nan or inf among the features.
     """
-    x, y = check(x), check(y)
+    x, y = check(x, y)
     among, between = (within(z, kernel) for z in (x, y)), total(x, y, kernel) / (len(x) * len(y))
     return sum((s / (len(z) * (len(z) - 1)) for s, z in zip(among, (x, y), strict=True)), -2 * between)
 
@@ -54,9 +56,9 @@ def mmd(x: Float[Tensor, "N F"], y: Float[Tensor, "M F"], kernel: Kernel) -> Flo
     """The root of the biased estimate, 0 or more.
 
     Raises:
-        ValueError: not two matrices of as many columns and two rows or more.
+        ValueError: not two matrices of as many columns and two rows or more, nan or inf among the features.
     """
-    x, y = check(x), check(y)
+    x, y = check(x, y)
     squared = total(x, x, kernel) / len(x) ** 2 + total(y, y, kernel) / len(y) ** 2 - 2 * total(x, y, kernel) / (len(x) * len(y))
     return squared.clamp(min=0).sqrt()
 
@@ -82,8 +84,8 @@ def total(x: Float[Tensor, "N F"], y: Float[Tensor, "M F"], kernel: Kernel) -> F
     return sum((kernel(rows, y).sum() for rows in x.split(BLOCK)), x.new_zeros(()))
 
 
-def check(x: Float[Tensor, "N F"]) -> Float[Tensor, "N F"]:
-    """x in float64, if it is a sample."""
-    if x.ndim != 2 or len(x) < 2:
-        raise ValueError(f"expected features (N, F) of two examples or more, got {tuple(x.shape)}")
-    return x.double()
+def check(x: Float[Tensor, "N F"], y: Float[Tensor, "M F"]) -> tuple[Float[Tensor, "N F"], Float[Tensor, "M F"]]:
+    """x and y in float64, if they are samples."""
+    if min(len(x), len(y)) < 2:
+        raise ValueError(f"expected features (N, F) of two examples or more, got {tuple(x.shape)} and {tuple(y.shape)}")
+    return comparable(x, y)

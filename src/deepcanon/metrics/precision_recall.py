@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from deepcanon.metrics.generation import comparable
+
 BLOCK = 1_024
 
 
@@ -27,12 +29,12 @@ def precision_recall(features: Float[Tensor, "N F"], reference: Float[Tensor, "M
     """Of generated points beside those of the data; the paper takes 50,000 of each and k = 3.
 
     Raises:
-        ValueError: matrices of k rows or fewer, or k below 1.
+        ValueError: matrices of k rows or fewer or of different columns, nan or inf among the features, or k below 1.
     """
     for x in (features, reference):
         if x.ndim != 2 or not 1 <= k < len(x):
             raise ValueError(f"expected features (N, F) of more than k = {k} >= 1 examples, got {tuple(x.shape)}")
-    features, reference = features.double(), reference.double()
+    features, reference = comparable(features, reference)
     return PrecisionRecall(inside(features, reference, k).double().mean(), inside(reference, features, k).double().mean())
 
 
