@@ -202,7 +202,7 @@ def of_points(objective: Objective, name: str, width: int, lr: float, batch: int
 
 
 def clipped(name: str, c: float, critic_steps: int, width: int, lr: float, batch: int, steps: int, seed: int) -> Run:
-    """A WGAN; its first critic is within the box."""
+    """A WGAN, whose critic is put into the box after each of its steps."""
     return of_points(objectives.wasserstein, name, width, lr, critic_steps * batch, steps, seed, constrain=clip(c), discriminator_steps=critic_steps)
 
 
