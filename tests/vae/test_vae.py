@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
+from deepcanon import vae
 from deepcanon.metrics.mmd import gaussian as gaussian_kernel
 from deepcanon.metrics.mmd import mmd, mmd_bound
 from deepcanon.nets.mlp import mlp
@@ -152,3 +153,8 @@ def test_verbs_keep_the_shape_of_the_data():
 def test_an_encoder_without_variances_is_refused():
     with pytest.raises(ValueError, match=r"mean and log variance, got \(5, 3\)"):
         VAE(mlp(6, 3), mlp(3, 6), latent_dim=3).loss((torch.rand(5, 6),))
+
+
+def test_what_is_measured_is_named_a_bound():
+    kinds = (VAE, vae.IWAE, vae.GumbelVAE, vae.ConditionalVAE, vae.HierarchicalVAE, vae.SemiSupervisedVAE, vae.ScoreFunctionVAE, vae.PerPointVI)
+    assert {kind.likelihood_is for kind in kinds} == {"bound"}

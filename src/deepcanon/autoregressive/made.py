@@ -26,6 +26,8 @@ class BernoulliMADE(nn.Module):
         ValueError: the net is for another count of numbers or parameters.
     """
 
+    likelihood_is = "exact"
+
     def __init__(self, net: MADE, shape: tuple[int, ...]):
         super().__init__()
         if (net.dim, net.num_params) != (math.prod(shape), 1):

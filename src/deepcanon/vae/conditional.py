@@ -30,6 +30,8 @@ class ConditionalVAE(nn.Module):
         likelihood: decoder output -> distribution over data points (B, *D).
     """
 
+    likelihood_is = "bound"
+
     def __init__(self, encoder: nn.Module, decoder: nn.Module, *, latent_dim: int, prior: nn.Module | None = None, beta: float | Scheduled = 1.0,
                  likelihood: Callable[[Tensor], Distribution] = bernoulli):
         super().__init__()

@@ -34,6 +34,8 @@ class GumbelVAE(nn.Module):
         likelihood: decoder output -> distribution over data points (B, *D).
     """
 
+    likelihood_is = "bound"
+
     def __init__(self, encoder: nn.Module, decoder: nn.Module, *, num_codes: int, num_values: int, temperature: float | Scheduled = 0.5,
                  likelihood: Callable[[Tensor], Distribution] = bernoulli):
         super().__init__()

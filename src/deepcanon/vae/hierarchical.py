@@ -33,6 +33,8 @@ class HierarchicalVAE(nn.Module):
         ValueError: not as many nets as levels.
     """
 
+    likelihood_is = "bound"
+
     def __init__(self, inference: Sequence[nn.Module], generation: Sequence[nn.Module], *, latent_dims: Sequence[int],
                  likelihood: Callable[[Tensor], Distribution] = bernoulli):
         super().__init__()

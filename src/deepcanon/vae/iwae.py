@@ -29,6 +29,8 @@ class IWAE(nn.Module):
         doubly: train the encoder by the doubly reparameterised gradient.
     """
 
+    likelihood_is = "bound"
+
     def __init__(self, vae: VAE, *, samples: int = 50, doubly: bool = True):
         super().__init__()
         self.vae, self.samples, self.doubly = vae, samples, doubly

@@ -34,6 +34,8 @@ class ScoreFunctionVAE(nn.Module):
         likelihood: decoder output -> distribution over data points (B, *D).
     """
 
+    likelihood_is = "bound"
+
     def __init__(self, encoder: nn.Module, decoder: nn.Module, *, latent_dim: int, posterior: Family = bernoulli, prior: Family = bernoulli,
                  samples: int = 8, likelihood: Family = bernoulli):
         super().__init__()

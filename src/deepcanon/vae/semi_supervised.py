@@ -37,6 +37,8 @@ class SemiSupervisedVAE(nn.Module):
         likelihood: decoder output -> distribution over data points (B, *D).
     """
 
+    likelihood_is = "bound"
+
     def __init__(self, encoder: nn.Module, decoder: nn.Module, classifier: nn.Module, *, latent_dim: int, num_classes: int, alpha: float = 1.0,
                  likelihood: Callable[[Tensor], Distribution] = bernoulli):
         super().__init__()

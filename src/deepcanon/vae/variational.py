@@ -31,6 +31,8 @@ class PerPointVI(nn.Module):
         likelihood: decoder output -> distribution over data points (B, *D).
     """
 
+    likelihood_is = "bound"
+
     def __init__(self, decoder: nn.Module, *, num_points: int, latent_dim: int, samples: int = 1,
                  likelihood: Callable[[Tensor], Distribution] = bernoulli):
         super().__init__()
