@@ -78,9 +78,9 @@ def glow_digits(flow_steps: int = 4, width: int = 32, lr: float = 2e-3, batch: i
     return dequantized(method, "digits", lr, batch, steps, seed)
 
 
-@recipe(target={"bits_per_dim": at_most(1.7)}, seconds=300, paper="Papamakarios et al. 2017", rows=["GEN-40"])
+@recipe(target={"bits_per_dim": at_most(1.7)}, seconds=900, paper="Papamakarios et al. 2017", rows=["GEN-40"])
 def maf_mnist(width: int = 512, layers: int = 5, lr: float = 1e-3, batch: int = 128, steps: int = 6_000, seed: int = 0) -> Run:
-    """Masked autoregressive flow on 8-bit MNIST; held-out bits a pixel after some minutes on two cores."""
+    """Masked autoregressive flow on 8-bit MNIST; held-out bits a pixel: 2.07, not yet the target, after a quarter of an hour."""
     transform = Chain(Flatten(MNIST), Logit(), ActNorm(784), maf(784, hidden=(width,), num_layers=layers, bound=2.0))
     method = Dequantized(Flow(transform, (784,)), UniformNoise())
     return dequantized(method, "mnist", lr, batch, steps, seed)
