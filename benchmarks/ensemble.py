@@ -21,7 +21,7 @@ from deepcanon.engine import Adam
 from deepcanon.engine.loop import Trainer
 from deepcanon.foundations.ensembles import Ensemble
 from deepcanon.nets.lenet import LeNet
-from deepcanon.nets.members import OneByOne, SideBySide
+from deepcanon.nets.members import OneByOne, StackedMLPs
 from deepcanon.nets.mlp import mlp
 from deepcanon.vision.classify import Classifier
 
@@ -84,7 +84,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.manual_seed(0)
     entries, losses = [], {}
-    kinds = {"side_by_side": SideBySide, "one_by_one": OneByOne, "vmapped": Vmapped}
+    kinds = {"side_by_side": StackedMLPs, "one_by_one": OneByOne, "vmapped": Vmapped}
     for what, (dims, batch, target) in SIZES.items():
         x, y = torch.rand(10, MEMBERS, batch, dims[0]), torch.randint(10, (10, MEMBERS, batch))
         turns, trainers = contenders(lambda dims=dims: mlp(*dims), x, y, args.steps, kinds)

@@ -35,7 +35,7 @@ def net(*dims: int, last: float) -> nn.Module:
 def ours(seed: int) -> dict[str, float]:
     """One run through `fit`."""
     from deepcanon.data.rollouts import Rollouts
-    from deepcanon.data.worlds import envs
+    from deepcanon.data.vector_envs import envs
     from deepcanon.engine import Adam, fit, linear, options
     from deepcanon.rl.ppo import PPO
 

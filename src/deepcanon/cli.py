@@ -13,7 +13,7 @@ from deepcanon import __version__, catalogue, errors, search
 from deepcanon.catalogue import Entry, RecipeInfo, suggest
 from deepcanon.errors import UsageError
 from deepcanon.flags import Parser, add_run_options, add_weights, decimal, flag, recipe_parser, run_options, whole
-from deepcanon.terminal import facts, footer, number, readable, several, table, title
+from deepcanon.terminal import fields, footer, number, readable, several, table, title
 
 HELP = """\
 deepcanon: the deep-learning canon, every method in one short file, checked, trained by one command
@@ -134,13 +134,13 @@ def show_system(entry: Entry) -> None:
     title(f"{entry.id}  {entry.name}")
     runs = catalogue.recipes_of(entry)
     if not entry.where:
-        facts([("paper", entry.paper), ("area", catalogue.AREAS[entry.area]), *recipe_facts(runs), ("state", "not built yet")])
+        fields([("paper", entry.paper), ("area", catalogue.AREAS[entry.area]), *recipe_fields(runs), ("state", "not built yet")])
         return
     file, line = catalogue.locate(entry.where)
     print(catalogue.header(file), end="\n\n")
     also = [f"{e.id} {e.name}" for e in catalogue.entries().values() if e.module == entry.module and e.id != entry.id]
-    facts([("paper", entry.paper), ("file", f"{readable(file)}:{line}"), ("import", "from {} import {}".format(*entry.where.split(":"))),
-           *recipe_facts(runs), *several("also here", also)])
+    fields([("paper", entry.paper), ("file", f"{readable(file)}:{line}"), ("import", "from {} import {}".format(*entry.where.split(":"))),
+           *recipe_fields(runs), *several("also here", also)])
 
 
 def show_recipe(recipe: RecipeInfo) -> None:
@@ -150,20 +150,20 @@ def show_recipe(recipe: RecipeInfo) -> None:
     built = [e for e in systems if e.where]
     if built:
         print(catalogue.header(catalogue.locate(built[0].where)[0]), end="\n\n")
-    facts([("paper", recipe.paper), ("file", f"{readable(recipe.file)}:{recipe.line}"), *several("shows", [f"{e.id} {e.name}" for e in systems]),
-           ("data", ", ".join(recipe.data)), *several("arguments", [f"{flag(p)} {p.default}" for p in recipe.parameters]), *claim_facts(recipe),
+    fields([("paper", recipe.paper), ("file", f"{readable(recipe.file)}:{recipe.line}"), *several("shows", [f"{e.id} {e.name}" for e in systems]),
+           ("data", ", ".join(recipe.data)), *several("arguments", [f"{flag(p)} {p.default}" for p in recipe.parameters]), *target_fields(recipe),
            ("train", f"deepcanon train {recipe.name}")])
 
 
-def recipe_facts(runs: list[RecipeInfo]) -> list[tuple[str, str]]:
+def recipe_fields(runs: list[RecipeInfo]) -> list[tuple[str, str]]:
     """The recipes of a system, then what is claimed of the one that shows it best and what was measured."""
     if not runs:
         return []
     others = [("others", ", ".join(r.name for r in runs[1:]))]
-    return [("recipe", runs[0].name), ("", runs[0].summary), *claim_facts(runs[0]), *others]
+    return [("recipe", runs[0].name), ("", runs[0].summary), *target_fields(runs[0]), *others]
 
 
-def claim_facts(recipe: RecipeInfo) -> list[tuple[str, str]]:
+def target_fields(recipe: RecipeInfo) -> list[tuple[str, str]]:
     """Target, published value and proof."""
     published = ", ".join(f"{name} {value:g}" for name, value in recipe.published.items())
     within = f", training in {recipe.seconds:g} s on two cores" if recipe.seconds else ""
@@ -240,11 +240,11 @@ def show_run(run, recipe: RecipeInfo, quiet: bool) -> None:
         return
     title(f"{recipe.name}: {run.steps:,} steps in {run.seconds:.1f} s")
     report = run.folder / "report.html"
-    facts([*results_facts(run.results, recipe), ("folder", readable(run.folder)), ("report", readable(report) if report.exists() else "")])
+    fields([*results_fields(run.results, recipe), ("folder", readable(run.folder)), ("report", readable(report) if report.exists() else "")])
 
 
-def results_facts(results: dict[str, float], recipe: RecipeInfo | None = None) -> list[tuple[str, str]]:
-    """Results as facts, each beside its target."""
+def results_fields(results: dict[str, float], recipe: RecipeInfo | None = None) -> list[tuple[str, str]]:
+    """Results as fields, each beside its target."""
     bounds = {name: (sign, bound) for name, sign, bound in recipe.target} if recipe else {}
 
     def beside(name: str, value: float) -> str:
@@ -285,7 +285,7 @@ def evaluate(words: list[str]) -> None:
     from deepcanon import engine, runs
 
     with engine.options(**run_options(asked)):
-        facts(results_facts(runs.evaluate_folder(asked.run, asked.weights)))
+        fields(results_fields(runs.evaluate_folder(asked.run, asked.weights)))
 
 
 def sample(words: list[str]) -> None:
@@ -344,7 +344,7 @@ def prove(words: list[str]) -> int:
             record = prove(recipe.name, asked.seeds, asked.out, how["folder"] and how["folder"] / recipe.name)
         passed = passed and record["passed"]
         title(f"{recipe.name}: {'proven' if record['passed'] else 'target missed'}")
-        facts([*results_facts({name: s["mean"] for name, s in record["summary"].items()}, recipe),
+        fields([*results_fields({name: s["mean"] for name, s in record["summary"].items()}, recipe),
                ("seconds", number(record["seconds"])), ("record", readable(asked.out / f"{recipe.name}.json"))])
     return 0 if passed else 1
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from deepcanon import recipes
-from deepcanon.data.facts import recorded_facts
+from deepcanon.data.metadata import recorded_metadata
 from deepcanon.engine.callbacks import Evaluate, Samples, evaluation_mode, write_samples
 from deepcanon.engine.run import Run, current_options, last_stage, options, read_call, restore_weights
 from deepcanon.report import write_report
@@ -65,7 +65,7 @@ def rebuild(folder: str | Path, weights: str = "weights") -> Run:
     """The run of a folder, with its method and callbacks, as its recipe builds them, and the saved weights."""
     call = read_call(Path(folder))
     name, arguments = recorded_call(call)
-    with recorded_facts(call["data"]), options(build_only=True):
+    with recorded_metadata(call["data"]), options(build_only=True):
         run = find_recipe(name)(**arguments)
     restore_weights(run.method, last_stage(Path(folder)), weights)
     run.method.to(current_options().torch_device())

@@ -1,4 +1,4 @@
-"""What the command line prints: tables and facts, coloured on a terminal, plain and unwrapped in a pipe."""
+"""What the command line prints: tables and fields, coloured on a terminal, plain and unwrapped in a pipe."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ def title(text: str) -> None:
     print(style(text, "1"), end="\n\n")
 
 
-def facts(pairs: Sequence[tuple[str, str]], width: int = 98) -> None:
+def fields(pairs: Sequence[tuple[str, str]], width: int = 98) -> None:
     """Name and value, one under the other; a pair without a value is left out, one without a name goes on with the fact above."""
     pairs = [pair for pair in pairs if pair[1]]
     margin = 2 + max(len(name) for name, _ in pairs)

@@ -57,7 +57,7 @@ from deepcanon.nets.gpt import GPT
 from deepcanon.nets.image_transformer import ImageTransformer, local_1d
 from deepcanon.nets.lenet import LeNet
 from deepcanon.nets.made import MADE
-from deepcanon.nets.members import SideBySide
+from deepcanon.nets.members import StackedMLPs
 from deepcanon.nets.mlp import mlp
 from deepcanon.nets.patchgan import Translator, judge
 from deepcanon.nets.pixelcnn import GatedPixelCNN, PixelCNN
@@ -395,7 +395,7 @@ PRESETS = {
     "dqn": Preset(lambda: DQN(mlp(3, 16, 2)), transitions, learns="q", frozen=("target",)),
     "ppo": Preset(lambda: PPO(mlp(3, 16, 2), mlp(3, 16, 1), gamma=0.5, epochs=1, minibatch=32), rollout),
     "sac": Preset(small_sac, pushes, learns="critic", frozen=("target",)),
-    "ensemble": Preset(lambda: Ensemble(SideBySide([flat(64, 8, 4) for _ in range(3)])), lambda: images(8), verbs={"predict": (images(8)[0],)}),
+    "ensemble": Preset(lambda: Ensemble(StackedMLPs([flat(64, 8, 4) for _ in range(3)])), lambda: images(8), verbs={"predict": (images(8)[0],)}),
     "shared_trunk": Preset(lambda: SharedTrunk(flat(64, 8), [mlp(8, 8, 4), mlp(8, 4)]), lambda: images(8), verbs={"predict": (images(8)[0],)}),
     "mc_dropout": Preset(dropping, lambda: images(8), verbs={"predict": (images(8)[0],)}),
     "snapshots": Preset(lambda: Snapshots(flat(64, 8, 4), every=9), lambda: images(8), learns="net", frozen=("kept",)),

@@ -1,4 +1,4 @@
-"""The data protocol: order as a function of (seed, step), shards, devices, facts, bad input."""
+"""The data protocol: order as a function of (seed, step), shards, devices, metadata, bad input."""
 
 import json
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepcanon.data import arrays, images, recorded_facts, text
+from deepcanon.data import arrays, images, recorded_metadata, text
 from deepcanon.data.augment import binarize, compose, crop, flip
 from deepcanon.data.order import Order, mix
 
@@ -109,14 +109,14 @@ def test_nothing_is_read_before_the_first_access(monkeypatch, tmp_path):
 @pytest.mark.parametrize("name", ["images", "text"])
 def test_facts_are_json_and_serve_where_the_data_is_not(name, monkeypatch):
     data = SOURCES[name]()
-    facts = json.loads(json.dumps({data.key: data.facts}))
-    assert len(data.facts["sha256"]) == 64
+    metadata = json.loads(json.dumps({data.key: data.metadata}))
+    assert len(data.metadata["sha256"]) == 64
     def opened(*args):
         raise AssertionError("a file was opened")
 
     monkeypatch.setattr("deepcanon.data.pictures.named", opened)
     monkeypatch.setattr("deepcanon.data.texts.numbered", opened)
-    with recorded_facts(facts):
+    with recorded_metadata(metadata):
         elsewhere = SOURCES[name]()
     assert len(elsewhere) == len(data)
     assert elsewhere.count == data.count

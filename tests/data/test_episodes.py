@@ -79,8 +79,8 @@ def test_test_classes_are_unseen():
     sevens = x[y == 7]
     assert (test.data.content.x[test.data.content.y == 2][: len(sevens)] / 16 == sevens).all()
     assert train.shape == (1, 8, 8)
-    assert train.facts["sha256"] != test.facts["sha256"]
-    assert train.to("cpu").facts == train.facts
+    assert train.metadata["sha256"] != test.metadata["sha256"]
+    assert train.to("cpu").metadata == train.metadata
 
 
 def test_rotations_are_further_classes():
@@ -145,13 +145,13 @@ def alphabets(tmp_path, monkeypatch):
 @pytest.mark.row("MGL-02")
 def test_the_alphabets_of_the_test_tasks_are_unseen_in_training(alphabets):
     train, test = omniglot("train"), omniglot("test")
-    seen, unseen = ({name.partition(" ")[0] for name in content.facts["classes"]} for content in (train, test))
+    seen, unseen = ({name.partition(" ")[0] for name in content.metadata["classes"]} for content in (train, test))
     assert unseen == {"Sanskrit", "Tagalog"}
     assert not seen & unseen
-    assert (len(train.facts["classes"]), len(test.facts["classes"])) == (183, 59)
+    assert (len(train.metadata["classes"]), len(test.metadata["classes"])) == (183, 59)
     assert (train.y.bincount() == 20).all()
     assert (test.y.bincount() == 20).all()
-    assert test.facts["classes"][0] == "Sanskrit 1"
+    assert test.metadata["classes"][0] == "Sanskrit 1"
     assert test.x.shape == (59 * 20, 1, 105, 105)
     assert test.x[20, 0, 0, :8].tolist() == [1, 0, 1, 1, 1, 0, 0, 0]  # 184 in bits
     assert episodes("omniglot", ways=20, tasks=2, rotations=True).at(0).support_x.shape == (2, 20, 1, 28, 28)

@@ -133,11 +133,11 @@ def test_a_table_of_classes_is_standardised_by_its_training_rows(csv):
     train, test = (table(str(csv), target="bought", split=split, batch=40) for split in ("train", "test"))
     assert (train.count, test.count) == (32, 8)
     assert train.classes == ["no", "yes"]
-    assert train.facts["columns"] == ["age", "rooms", "colour=blue", "colour=red", "price"]
+    assert train.metadata["columns"] == ["age", "rooms", "colour=blue", "colour=red", "price"]
     x, y = train.at(0)
     torch.testing.assert_close(x.mean(0), torch.zeros(5), atol=1e-5, rtol=0)
     torch.testing.assert_close(x.std(0, correction=0), torch.ones(5), atol=1e-5, rtol=0)
-    age = x[:, 0].double() * train.facts["std"][0] + train.facts["mean"][0]
+    age = x[:, 0].double() * train.metadata["std"][0] + train.metadata["mean"][0]
     assert torch.equal(y, (age.round() > 20).long())
 
 

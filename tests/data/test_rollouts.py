@@ -9,7 +9,7 @@ import torch
 
 from deepcanon.data.envs import CartPole, Pendulum, env
 from deepcanon.data.rollouts import Rollouts
-from deepcanon.data.worlds import Several, envs
+from deepcanon.data.vector_envs import SequentialEnvs, envs
 
 
 class Chance:
@@ -53,7 +53,7 @@ def rollouts(worlds, **options):
 
 
 def test_rows_belong_together_and_ends_are_what_they_are():
-    data = rollouts(Several([Counter(3), Counter(4)]), steps=10)
+    data = rollouts(SequentialEnvs([Counter(3), Counter(4)]), steps=10)
     s, a, r, s_next, terminated, over = next(data)
     assert (s.shape, a.shape, r.shape, s_next.shape) == ((10, 2, 1), (10, 2), (10, 2), (10, 2, 1))
     assert s[:, 0, 0].tolist() == [0, 1, 2] * 3 + [0]
@@ -114,7 +114,7 @@ def test_the_clock_cuts_worlds_together_as_it_cuts_one(name, single):
 
 @pytest.mark.parametrize("worlds", [
     lambda: envs("CartPole-v1", 4), lambda: envs("Pendulum-v1", 3), lambda: envs("Acrobot-v1", 2),
-    lambda: Several([env("CartPole-v1"), env("CartPole-v1")]),
+    lambda: SequentialEnvs([env("CartPole-v1"), env("CartPole-v1")]),
 ])
 def test_resume_is_exact(worlds):
     data, other, buffer = (rollouts(worlds(), steps=37, seed=4) for _ in range(2)), None, io.BytesIO()
@@ -135,7 +135,7 @@ def test_worlds_with_hidden_state_resume_with_new_episodes():
         def load_state_dict(self, state):
             return self.reset()
 
-    data, other = (rollouts(Several([Blind(8), Counter(8)]), steps=5) for _ in range(2))
+    data, other = (rollouts(SequentialEnvs([Blind(8), Counter(8)]), steps=5) for _ in range(2))
     next(data)
     other.load_state_dict(data.state_dict())
     assert other.observation[:, 0].tolist() == [0, 5]

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from deepcanon.data import arrays, images, recorded_facts
-from deepcanon.data.batches import Together
+from deepcanon.data import arrays, images, recorded_metadata
+from deepcanon.data.batches import StackedBatches
 
 
 def digits(seed: int = 0, batch: int = 16):
@@ -32,16 +32,16 @@ def test_a_part_keeps_scale_classes_and_order_of_its_own():
 def test_parts_have_facts_of_their_own(monkeypatch, tmp_path):
     one, other = digits().take(range(50)), digits().take(range(50, 100))
     assert len({one.key, other.key, digits().key}) == 3
-    assert one.facts["sha256"] != other.facts["sha256"]
-    facts = {"images:mnist:train:" + one.key.rpartition(":")[2]: one.facts}
+    assert one.metadata["sha256"] != other.metadata["sha256"]
+    metadata = {"images:mnist:train:" + one.key.rpartition(":")[2]: one.metadata}
     monkeypatch.setenv("DEEPCANON_DATA", str(tmp_path))
-    with recorded_facts(facts):
+    with recorded_metadata(metadata):
         assert images("mnist").take(range(50)).count == 50                      # no file is there, none is opened
 
 
 def test_together_stacks_what_each_gives():
     sources = [digits(seed).take(range(100 + seed, 300)) for seed in range(3)]
-    together = Together(sources)
+    together = StackedBatches(sources)
     x, y = together.at(5)
     assert (x.shape, y.shape) == ((3, 16, 1, 8, 8), (3, 16))
     for j, source in enumerate(sources):
@@ -51,14 +51,14 @@ def test_together_stacks_what_each_gives():
     halves = [together.shard(rank, 2).at(5)[0] for rank in range(2)]
     assert torch.equal(torch.stack(halves, 2).flatten(1, 2), x)
     assert torch.equal(together.to("cpu").at(5)[0], x)
-    assert [facts["count"] for facts in together.facts["sources"]] == [200, 199, 198]
+    assert [metadata["count"] for metadata in together.metadata["sources"]] == [200, 199, 198]
 
 
 @pytest.mark.parametrize(("build", "message"), [
     (lambda: digits().take([]), "one row number or more"),
     (lambda: digits().take([-1]), "each 0 or more"),
     (lambda: digits().take([5_000]).at(0), r"images:digits:train has the rows 0\.\.1436, got row 5000"),
-    (lambda: Together([]), "one source or more"),
+    (lambda: StackedBatches([]), "one source or more"),
 ])
 def test_refuses_rows_that_are_not_there(build, message):
     with pytest.raises(ValueError, match=message):

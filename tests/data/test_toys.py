@@ -55,7 +55,7 @@ def test_points_are_fixed_and_only_their_order_follows_the_seed():
     test = toy("moons", split="test", count=500, batch=500)
     assert torch.equal(test.at(0)[0], next(iter(test))[0])
     assert not torch.equal(test.at(0)[0].sort(0).values, first.sort(0).values)
-    assert test.facts["count"] == 500
+    assert test.metadata["count"] == 500
 
 
 @pytest.mark.parametrize(("how", "words"), [

@@ -227,7 +227,7 @@ class Steps:
 
     def __init__(self, draw: Callable[[int, torch.Generator], tuple | Tensor], n: int = 32, dtype: torch.dtype = torch.float32):
         self.draw, self.n, self.dtype, self.rows = draw, n, dtype, slice(None)
-        self.facts = {"count": n, "shape": (D,)}
+        self.metadata = {"count": n, "shape": (D,)}
 
     def at(self, step: int):
         batch = self.draw(self.n, torch.Generator().manual_seed(step))

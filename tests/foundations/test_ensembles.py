@@ -11,7 +11,7 @@ from deepcanon.data import images
 from deepcanon.engine import Adam, fit, options
 from deepcanon.foundations.ensembles import Ensemble, MonteCarloDropout, SharedTrunk, average, members_loss, scores, vote
 from deepcanon.layers.dropout import Dropout
-from deepcanon.nets.members import OneByOne, SideBySide
+from deepcanon.nets.members import OneByOne, StackedMLPs
 from deepcanon.nets.mlp import mlp
 
 
@@ -41,7 +41,7 @@ def test_a_vote_counts_heads():
 
 
 @pytest.mark.row("FND-42")
-@pytest.mark.parametrize("kind", [OneByOne, SideBySide])
+@pytest.mark.parametrize("kind", [OneByOne, StackedMLPs])
 def test_a_members_gradient_is_what_it_would_be_alone(kind):
     nets = [mlp(6, 5, 3).double() for _ in range(3)]
     x, y = torch.randn(3, 7, 6, dtype=torch.float64), torch.randint(3, (3, 7))
@@ -54,7 +54,7 @@ def test_a_members_gradient_is_what_it_would_be_alone(kind):
 
 @pytest.mark.row("FND-42")
 def test_an_ensemble_learns_digits_and_is_surer_of_the_truth_than_its_mean_member():
-    members = SideBySide([nn.Sequential(nn.Flatten(), mlp(64, 32, 10)) for _ in range(5)])
+    members = StackedMLPs([nn.Sequential(nn.Flatten(), mlp(64, 32, 10)) for _ in range(5)])
     with options(quiet=True):
         results = fit(Ensemble(members), images("digits", batch=64), Adam(3e-3), steps=200, evaluate=images("digits", split="test")).results
     assert results["nll"] < results["member_nll"]

@@ -11,7 +11,7 @@ from deepcanon.engine import SGD, Adam, Trainer, evaluate, fit, options
 from deepcanon.foundations.ensembles import Ensemble, average
 from deepcanon.foundations.initialization import initialize, kaiming
 from deepcanon.foundations.snapshots import Snapshots, average_weights
-from deepcanon.nets.members import SideBySide
+from deepcanon.nets.members import StackedMLPs
 from deepcanon.nets.mlp import mlp
 from deepcanon.vision.classify import Classifier
 
@@ -63,7 +63,7 @@ def test_independent_nets_average_as_predictors_and_not_as_weights(seed):
     True of nets that are deep enough; here three hidden layers and two members. The fewer layers, the more of the accuracy is left.
     """
     torch.manual_seed(seed)
-    method = Ensemble(SideBySide([perceptron() for _ in range(2)]))
+    method = Ensemble(StackedMLPs([perceptron() for _ in range(2)]))
     with options(quiet=True):
         results = fit(method, images("digits", batch=64, seed=seed), Adam(3e-3), steps=300, seed=seed, evaluate=images("digits", **TEST)).results
     assert results["nll"] <= results["member_nll"]

@@ -9,7 +9,7 @@ from torch import nn
 
 from deepcanon.layers.norm import Standardize
 from deepcanon.nets.lenet import LeNet
-from deepcanon.nets.members import OneByOne, SideBySide
+from deepcanon.nets.members import OneByOne, StackedMLPs
 from deepcanon.nets.mlp import mlp
 
 
@@ -23,7 +23,7 @@ def test_members_give_what_each_gives():
     nets, x = [perceptron() for _ in range(4)], torch.rand(4, 5, 1, 4, 4)
     expected = torch.stack([net(part) for net, part in zip(nets, x, strict=True)])
     assert torch.equal(OneByOne(nets)(x), expected)
-    torch.testing.assert_close(SideBySide(nets)(x), expected, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(StackedMLPs(nets)(x), expected, atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.row("FND-42")
@@ -39,7 +39,7 @@ def test_members_trained_together_are_the_members_trained_alone(optimizer):
             loss(step).backward()
             steps.step()
 
-    together = {kind: kind(copy.deepcopy(nets)) for kind in (OneByOne, SideBySide)}
+    together = {kind: kind(copy.deepcopy(nets)) for kind in (OneByOne, StackedMLPs)}
     for members in together.values():
         train(members, lambda step, members=members: 3 * F.cross_entropy(members(x[step]).flatten(0, 1), y[step].flatten()))
     for j, net in enumerate(nets):
@@ -50,7 +50,7 @@ def test_members_trained_together_are_the_members_trained_alone(optimizer):
                 torch.testing.assert_close(q, p, atol=1e-10, rtol=0, msg=f"{kind.__name__} {name}")
 
 
-@pytest.mark.parametrize("kind", [OneByOne, SideBySide])
+@pytest.mark.parametrize("kind", [OneByOne, StackedMLPs])
 def test_members_come_apart_as_they_went_in(kind):
     nets, x = [perceptron() for _ in range(3)], torch.rand(5, 1, 4, 4)
     for before, after in zip(nets, kind(nets).eval().apart(), strict=True):
@@ -61,18 +61,18 @@ def test_members_come_apart_as_they_went_in(kind):
 def test_layers_without_bias_and_a_single_layer():
     nets = [nn.Sequential(nn.Linear(3, 4, bias=False), nn.ReLU(), nn.Linear(4, 2)) for _ in range(2)]
     x = torch.rand(2, 5, 3)
-    torch.testing.assert_close(SideBySide(nets)(x), OneByOne(nets)(x))
+    torch.testing.assert_close(StackedMLPs(nets)(x), OneByOne(nets)(x))
     lone = [nn.Sequential(nn.Linear(3, 4))]
-    assert torch.equal(SideBySide(lone).apart()[0][0].weight, lone[0][0].weight)
+    assert torch.equal(StackedMLPs(lone).apart()[0][0].weight, lone[0][0].weight)
 
 
 @pytest.mark.parametrize(("build", "message"), [
     (lambda: OneByOne([]), "one member or more, got none"),
-    (lambda: SideBySide([]), "one member or more, got none"),
-    (lambda: SideBySide([mlp(3, 4, 2, norm=nn.LayerNorm)]), "only linear layers can be put side by side, got LayerNorm: take OneByOne"),
-    (lambda: SideBySide([nn.Sequential(LeNet())]), "only linear layers can be put side by side, got LeNet"),
-    (lambda: SideBySide([mlp(3, 4, 2), mlp(3, 5, 2)]), "must have one form"),
-    (lambda: SideBySide([mlp(3, 4, 2), mlp(3, 4, 2, activation=nn.Tanh)]), "must have one form"),
+    (lambda: StackedMLPs([]), "one member or more, got none"),
+    (lambda: StackedMLPs([mlp(3, 4, 2, norm=nn.LayerNorm)]), "only linear layers can be put side by side, got LayerNorm: take OneByOne"),
+    (lambda: StackedMLPs([nn.Sequential(LeNet())]), "only linear layers can be put side by side, got LeNet"),
+    (lambda: StackedMLPs([mlp(3, 4, 2), mlp(3, 5, 2)]), "must have one form"),
+    (lambda: StackedMLPs([mlp(3, 4, 2), mlp(3, 4, 2, activation=nn.Tanh)]), "must have one form"),
 ])
 def test_refuses_what_cannot_stand_side_by_side(build, message):
     with pytest.raises(ValueError, match=message):

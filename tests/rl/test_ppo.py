@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from deepcanon.data.rollouts import Rollouts
-from deepcanon.data.worlds import Several, envs
+from deepcanon.data.vector_envs import Several, envs
 from deepcanon.engine import Adam, fit, options
 from deepcanon.nets.mlp import mlp
 from deepcanon.recipes.rl import ppo_cartpole

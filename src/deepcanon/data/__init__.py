@@ -8,21 +8,21 @@ if TYPE_CHECKING:
     from .batches import arrays
     from .envs import env
     from .experience import Experience, after, anneal
-    from .facts import recorded_facts
+    from .metadata import recorded_metadata
     from .few_shot import Sinusoids, episodes
     from .pictures import images
     from .rollouts import Rollouts
     from .tables import table
     from .texts import text
     from .toys import toy
-    from .worlds import envs
+    from .vector_envs import envs
 
 __all__ = ["Experience", "Rollouts", "Sinusoids", "after", "anneal", "arrays", "augment", "download", "env", "envs", "episodes", "images",
-           "recorded_facts", "sets", "table", "text", "toy"]
+           "recorded_metadata", "sets", "table", "text", "toy"]
 
 _HOME = {
-    "images": "pictures", "text": "texts", "table": "tables", "arrays": "batches", "recorded_facts": "facts",
-    "Experience": "experience", "after": "experience", "anneal": "experience", "env": "envs", "envs": "worlds", "Rollouts": "rollouts",
+    "images": "pictures", "text": "texts", "table": "tables", "arrays": "batches", "recorded_metadata": "metadata",
+    "Experience": "experience", "after": "experience", "anneal": "experience", "env": "envs", "envs": "vector_envs", "Rollouts": "rollouts",
     "episodes": "few_shot", "Sinusoids": "few_shot", "toy": "toys",
 }
 

@@ -15,19 +15,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .facts import Facts, recorded
+from .metadata import Metadata, recorded
 from .order import Order, mix
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]    # (x, generator) -> x, a whole batch at a time
 
 
 class Content(NamedTuple):
-    """What a source holds: `x` is given out as float32 x / peak (peak None: as it is); `facts` is what cannot be seen from the tensors."""
+    """What a source holds: `x` is given out as float32 x / peak (peak None: as it is); `metadata` is what cannot be seen from the tensors."""
 
     x: Any                      # (N, ...), a tensor or what has its shape, to and index_select
     y: Tensor                   # (N, ...)
     peak: float | None
-    facts: Facts
+    metadata: Metadata
 
 
 def sha256(*tensors: Tensor) -> str:
@@ -42,14 +42,14 @@ class Batches:
     """Batches (x, y). Nothing is read before the first access.
 
     Args:
-        key: what names this data in a record of facts, such as `images:mnist:train`.
+        key: what names this data in a record of metadata, such as `images:mnist:train`.
         load: returns the content; called once, when it is first needed.
         batch: rows a batch, over all ranks.
         shuffle: a new order each epoch and whole batches only; else rows in order, the last batch may be short.
         seed: of order and augmentation.
         augment: (x, generator) -> x on the float batch.
 
-    Attributes: `.facts` (JSON: shape, classes, count, sha256), `.shape` of one x, `.classes` (names; none for a number to predict), `.count`.
+    Attributes: `.metadata` (JSON: shape, classes, count, sha256), `.shape` of one x, `.classes` (names; none for a number to predict), `.count`.
     """
 
     def __init__(self, key: str, load: Callable[[], Content], *, batch: int, shuffle: bool, seed: int, augment: Augment | None):
@@ -59,7 +59,7 @@ class Batches:
         self.device, self.rank, self.world = torch.device("cpu"), 0, 1
         self._content: Content | None = None
         self._order: Order | None = None
-        self._facts: Facts | None = recorded(key)
+        self._metadata: Metadata | None = recorded(key)
         self._generator: torch.Generator | None = None
 
     def at(self, step: int) -> tuple[Tensor, Tensor]:
@@ -103,40 +103,40 @@ class Batches:
             raise ValueError(f"expected one row number or more, each 0 or more, got {tuple(rows.shape)}")
 
         def load() -> Content:
-            x, y, peak, facts = self.load()
+            x, y, peak, metadata = self.load()
             if rows.max() >= len(y):
                 raise ValueError(f"{self.key} has the rows 0..{len(y) - 1}, got row {int(rows.max())}")
-            return Content(x.index_select(0, rows), y[rows], peak, {k: v for k, v in facts.items() if k == "classes"})
+            return Content(x.index_select(0, rows), y[rows], peak, {k: v for k, v in metadata.items() if k == "classes"})
 
         key = f"{self.key}:{sha256(rows)[:12]}"
-        return self._with(key=key, load=cache(load), _content=None, _facts=recorded(key))
+        return self._with(key=key, load=cache(load), _content=None, _metadata=recorded(key))
 
     @property
-    def facts(self) -> Facts:
-        if self._facts is None:
-            x, y, _, facts = self.content
-            digest = {} if "sha256" in facts else {"sha256": sha256(x, y)}
-            self._facts = {"shape": list(x.shape[1:]), "count": len(y), **digest, **facts}
-        return self._facts
+    def metadata(self) -> Metadata:
+        if self._metadata is None:
+            x, y, _, metadata = self.content
+            digest = {} if "sha256" in metadata else {"sha256": sha256(x, y)}
+            self._metadata = {"shape": list(x.shape[1:]), "count": len(y), **digest, **metadata}
+        return self._metadata
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple(self.facts["shape"]) if self._facts else tuple(self.content.x.shape[1:])
+        return tuple(self.metadata["shape"]) if self._metadata else tuple(self.content.x.shape[1:])
 
     @property
     def classes(self) -> list[str]:
-        return (self._facts or self.content.facts).get("classes", [])
+        return (self._metadata or self.content.metadata).get("classes", [])
 
     @property
     def count(self) -> int:
-        return self._facts["count"] if self._facts else len(self.content.y)
+        return self._metadata["count"] if self._metadata else len(self.content.y)
 
     @property
     def content(self) -> Content:
         """The tensors, on the device."""
         if self._content is None:
-            x, y, peak, facts = self.load()
-            self._content = Content(x.to(self.device), y.to(self.device), peak, facts)
+            x, y, peak, metadata = self.load()
+            self._content = Content(x.to(self.device), y.to(self.device), peak, metadata)
         return self._content
 
     @property
@@ -158,7 +158,7 @@ class Batches:
         return other
 
 
-class Together:
+class StackedBatches:
     """Several sources read at once: batch `step` of each of M, stacked, x (M, B, ...) and y (M, B). All must give batches of one shape."""
 
     def __init__(self, sources: Sequence[Batches]):
@@ -178,17 +178,17 @@ class Together:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         return map(self.at, range(len(self)))
 
-    def to(self, device: torch.device | str) -> "Together":
+    def to(self, device: torch.device | str) -> "StackedBatches":
         """The same data on another device."""
-        return Together([source.to(device) for source in self.sources])
+        return StackedBatches([source.to(device) for source in self.sources])
 
-    def shard(self, rank: int, world: int) -> "Together":
+    def shard(self, rank: int, world: int) -> "StackedBatches":
         """The rows rank, rank + world, ... of every batch of every source."""
-        return Together([source.shard(rank, world) for source in self.sources])
+        return StackedBatches([source.shard(rank, world) for source in self.sources])
 
     @property
-    def facts(self) -> Facts:
-        return {"sources": [source.facts for source in self.sources]}
+    def metadata(self) -> Metadata:
+        return {"sources": [source.metadata for source in self.sources]}
 
 
 def arrays(x: np.ndarray | Tensor, y: np.ndarray | Tensor | None = None, *, batch: int = 128, seed: int = 0, augment: Augment | None = None,
@@ -207,12 +207,12 @@ def arrays(x: np.ndarray | Tensor, y: np.ndarray | Tensor | None = None, *, batc
     if x.is_complex() or x.dtype == torch.bool:
         raise ValueError(f"expected x as numbers or bytes, got {x.dtype}")
     x, peak = (x, 255) if x.dtype == torch.uint8 else (finite(x, "x"), None)
-    facts: Facts = {}
+    metadata: Metadata = {}
     if y.is_floating_point():
         y = finite(y, "y")
     else:
-        y, facts["classes"] = labels(y, classes)
-    return Batches(f"arrays:{sha256(x, y)[:16]}", lambda: Content(x, y, peak, facts), batch=batch, shuffle=shuffle, seed=seed, augment=augment)
+        y, metadata["classes"] = labels(y, classes)
+    return Batches(f"arrays:{sha256(x, y)[:16]}", lambda: Content(x, y, peak, metadata), batch=batch, shuffle=shuffle, seed=seed, augment=augment)
 
 
 def finite(values: Tensor, name: str) -> Tensor:

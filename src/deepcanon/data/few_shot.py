@@ -19,7 +19,7 @@ from torch import Tensor
 
 from . import folder, sets
 from .batches import Augment, Batches, Content
-from .facts import Facts
+from .metadata import Metadata
 from .order import mix
 from .pictures import images
 
@@ -64,7 +64,7 @@ def episodes(source: str | Batches, *, ways: int = 5, shots: int = 1, queries: i
 
 
 class Episodes:
-    """Tasks drawn from data with labels: see `episodes`, which makes them. `.facts`, `.shape` and `.classes` are those of the data."""
+    """Tasks drawn from data with labels: see `episodes`, which makes them. `.metadata`, `.shape` and `.classes` are those of the data."""
 
     def __init__(self, data: Batches, *, ways: int, shots: int, queries: int, tasks: int, seed: int, count: int, rotations: bool,
                  augment: Augment | None = None, per_class: Augment | None = None):
@@ -156,8 +156,8 @@ class Episodes:
         return self._with(rank=rank, world=world)
 
     @property
-    def facts(self) -> Facts:
-        return self.data.facts
+    def metadata(self) -> Metadata:
+        return self.data.metadata
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -188,7 +188,7 @@ def few_shot_images(source: str, split: str, size: int | None) -> Batches:
 def half_of_classes(name: str, split: str, size: int | None) -> Content:
     """All images of a named set, of both its splits, whose class is in the first half (train) or the last half of the classes."""
     parts = [images(name, split=part, size=size).content for part in ("train", "test")]
-    names = parts[0].facts["classes"]
+    names = parts[0].metadata["classes"]
     border = (len(names) + 1) // 2
     x, y = torch.cat([part.x for part in parts]), torch.cat([part.y for part in parts])
     rows, first = (y < border, 0) if split == "train" else (y >= border, border)
@@ -230,7 +230,7 @@ class Sinusoids:
             raise ValueError(f"shots, queries, tasks and count must be at least 1, got {shots}, {queries}, {tasks}, {count}")
         self.shots, self.queries, self.tasks, self.amplitude, self.phase = shots, queries, tasks, amplitude, phase
         self.count, self.seed, self.rank, self.world = count, seed, 0, 1
-        self.key, self.facts = "sinusoids", {"shape": [1], "amplitude": list(amplitude), "phase": phase}
+        self.key, self.metadata = "sinusoids", {"shape": [1], "amplitude": list(amplitude), "phase": phase}
 
     def at(self, step: int) -> Tasks:
         """Batch number `step`: the same one whenever it is asked for."""

@@ -24,8 +24,8 @@ def content(root: Path, split: str, size: int | None, in_memory: int = IN_MEMORY
     classes, paths, y = found(root, split)
     files = Files(paths, size)
     every = torch.arange(len(paths))
-    facts = {"classes": classes, "sha256": listing(root, paths)}
-    return Content(files.index_select(0, every) if files.bytes <= in_memory else files, torch.tensor(y), 255, facts)
+    metadata = {"classes": classes, "sha256": listing(root, paths)}
+    return Content(files.index_select(0, every) if files.bytes <= in_memory else files, torch.tensor(y), 255, metadata)
 
 
 def listing(root: Path, paths: list[Path]) -> str:

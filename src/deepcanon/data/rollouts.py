@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from deepcanon.data.envs import check_action
-from deepcanon.data.worlds import Environments
+from deepcanon.data.vector_envs import Environments
 
 
 @runtime_checkable

@@ -4,7 +4,7 @@
     x, y = data.at(0)           # x float32 (B, D); y int64 (B,) labels or float32 (B,) values
 
 Numbers are brought to mean 0 and variance 1 by the training rows, columns of words become one column a word.
-A fifth of the rows, drawn once, is for testing. `.facts` has all that is needed to bring new rows into the same form: columns, mean, std, words.
+A fifth of the rows, drawn once, is for testing. `.metadata` has all that is needed to bring new rows into the same form: columns, mean, std, words.
 """
 
 import csv
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from . import download, sets
 from .batches import Batches, Content
-from .facts import Facts
+from .metadata import Metadata
 
 MOST_CLASSES = 20       # a column of whole numbers with more different values than this is a quantity
 
@@ -43,7 +43,7 @@ def table(source: str, *, target: str, split: str = "train", batch: int = 128, s
 
 
 def content(path: Path, target: str, split: str, values: bool) -> Content:
-    """The rows of a split, with the facts of the whole table."""
+    """The rows of a split, with the metadata of the whole table."""
     columns = read(path)
     if target not in columns:
         raise ValueError(f"{path} has no column '{target}'{sets.nearest(target, list(columns))}")
@@ -51,10 +51,10 @@ def content(path: Path, target: str, split: str, values: bool) -> Content:
     order = torch.randperm(len(cells), generator=torch.Generator().manual_seed(0))
     border = max(1, len(cells) * 4 // 5)
     train, rows = order[:border], order[:border] if split == "train" else order[border:]
-    x, facts = features(path, columns, train)
+    x, metadata = features(path, columns, train)
     y, names = answers(path, target, cells, values)
-    facts |= {"target": target} | ({"classes": names} if names else {})
-    return Content(x[rows], y[rows], None, facts)
+    metadata |= {"target": target} | ({"classes": names} if names else {})
+    return Content(x[rows], y[rows], None, metadata)
 
 
 def read(path: Path) -> dict[str, list[str]]:
@@ -87,27 +87,27 @@ def numbers(path: Path, name: str, cells: list[str]) -> Tensor | None:
     return column
 
 
-def features(path: Path, columns: dict[str, list[str]], train: Tensor) -> tuple[Tensor, Facts]:
+def features(path: Path, columns: dict[str, list[str]], train: Tensor) -> tuple[Tensor, Metadata]:
     """The columns as float32 (N, D), standardised by the training rows, and what it takes to do it again."""
-    parts, facts = [], {"columns": [], "mean": [], "std": [], "words": {}}
+    parts, metadata = [], {"columns": [], "mean": [], "std": [], "words": {}}
     for name, cells in columns.items():
         column = numbers(path, name, cells)
         if column is None:
             words = sorted(set(cells))
             parts.append(torch.tensor([[cell == word for word in words] for cell in cells]).double())
-            facts["columns"] += [f"{name}={word}" for word in words]
-            facts["words"][name] = words
+            metadata["columns"] += [f"{name}={word}" for word in words]
+            metadata["words"][name] = words
         else:
             parts.append(column[:, None])
-            facts["columns"].append(name)
+            metadata["columns"].append(name)
         mean, std = parts[-1][train].mean(0), parts[-1][train].std(0, correction=0)
         std = torch.where(std > 0, std, 1.0)
         parts[-1] = (parts[-1] - mean) / std
-        facts["mean"] += mean.tolist()
-        facts["std"] += std.tolist()
+        metadata["mean"] += mean.tolist()
+        metadata["std"] += std.tolist()
     if not parts:
         raise ValueError(f"{path}: expected a column beside the target, found none")
-    return torch.cat(parts, 1).float(), facts
+    return torch.cat(parts, 1).float(), metadata
 
 
 def answers(path: Path, target: str, cells: list[str], values: bool) -> tuple[Tensor, list[str]]:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from . import download, sets
-from .facts import Facts, recorded
+from .metadata import Metadata, recorded
 from .order import mix
 
 
@@ -61,14 +61,14 @@ class Text:
         split: `train`: windows at random places drawn from (seed, step); `val`: all windows, in order, the last batch may be short.
         seed: of the places.
 
-    Attributes: `.tokenizer`, `.facts` (JSON: vocabulary, count of characters in the split, sha256 of the text), `.count`.
+    Attributes: `.tokenizer`, `.metadata` (JSON: vocabulary, count of characters in the split, sha256 of the text), `.count`.
     """
 
     def __init__(self, source: str, *, context: int, batch: int, split: str, seed: int):
         self.source, self.context, self.batch, self.split, self.seed = source, context, batch, split, seed
         self.key = f"text:{source}:{split}"
         self.device, self.rank, self.world = torch.device("cpu"), 0, 1
-        self._facts = recorded(self.key)
+        self._metadata = recorded(self.key)
         self._ids: Tensor | None = None
         self._generator = torch.Generator()
 
@@ -105,18 +105,18 @@ class Text:
 
     @property
     def tokenizer(self) -> Characters:
-        return Characters(self.facts["vocabulary"])
+        return Characters(self.metadata["vocabulary"])
 
     @property
-    def facts(self) -> Facts:
-        if self._facts is None:
+    def metadata(self) -> Metadata:
+        if self._metadata is None:
             content = self.content
-            self._facts = {"vocabulary": content.vocabulary, "count": len(self.ids), "sha256": content.sha256}
-        return self._facts
+            self._metadata = {"vocabulary": content.vocabulary, "count": len(self.ids), "sha256": content.sha256}
+        return self._metadata
 
     @property
     def count(self) -> int:
-        return self.facts["count"]
+        return self.metadata["count"]
 
     @property
     def windows(self) -> int:

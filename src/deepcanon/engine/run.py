@@ -309,7 +309,7 @@ def describe(name: str, arguments: dict, method: nn.Module, data: Any, seed: int
         "method": type(method).__name__, "about": inspect.getdoc(sys.modules[type(method).__module__]) or "",
         "likelihood": getattr(method, "likelihood_is", None),
         "parameters": sum(p.numel() for p in method.parameters() if p.requires_grad),
-        "data": {data.key: data.facts} if hasattr(data, "facts") else {},
+        "data": {data.key: data.metadata} if hasattr(data, "metadata") else {},
         "code": code_digest(method), **environment(),
     }
 
@@ -386,7 +386,7 @@ def card(call: dict, result: dict) -> str:
     """The model card."""
     flags = "".join(f" --{k.replace('_', '-')} {v}" for k, v in call["arguments"].items())
     numbers = "\n".join(f"| {k} | {v:.6g} |" for k, v in result["results"].items())
-    data = "\n".join(f"- {key}: {', '.join(f'{k} {v}' for k, v in facts.items() if k in ('count', 'shape'))}" for key, facts in call["data"].items())
+    data = "\n".join(f"- {key}: {', '.join(f'{k} {v}' for k, v in metadata.items() if k in ('count', 'shape'))}" for key, metadata in call["data"].items())
     return f"""# {call['method']}: {call['recipe']}
 
 Trained with DeepCanon {call['versions']['deepcanon']} (torch {call['versions']['torch']}, commit {call['commit']}) on {call['hardware']}:

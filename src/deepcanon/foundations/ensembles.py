@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from deepcanon.layers.dropout import Dropout
 from deepcanon.layers.modes import evaluating
-from deepcanon.nets.members import OneByOne, SideBySide
+from deepcanon.nets.members import OneByOne, StackedMLPs
 
 DROPOUT = (Dropout, nn.modules.dropout._DropoutNd)
 
@@ -73,7 +73,7 @@ class Ensemble(nn.Module):
         members: (M, B, ...) -> (M, B, K).
     """
 
-    def __init__(self, members: OneByOne | SideBySide):
+    def __init__(self, members: OneByOne | StackedMLPs):
         super().__init__()
         self.members = members
 

@@ -35,7 +35,7 @@ class OneByOne(nn.Module):
         return list(self.nets)
 
 
-class SideBySide(nn.Module):
+class StackedMLPs(nn.Module):
     """Perceptrons as one chain of batched products, their weights stacked; what they compute and learn is what each would alone.
 
     Args:

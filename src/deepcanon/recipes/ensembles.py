@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from deepcanon.data import images
-from deepcanon.data.batches import Together
+from deepcanon.data.batches import StackedBatches
 from deepcanon.engine import SGD, Adam, Run, at_least, cosine, evaluate, fit, recipe
 from deepcanon.engine.schedules import Schedule
 from deepcanon.foundations.bagging import bootstrap
@@ -14,7 +14,7 @@ from deepcanon.foundations.ensembles import Ensemble
 from deepcanon.foundations.initialization import initialize, kaiming
 from deepcanon.foundations.snapshots import Snapshots, average_weights
 from deepcanon.layers.norm import Standardize
-from deepcanon.nets.members import SideBySide
+from deepcanon.nets.members import StackedMLPs
 from deepcanon.nets.mlp import mlp
 from deepcanon.vision.classify import Classifier
 
@@ -91,14 +91,14 @@ def perceptron(source: str) -> nn.Sequential:
 
 def perceptrons(source: str, members: int) -> Ensemble:
     """Perceptrons from different starts, side by side."""
-    return Ensemble(SideBySide([perceptron(source) for _ in range(members)]))
+    return Ensemble(StackedMLPs([perceptron(source) for _ in range(members)]))
 
 
-def mixed(source: str, limit: int, members: int, batch: int, seed: int, resample: bool = False) -> Together:
+def mixed(source: str, limit: int, members: int, batch: int, seed: int, resample: bool = False) -> StackedBatches:
     """The first `limit` images in an order of its own for each member; or, resampled, a bootstrap sample of them for each."""
     generator = torch.Generator().manual_seed(seed)
     rows = [bootstrap(limit, generator) if resample else torch.arange(limit) for _ in range(members)]
-    return Together([images(source, batch=batch, seed=members * seed + j).take(own) for j, own in enumerate(rows)])
+    return StackedBatches([images(source, batch=batch, seed=members * seed + j).take(own) for j, own in enumerate(rows)])
 
 
 def averaged(test) -> Callable[[Ensemble], dict[str, float]]:

@@ -5,7 +5,7 @@ from torch import nn
 from deepcanon.data.envs import action_bounds, env
 from deepcanon.data.experience import Experience, after, anneal
 from deepcanon.data.rollouts import Rollouts
-from deepcanon.data.worlds import envs
+from deepcanon.data.vector_envs import envs
 from deepcanon.engine import Adam, Run, Until, at_least, fit, linear, recipe
 from deepcanon.nets.mlp import mlp
 from deepcanon.rl.critics import Critics

@@ -146,8 +146,8 @@ class Captioned:
         return Captioned(self.data.to(device))
 
     @property
-    def facts(self) -> dict:
-        return self.data.facts | {"phrases": PHRASES}
+    def metadata(self) -> dict:
+        return self.data.metadata | {"phrases": PHRASES}
 
 
 def named(judge: Judge, tell: Callable[[Tensor], Tensor], n: int = 1_000) -> Callable[[ConditionalDDPM], dict[str, float]]:

@@ -5,7 +5,7 @@ from torch import nn
 from deepcanon.data import augment, images
 from deepcanon.engine import SGD, AdamW, Run, at_least, cosine, fit, linear, recipe
 from deepcanon.layers.norm import Standardize
-from deepcanon.layers.soften import Soften
+from deepcanon.layers.eval_blur import EvalBlur
 from deepcanon.nets.lenet import LeNet
 from deepcanon.nets.resnet import resnet18, resnet_cifar, small_stem
 from deepcanon.vision.classify import Classifier
@@ -26,7 +26,7 @@ def lenet_mnist(lr: float = 3e-3, batch: int = 64, steps: int = 1_200, smoothing
 def lenet_mnist_full(lr: float = 3e-3, batch: int = 128, epochs: int = 18, smoothing: float = 0.05, seed: int = 0) -> Run:
     """A wider LeNet with batch normalisation and dropout on distorted MNIST digits; weights averaged, test digits as soft as distorted ones."""
     net = LeNet(widths=(32, 64, 256, 128), activation=lambda: nn.Sequential(nn.ReLU(), nn.Dropout(0.2)), pool=nn.MaxPool2d,
-                norm=nn.BatchNorm2d, standardize=nn.Sequential(Soften(1.5 / 6), Standardize(0.1307, 0.3081)))
+                norm=nn.BatchNorm2d, standardize=nn.Sequential(EvalBlur(1.5 / 6), Standardize(0.1307, 0.3081)))
     method = Classifier(net, label_smoothing=smoothing)
     distort = augment.compose(augment.affine(degrees=12.0, translate=0.08, scale=(0.88, 1.12), shear=10.0), augment.elastic(20.0, p=0.5))
     train, test = images("mnist", batch=batch, seed=seed, augment=distort), images("mnist", split="test", batch=500)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from deepcanon.vae.likelihoods import bernoulli, log_likelihood
-from deepcanon.vae.schedule import Scheduled, now
+from deepcanon.vae.schedule import Scheduled, value_at
 from deepcanon.vae.vae import kl_standard_normal, moments, reparameterise
 
 
@@ -45,7 +45,7 @@ class ConditionalVAE(nn.Module):
             ValueError: the conditions y are missing; data that the likelihood cannot mean.
         """
         distortion, rate = (term.mean() for term in self.terms(*told(batch)))
-        return {"loss": distortion + now(self.beta) * rate, "distortion": distortion, "rate": rate}
+        return {"loss": distortion + value_at(self.beta) * rate, "distortion": distortion, "rate": rate}
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         return {"elbo": self.elbo(*told(batch))}

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from deepcanon.vae.likelihoods import bernoulli, log_likelihood
-from deepcanon.vae.schedule import Scheduled, now
+from deepcanon.vae.schedule import Scheduled, value_at
 
 
 class GumbelVAE(nn.Module):
@@ -50,7 +50,7 @@ class GumbelVAE(nn.Module):
         """
         x = batch[0]                                                             # (B, *D)
         logits = self.posterior(x)
-        distortion = -self.log_likelihood(x, gumbel_softmax(logits, now(self.temperature))).mean()
+        distortion = -self.log_likelihood(x, gumbel_softmax(logits, value_at(self.temperature))).mean()
         rate = kl_uniform(logits).sum(1).mean()
         return {"loss": distortion + rate, "distortion": distortion, "rate": rate}
 

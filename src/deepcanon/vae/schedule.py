@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-Course = Callable[[Tensor], Tensor]     # t -> v(t)
+Schedule = Callable[[Tensor], Tensor]     # t -> v(t)
 
 
 class Scheduled(nn.Module):
@@ -26,7 +26,7 @@ class Scheduled(nn.Module):
 
     count: Tensor
 
-    def __init__(self, course: Course):
+    def __init__(self, course: Schedule):
         super().__init__()
         self.course = course
         self.register_buffer("count", torch.tensor(0))
@@ -38,22 +38,22 @@ class Scheduled(nn.Module):
         return value.float()
 
 
-def ramp(low: float, high: float, steps: int) -> Course:
+def ramp(low: float, high: float, steps: int) -> Schedule:
     """Straight from low to high, then constant."""
     return lambda t: low + (high - low) * (t / positive(steps)).clamp(max=1)
 
 
-def cycle(low: float, high: float, steps: int) -> Course:
+def cycle(low: float, high: float, steps: int) -> Schedule:
     """Up in the first half of each `steps`, constant in the second."""
     return lambda t: low + (high - low) * (2 * (t % positive(steps)) / steps).clamp(max=1)
 
 
-def cooling(high: float, low: float, steps: int) -> Course:
+def cooling(high: float, low: float, steps: int) -> Schedule:
     """From high towards low, by a factor e nearer every `steps`."""
     return lambda t: low + (high - low) * torch.exp(-t / positive(steps))
 
 
-def now(value: float | Scheduled) -> float | Tensor:
+def value_at(value: float | Scheduled) -> float | Tensor:
     """The value at this step, of a number or a schedule."""
     return value() if isinstance(value, Scheduled) else value
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
 from deepcanon.vae.likelihoods import bernoulli, check, log_likelihood
-from deepcanon.vae.schedule import Scheduled, now
+from deepcanon.vae.schedule import Scheduled, value_at
 
 
 class VAE(nn.Module):
@@ -50,7 +50,7 @@ class VAE(nn.Module):
         mu, log_var = self.posterior(self.corrupt(x) if self.corrupt else x)
         distortion = -self.log_likelihood(x, reparameterise(mu, log_var)).mean()
         rate = kl_standard_normal(mu, log_var).mean()
-        return {"loss": distortion + now(self.beta) * rate, "distortion": distortion, "rate": rate}
+        return {"loss": distortion + value_at(self.beta) * rate, "distortion": distortion, "rate": rate}
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         return {"elbo": self.elbo(batch[0])}

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-class Soften(nn.Module):
+class EvalBlur(nn.Module):
     """Identity in training, the blur in evaluation.
 
     Args:

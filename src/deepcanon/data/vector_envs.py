@@ -1,4 +1,4 @@
-"""Several environments that step together: `envs("CartPole-v1", 8)`. Observations, rewards and ends are arrays with a row a world.
+"""SequentialEnvs environments that step together: `envs("CartPole-v1", 8)`. Observations, rewards and ends are arrays with a row a world.
 
     o_0 = reset(),    (o_{t+1}, r_t, terminated, truncated) = step(a_t),    o_{t+1} <- restart(over)
 
@@ -48,12 +48,12 @@ def envs(name: str, count: int = 8, **options: Any) -> Environments:
     """
     if count < 1:
         raise ValueError(f"expected one world or more, got {count}")
-    if name in TOGETHER and not options:
-        return Together(TOGETHER[name], count)
-    return Several([env(name, **options) for _ in range(count)])
+    if name in VECTOR_ENVS and not options:
+        return VectorEnv(VECTOR_ENVS[name], count)
+    return SequentialEnvs([env(name, **options) for _ in range(count)])
 
 
-class Several:
+class SequentialEnvs:
     """Any environments of one kind, stepped in turn."""
 
     def __init__(self, worlds: Sequence[Environment]):
@@ -98,7 +98,7 @@ class Physics(NamedTuple):
     observe: Callable[[np.ndarray], np.ndarray]
 
 
-class Together:
+class VectorEnv:
     """A built-in world, N of it as one computation on arrays; the dynamics of the single one."""
 
     def __init__(self, physics: Physics, count: int):
@@ -171,5 +171,5 @@ def pendulum_observe(state: np.ndarray) -> Float[np.ndarray, "N 3"]:
     return np.stack([np.cos(theta), np.sin(theta), speed], 1).astype(np.float32)
 
 
-TOGETHER = {"CartPole-v1": Physics(CartPole, cartpole_start, cartpole_follow, cartpole_observe),
+VECTOR_ENVS = {"CartPole-v1": Physics(CartPole, cartpole_start, cartpole_follow, cartpole_observe),
             "Pendulum-v1": Physics(Pendulum, pendulum_start, pendulum_follow, pendulum_observe)}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from deepcanon.data.augment import affine
-from deepcanon.layers.soften import Soften
+from deepcanon.layers.eval_blur import EvalBlur
 
 
 def spread(x: torch.Tensor) -> torch.Tensor:
@@ -24,7 +24,7 @@ def impulse(n: int = 1) -> torch.Tensor:
 @pytest.mark.parametrize("variance", [0.0, 1 / 6, 0.25, 0.5])
 def test_an_impulse_gets_the_variance_along_both_axes(variance):
     x = impulse()
-    y = Soften(variance).eval()(x)
+    y = EvalBlur(variance).eval()(x)
     for way in (y, y.mT):
         torch.testing.assert_close(spread(way), torch.tensor([variance], dtype=torch.float64), atol=1e-9, rtol=0)
     torch.testing.assert_close(y.sum(), x.sum())
@@ -32,12 +32,12 @@ def test_an_impulse_gets_the_variance_along_both_axes(variance):
 
 def test_training_sees_what_is_there():
     x = torch.rand(2, 3, 5, 7)
-    assert Soften().train()(x) is x
-    assert not torch.equal(Soften().eval()(x), x)
+    assert EvalBlur().train()(x) is x
+    assert not torch.equal(EvalBlur().eval()(x), x)
 
 
 def test_a_flat_image_stays_flat_to_its_border():
-    torch.testing.assert_close(Soften(0.4).eval()(torch.full((2, 3, 5, 7), 0.3)), torch.full((2, 3, 5, 7), 0.3))
+    torch.testing.assert_close(EvalBlur(0.4).eval()(torch.full((2, 3, 5, 7), 0.3)), torch.full((2, 3, 5, 7), 0.3))
 
 
 def test_bilinear_shifts_blur_by_a_sixth_of_a_squared_pixel_in_the_mean():
@@ -49,4 +49,4 @@ def test_bilinear_shifts_blur_by_a_sixth_of_a_squared_pixel_in_the_mean():
 @pytest.mark.parametrize("variance", [-0.1, 0.6, float("nan")])
 def test_what_is_no_low_pass_is_refused(variance):
     with pytest.raises(ValueError, match=r"expected a variance in \[0, 1/2\] squared pixels"):
-        Soften(variance)
+        EvalBlur(variance)
