@@ -13,6 +13,7 @@ import struct
 import tarfile
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -28,8 +29,9 @@ FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shi
 DIGITS = [str(d) for d in range(10)]
 
 
-def images(source: str, *, split: str = "train", batch: int = 128, seed: int = 0, augment: Augment | None = None,
-           shuffle: bool | None = None, size: int | None = None) -> Batches:
+def images(source: str, *, split: str | None = "train", batch: int = 128, seed: int = 0, augment: Augment | None = None,
+           shuffle: bool | None = None, size: int | None | Literal["auto"] = "auto", fit: str = "crop",
+           channels: int | None = None, skip_unreadable: bool = False) -> Batches:
     """Images of a named set (`deepcanon data list`) or of a folder: `./photos/cat/1.jpg`, or `./photos/train/cat/1.jpg` where the split is made.
 
     Args:
@@ -45,6 +47,7 @@ def images(source: str, *, split: str = "train", batch: int = 128, seed: int = 0
     """
     if split not in ("train", "test"):
         raise ValueError(f"split must be 'train' or 'test', got '{split}'")
+    size = None if size == "auto" else size
     if size is not None and size < 1:
         raise ValueError(f"size must be at least 1, got {size}")
     if sets.is_path(source):
