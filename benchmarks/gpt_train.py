@@ -31,7 +31,7 @@ from torch import Tensor
 from deepcanon import load
 from deepcanon.data.texts import text
 from deepcanon.engine.loop import Trainer, compile_nets, native_bf16
-from deepcanon.engine.run import environment
+from deepcanon.engine.record import environment
 from deepcanon.language.causal import LanguageModel
 from deepcanon.nets.gpt import GPT
 from deepcanon.recipes.language import optimizer

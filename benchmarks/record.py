@@ -18,7 +18,7 @@ import torch
 
 from deepcanon.engine.checkpoint import read_json, write_json
 from deepcanon.engine.loop import native_bf16
-from deepcanon.engine.run import environment
+from deepcanon.engine.record import environment
 from deepcanon.report import holds, mark, number
 
 RESULTS = Path(__file__).parents[1] / "results"

@@ -2,7 +2,7 @@
 
 A recipe is found by `ast`: its signature, its docstring and the literal arguments of its decorator
 
-    @recipe(target={"elbo": at_least(-99.0)}, seconds=60, paper="Kingma & Welling 2014", rows=["GEN-18"])
+    @recipe(paper="Kingma & Welling 2014", systems=["GEN-18"], presets=[preset("digits", target={"elbo": at_least(-24.0)}), ...])
 
 so that listing and showing cost no more than reading a few files.
 """
@@ -10,15 +10,18 @@ so that listing and showing cost no more than reading a few files.
 import ast
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from deepcanon.data.sets import SETS
+from deepcanon.data.kinds import KINDS
+from deepcanon.grammar import Form, Resolved, at_least, at_most, preset, resolve
 
 PACKAGE = Path(__file__).parent
+GRAMMAR = {"preset": preset, "at_least": at_least, "at_most": at_most}
 AREAS = {
     "FND": "foundations",
     "VIS": "vision",
@@ -54,32 +57,25 @@ class Entry(NamedTuple):
 
 
 class Parameter(NamedTuple):
-    """A keyword argument of a recipe, its type and default as written."""
+    """A keyword argument of a recipe, its type and default as written, and the phrase that explains it."""
 
     name: str
     type: str
     default: str
+    note: str = ""
 
 
 class RecipeInfo(NamedTuple):
-    """A recipe as its source states it; targets as ("elbo", ">=", -99.0)."""
+    """A recipe as its source states it."""
 
     name: str
     file: Path
     line: int
     parameters: tuple[Parameter, ...]
     doc: str
-    target: tuple[tuple[str, str, float], ...]
-    published: dict[str, float]
-    source: str = ""
-    seconds: float | None = None
+    form: Form
     paper: str = ""
-    rows: tuple[str, ...] = ()
-    data: tuple[str, ...] = ()
-
-    @property
-    def signature(self) -> str:
-        return f"{self.name}({', '.join(f'{p.name}: {p.type} = {p.default}' for p in self.parameters)})"
+    systems: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -87,7 +83,22 @@ class RecipeInfo(NamedTuple):
 
     @property
     def module(self) -> str:
-        return f"deepcanon.recipes.{self.file.stem}"
+        return ".".join(self.file.relative_to(PACKAGE.parent).with_suffix("").parts)
+
+    @property
+    def family(self) -> str:
+        return self.file.parent.name
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of data that it takes."""
+        annotation = next((p.type for p in self.parameters if p.name == self.form.data), "")
+        return tuple(KINDS[name] for name in re.findall(r"\w+", annotation) if name in KINDS)
+
+    @property
+    def data(self) -> tuple[str, ...]:
+        """The known data sets that it has presets for."""
+        return tuple(dict.fromkeys(p.data for p in self.form.presets))
 
 
 @cache
@@ -101,7 +112,7 @@ def entries() -> dict[str, Entry]:
 def recipes() -> dict[str, RecipeInfo]:
     """Every recipe by its name, file after file."""
     found = {}
-    for file in sorted((PACKAGE / "recipes").glob("*.py")):
+    for file in sorted((PACKAGE / "recipes").rglob("*.py")):
         for node in ast.parse(file.read_text(encoding="utf-8"), file).body:
             decorator = _recipe_decorator(node)
             if isinstance(node, ast.FunctionDef) and decorator:
@@ -117,16 +128,26 @@ def recipe(name: str) -> RecipeInfo:
 
 
 def proof(name: str) -> dict | None:
-    """What `deepcanon prove` committed for a recipe: results/<name>.json of the repository or of the installed package."""
+    """What `deepcanon prove` committed for a call: results/<recipe>/<label>.json of the repository or of the installed package."""
     for folder in (PACKAGE.parents[1] / "results", PACKAGE / "results"):
         if (folder / f"{name}.json").is_file():
             return json.loads((folder / f"{name}.json").read_bytes())
     return None
 
 
+def calls(info: RecipeInfo) -> list[Resolved]:
+    """The calls that a recipe has presets for: every data set, variant and budget that one names."""
+    found = {}
+    for p in info.form.presets:
+        given = {k: v for k, v in p.arguments.items() if k in info.form.variants} | ({info.form.data: p.data} if info.form.data else {})
+        call = resolve(info.form, given, p.budget)
+        found[call.name] = call
+    return list(found.values())
+
+
 def recipes_of(entry: Entry) -> list[RecipeInfo]:
     """The recipes that show a system, the one that shows it best first."""
-    named = [r for r in recipes().values() if entry.id in r.rows or r.name == entry.recipe]
+    named = [r for r in recipes().values() if entry.id in r.systems or r.name == entry.recipe]
     return sorted(named, key=lambda r: r.name != entry.recipe)
 
 
@@ -169,37 +190,50 @@ def _recipe_decorator(node: ast.stmt) -> ast.Call | None:
 
 def _recipe(file: Path, node: ast.FunctionDef, decorator: ast.Call) -> RecipeInfo:
     try:
-        claims = {k.arg: _targets(k.value) if k.arg == "target" else ast.literal_eval(k.value) for k in decorator.keywords if k.arg}
-    except ValueError:
-        raise ValueError(f"{file}:{decorator.lineno}: the arguments of @recipe must be literals, they are read without running the file") from None
-    fields: dict[str, Any] = {"target": (), "published": {}, **claims, "rows": tuple(claims.get("rows", ())), "data": _data(node)}
-    return RecipeInfo(node.name, file, node.lineno, _parameters(node.args), ast.get_docstring(node) or "", **fields)
+        stated = {k.arg: _value(k.value) for k in decorator.keywords if k.arg}
+        parameters = _parameters(node)
+        defaults = {p.name: ast.literal_eval(p.default) for p in parameters}
+    except (ValueError, SyntaxError):
+        raise ValueError(f"{file}:{decorator.lineno}: the arguments of @recipe and its defaults must be literals, they are read without running "
+                         "the file") from None
+    variants = {p.name: choices for p in parameters if (choices := tuple(choices_of(p.type)))}
+    form = Form(node.name, defaults, variants, tuple(stated.get("presets", ())))
+    return RecipeInfo(node.name, file, node.lineno, parameters, ast.get_docstring(node) or "", form, stated.get("paper", ""),
+                      tuple(stated.get("systems", ())))
 
 
-def _parameters(arguments: ast.arguments) -> tuple[Parameter, ...]:
+def _value(node: ast.expr) -> Any:
+    """A literal, or a call of preset, at_least or at_most on literals."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in GRAMMAR:
+        return GRAMMAR[node.func.id](*map(_value, node.args), **{k.arg: _value(k.value) for k in node.keywords if k.arg})
+    if isinstance(node, ast.List | ast.Tuple):
+        return [_value(e) for e in node.elts]
+    if isinstance(node, ast.Dict):
+        return {_value(k): _value(v) for k, v in zip(node.keys, node.values) if k}
+    return ast.literal_eval(node)
+
+
+def _parameters(node: ast.FunctionDef) -> tuple[Parameter, ...]:
+    arguments, notes = node.args, argument_notes(ast.get_docstring(node) or "")
     positional = [*arguments.posonlyargs, *arguments.args]
     defaults = [None] * (len(positional) - len(arguments.defaults)) + arguments.defaults + arguments.kw_defaults
-    return tuple(Parameter(a.arg, ast.unparse(a.annotation) if a.annotation else "", ast.unparse(d) if d else "")
+    return tuple(Parameter(a.arg, ast.unparse(a.annotation) if a.annotation else "", ast.unparse(d) if d else "", notes.get(a.arg, ""))
                  for a, d in zip([*positional, *arguments.kwonlyargs], defaults))
 
 
-def _targets(node: ast.expr) -> tuple[tuple[str, str, float], ...]:
-    """{"elbo": at_least(-99.0)} as (("elbo", ">=", -99.0),)."""
-    if not isinstance(node, ast.Dict):
-        raise ValueError("expected a dict")
-    signs, targets = {"at_least": ">=", "at_most": "<="}, []
-    for name, bound in zip(node.keys, node.values):
-        if name is None or not isinstance(bound, ast.Call) or ast.unparse(bound.func) not in signs:
-            raise ValueError("expected {name: at_least(...) or at_most(...)}")
-        targets.append((ast.literal_eval(name), signs[ast.unparse(bound.func)], ast.literal_eval(bound.args[0])))
-    return tuple(targets)
+def argument_notes(doc: str) -> dict[str, str]:
+    """What the section "Args:" of a docstring says of each argument; "a, b: ..." explains both."""
+    section = re.search(r"^Args:\n((?:[ \t]+.*\n?|\n)+)", doc, re.MULTILINE)
+    notes: dict[str, str] = {}
+    for names, text in re.findall(r"^    (\w[\w, ]*): ((?:.*\n?)(?:        .*\n?)*)", section[1] if section else "", re.MULTILINE):
+        notes |= {name.strip(): " ".join(text.split()) for name in names.split(",")}
+    return notes
 
 
-def _data(node: ast.FunctionDef) -> tuple[str, ...]:
-    """The named sets and the environments that a recipe speaks of."""
-    constants = [n for n in ast.walk(node) if isinstance(n, ast.Constant)]
-    worlds = [n.args[0] for n in ast.walk(node) if isinstance(n, ast.Call) and ast.unparse(n.func).rpartition(".")[2] == "env" and n.args]
-    return tuple(dict.fromkeys(str(n.value) for n in constants if n in worlds or n.value in SETS))
+def choices_of(literal: str) -> list:
+    """The values of a Literal[...] as written; nothing for another type."""
+    match = re.fullmatch(r"Literal\[(.+)\]", literal, re.DOTALL)
+    return list(ast.literal_eval(f"({match[1]},)")) if match else []
 
 
 def _defined(node: ast.stmt) -> list[str]:

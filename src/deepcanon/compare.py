@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepcanon import catalogue
-from deepcanon.engine.run import Run, options
+from deepcanon.engine.options import options
+from deepcanon.engine.run import Run
 from deepcanon.report import Group, groups_of, mark, number, shared_metrics, write_report
 from deepcanon.runs import find_recipe
 

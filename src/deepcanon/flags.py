@@ -9,13 +9,12 @@ Only the flags that were given are passed on, so that every default stays the re
 """
 
 import argparse
-import ast
 import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from deepcanon.catalogue import Parameter, RecipeInfo, suggest
+from deepcanon.catalogue import Parameter, RecipeInfo, choices_of, suggest
 from deepcanon.errors import UsageError
 
 RUN_FOLDER = "the run folder (default runs/RECIPE/DATE-TIME)"
@@ -104,12 +103,6 @@ def flag(parameter: Parameter) -> str:
 def split_union(annotation: str) -> list[str]:
     """int, None for int | None; what stands in brackets stays together."""
     return [kind.strip() for kind in re.split(r"\|(?![^\[]*\])", annotation)]
-
-
-def choices_of(literal: str) -> list:
-    """The values of a Literal[...] as written; nothing for another type."""
-    match = re.fullmatch(r"Literal\[(.+)\]", literal)
-    return list(ast.literal_eval(f"({match[1]},)")) if match else []
 
 
 def reader(kinds: list[str]) -> Callable[[str], object]:

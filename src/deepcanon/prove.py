@@ -16,7 +16,8 @@ from pathlib import Path
 
 from deepcanon import catalogue
 from deepcanon.engine.checkpoint import read_json, write_bytes, write_json
-from deepcanon.engine.run import environment, options
+from deepcanon.engine.options import options
+from deepcanon.engine.record import environment
 from deepcanon.report import holds, mark, number
 from deepcanon.runs import find_recipe
 

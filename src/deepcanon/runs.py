@@ -6,21 +6,25 @@ No code is read from the folder.
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from deepcanon import recipes
-from deepcanon.data.metadata import recorded_metadata
-from deepcanon.engine.callbacks import Evaluate, Samples, evaluation_mode, write_samples
-from deepcanon.engine.run import Run, current_options, last_stage, options, read_call, restore_weights
+from deepcanon.data.metadata import recorded_metadata, recorded_sources
+from deepcanon.engine.callbacks import Evaluate, evaluation_mode
+from deepcanon.engine.folder import last_stage, restore_weights
+from deepcanon.engine.options import current_options, options
+from deepcanon.engine.record import read_call
+from deepcanon.engine.run import Run
+from deepcanon.engine.samples import Samples, write_samples
 from deepcanon.report import write_report
 
 
-def find_recipe(name: str) -> Callable[..., Run]:
+def find_recipe(name: str) -> Any:
     """The recipe of that name; a ValueError suggests the nearest one."""
     try:
         return getattr(recipes, name)
@@ -65,7 +69,7 @@ def rebuild(folder: str | Path, weights: str = "weights") -> Run:
     """The run of a folder, with its method and callbacks, as its recipe builds them, and the saved weights."""
     call = read_call(Path(folder))
     name, arguments = recorded_call(call)
-    with recorded_metadata(call["data"]), options(build_only=True):
+    with recorded_metadata(call["data"]), recorded_sources(call["sources"]), options(build_only=True):
         run = find_recipe(name)(**arguments)
     restore_weights(run.method, last_stage(Path(folder)), weights)
     run.method.to(current_options().torch_device())
@@ -104,10 +108,10 @@ def collect(make: Callable[[], Tensor | str], n: int) -> Tensor | str:
     return torch.cat([first, *(torch.as_tensor(make()) for _ in range((n - 1) // len(first)))])[:n]
 
 
-def recorded_call(call: dict) -> tuple[str, dict]:
-    """Name and arguments of a recorded call, with the arguments in the types that the recipe's signature asks for."""
-    hints = typing.get_type_hints(find_recipe(call["recipe"]))
-    unknown = sorted(call["arguments"].keys() - hints.keys())
+def recorded_call(call: dict, data: Any = None) -> tuple[str, dict]:
+    """Name and arguments of a recorded call; `data` stands for an object of the user's own, which no record can hold."""
+    form = find_recipe(call["recipe"]).form
+    unknown = sorted(call["arguments"].keys() - form.defaults.keys())
     if unknown:
         raise ValueError(f"the recipe {call['recipe']} of this version has no argument {unknown[0]!r}")
-    return call["recipe"], {k: Path(v) if hints[k] is Path else v for k, v in call["arguments"].items()}
+    return call["recipe"], call["arguments"] | ({form.data: data} if data is not None and form.data else {})

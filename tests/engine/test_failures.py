@@ -18,7 +18,7 @@ from torch import nn
 
 from deepcanon.engine import Adam, Samples, fit, options
 from deepcanon.engine.checkpoint import MAGIC, load_weights, read_json, read_state, read_weights, write_state, write_weights
-from deepcanon.engine.run import read_call
+from deepcanon.engine.record import read_call
 from tests.engine.shapes import VAE, Steps, build, points
 
 

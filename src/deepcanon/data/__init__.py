@@ -8,20 +8,27 @@ if TYPE_CHECKING:
     from .batches import arrays
     from .envs import env
     from .experience import Experience, after, anneal
-    from .metadata import recorded_metadata
     from .few_shot import Sinusoids, episodes
+    from .kinds import Arrays, Env, Images, Points, Table, Tokens
+    from .metadata import recorded_metadata, recorded_sources
     from .pictures import images
+    from .points import points
     from .rollouts import Rollouts
+    from .source import Source, open_data
     from .tables import table
     from .texts import text
     from .toys import toy
     from .vector_envs import envs
 
-__all__ = ["Experience", "Rollouts", "Sinusoids", "after", "anneal", "arrays", "augment", "download", "env", "envs", "episodes", "images",
-           "recorded_metadata", "sets", "table", "text", "toy"]
+__all__ = [
+    "Arrays", "Env", "Experience", "Images", "Points", "Rollouts", "Sinusoids", "Source", "Table", "Tokens",
+    "after", "anneal", "arrays", "augment", "download", "env", "envs", "episodes", "images", "open_data", "points",
+    "recorded_metadata", "recorded_sources", "sets", "table", "text", "toy",
+]
 
 _HOME = {
-    "images": "pictures", "text": "texts", "table": "tables", "arrays": "batches", "recorded_metadata": "metadata",
+    **dict.fromkeys(("Arrays", "Env", "Images", "Points", "Table", "Tokens"), "kinds"), "points": "points", "recorded_sources": "metadata",
+    "open_data": "source", "Source": "source", "images": "pictures", "text": "texts", "table": "tables", "arrays": "batches", "recorded_metadata": "metadata",
     "Experience": "experience", "after": "experience", "anneal": "experience", "env": "envs", "envs": "vector_envs", "Rollouts": "rollouts",
     "episodes": "few_shot", "Sinusoids": "few_shot", "toy": "toys",
 }

@@ -1,14 +1,19 @@
 """The engine: one training loop for every method, with checkpoints, exact resume, logging and ranks."""
 
-from deepcanon.engine.callbacks import EMA, Best, EarlyStopping, Evaluate, Samples, TensorBoard, Until, WandB, evaluate, maximize, minimize
+from deepcanon.engine.callbacks import EMA, Best, EarlyStopping, Evaluate, Until, evaluate, maximize, minimize
 from deepcanon.engine.loop import Trainer, fit, players
 from deepcanon.engine.optimizers import SGD, Adagrad, Adam, AdamW, Factory, Muon, RMSprop
-from deepcanon.engine.run import Recipe, Run, at_least, at_most, options, recipe
+from deepcanon.engine.options import options, starts_from
+from deepcanon.engine.recipe import recipe
+from deepcanon.engine.run import Run
+from deepcanon.engine.samples import Samples
 from deepcanon.engine.schedules import constant, cosine, linear, step_decay, warmup
+from deepcanon.grammar import at_least, at_most, preset
+from deepcanon.engine.trackers import MLflow, TensorBoard, WandB, tracker
 
 __all__ = [
-    "EMA", "SGD", "Adagrad", "Adam", "AdamW", "Best", "EarlyStopping", "Evaluate", "Factory", "Muon", "RMSprop", "Recipe", "Run", "Samples",
+    "EMA", "SGD", "Adagrad", "Adam", "AdamW", "Best", "EarlyStopping", "Evaluate", "Factory", "MLflow", "Muon", "RMSprop", "Run", "Samples",
     "TensorBoard", "Trainer", "Until", "WandB",
     "at_least", "at_most", "constant", "cosine", "evaluate", "fit", "linear", "maximize", "minimize", "options", "players",
-    "recipe", "step_decay", "warmup",
+    "preset", "recipe", "starts_from", "step_decay", "tracker", "warmup",
 ]

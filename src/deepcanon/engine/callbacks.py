@@ -5,7 +5,6 @@ and a `state_dict` that resume carries over.
 from __future__ import annotations
 
 import contextlib
-import io
 import math
 import random
 import sys
@@ -20,8 +19,9 @@ from torch import Tensor, nn
 
 from deepcanon.engine import parallel
 from deepcanon.engine.batches import to
-from deepcanon.engine.checkpoint import write_bytes, write_weights
-from deepcanon.engine.run import Bound, seed_everything
+from deepcanon.engine.checkpoint import write_weights
+from deepcanon.engine.seeds import seed_everything
+from deepcanon.grammar import Bound
 from deepcanon.layers.modes import evaluating
 
 if TYPE_CHECKING:
@@ -224,116 +224,3 @@ class Until:
             raise ValueError(f"the evaluation has no number {self.metric!r} to wait for, only {sorted(trainer.log.evaluation)}")
         if measured and self.goal.holds(trainer.log.evaluation[self.metric]):
             trainer.stop = f"{self.metric} {self.goal} reached"
-
-
-class Samples:
-    """What the method makes, every few steps and at the end: images (n, C, H, W) in [0, 1] as a grid in a PNG file, text in a .txt file.
-
-    Args:
-        make: method -> images or text.
-        every: steps between samples; None samples at the end only.
-        seed: of the random numbers that sampling draws, the same each time, so that the pictures show the training and not the noise.
-    """
-
-    def __init__(self, make: Callable[[Any], Tensor | str], every: int | None = None, seed: int = 0):
-        self.make, self.every, self.seed = make, every, seed
-
-    def step(self, trainer: Trainer) -> None:
-        if self.every and trainer.step % self.every == 0:
-            self.end(trainer)
-
-    def end(self, trainer: Trainer) -> None:
-        folder = trainer.log.file.parent / "samples" if trainer.log.file else None
-        if trainer.world == 1 and (folder is None or any(folder.glob(f"{trainer.step:07d}.*"))):
-            return
-        with trainer.averaged(), evaluation_mode(trainer.method, self.seed):
-            made = self.make(trainer.method)
-        if folder is not None:
-            write_samples(folder / f"{trainer.step:07d}", made)
-
-
-def write_samples(stem: Path, made: Tensor | str) -> Path:
-    """Images as one grid in `stem`.png, text in `stem`.txt."""
-    if isinstance(made, str):
-        path = stem.with_suffix(".txt")
-        write_bytes(path, (made + "\n").encode())
-        return path
-    from matplotlib.image import imsave
-
-    path = stem.with_suffix(".png")
-    imsave(picture := io.BytesIO(), grid(made).numpy(), format="png")
-    write_bytes(path, picture.getvalue())
-    return path
-
-
-def grid(images: Tensor, gap: int = 1) -> Tensor:
-    """Images (n, C, H, W) in [0, 1], C = 1 or 3, as one (H', W', 3) picture, uint8, enlarged to a readable size."""
-    if images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise ValueError(f"expected images (n, 1 or 3, H, W), got {tuple(images.shape)}")
-    n, _, height, width = images.shape
-    columns = math.ceil(math.sqrt(n))
-    rows = math.ceil(n / columns)
-    zoom = max(1, 768 // (columns * width))
-    images = images.detach().cpu().float().clamp(0, 1).expand(n, 3, height, width)
-    images = torch.cat([images, torch.ones(rows * columns - n, 3, height, width)])
-    images = images.repeat_interleave(zoom, 2).repeat_interleave(zoom, 3)
-    images = nn.functional.pad(images, (gap, gap, gap, gap), value=1.0)
-    picture = images.unflatten(0, (rows, columns)).permute(0, 3, 1, 4, 2).flatten(0, 1).flatten(1, 2)
-    return (picture * 255).round().to(torch.uint8)
-
-
-class TensorBoard:
-    """Every row of metrics.csv as scalars for TensorBoard, in the run folder or the folder given; a row is sent when the next one begins."""
-
-    def __init__(self, folder: str | Path | None = None):
-        self.folder, self.sent = folder, 0
-
-    def start(self, trainer: Trainer) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise ValueError("TensorBoard is not installed: pip install tensorboard") from None
-        folder = self.folder or (trainer.log.file.parent / "tensorboard" if trainer.log.file else None)
-        self.writer: Any = SummaryWriter(folder) if trainer.rank == 0 else None
-
-    def step(self, trainer: Trainer) -> None:
-        self._send(trainer.log.history[self.sent : -1])
-
-    def end(self, trainer: Trainer) -> None:
-        self._send(trainer.log.history[self.sent :])
-        if self.writer:
-            self.writer.close()
-
-    def _send(self, rows: list[dict[str, float]]) -> None:
-        self.sent += len(rows)
-        for row in rows if self.writer else ():
-            for name, value in row.items():
-                if name != "step":
-                    self.writer.add_scalar(name, value, row["step"])
-
-
-class WandB:
-    """Every row of metrics.csv for Weights & Biases; a row is sent when the next one begins."""
-
-    def __init__(self, project: str = "deepcanon", **settings):
-        self.project, self.settings, self.sent = project, settings, 0
-
-    def start(self, trainer: Trainer) -> None:
-        try:
-            import wandb  # pyright: ignore[reportMissingImports]
-        except ImportError:
-            raise ValueError("Weights & Biases is not installed: pip install wandb") from None
-        self.run: Any = wandb.init(project=self.project, **self.settings) if trainer.rank == 0 else None
-
-    def step(self, trainer: Trainer) -> None:
-        self._send(trainer.log.history[self.sent : -1])
-
-    def end(self, trainer: Trainer) -> None:
-        self._send(trainer.log.history[self.sent :])
-        if self.run:
-            self.run.finish()
-
-    def _send(self, rows: list[dict[str, float]]) -> None:
-        self.sent += len(rows)
-        for row in rows if self.run else ():
-            self.run.log({k: v for k, v in row.items() if k != "step"}, step=row["step"])

@@ -6,6 +6,7 @@
 Nothing in either can run code: states are read with `weights_only=True`, after the checksum.
 """
 
+import csv
 import hashlib
 import io
 import json
@@ -46,6 +47,15 @@ def read_json(path: Path):
         return json.loads(path.read_bytes())
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is damaged: expected JSON, {error}") from None
+
+
+def write_rows(path: Path, rows: list[dict[str, float]]) -> None:
+    """Rows as CSV, a column for every name that occurs in one."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_bytes(path, text.getvalue().encode())
 
 
 def write_state(path: Path, state: dict) -> None:

@@ -12,10 +12,12 @@ import importlib
 import itertools
 import shutil
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,7 +28,12 @@ from deepcanon.engine.batches import endless, map_tensors, split, to
 from deepcanon.engine.callbacks import EMA, Evaluate
 from deepcanon.engine.log import Log
 from deepcanon.engine.optimizers import Factory
-from deepcanon.engine.run import Run, RunFolder, current_options, seed_everything
+from deepcanon.engine.folder import RunFolder
+from deepcanon.engine.options import current_options
+from deepcanon.engine.recipe import current_call
+from deepcanon.engine.run import Run
+from deepcanon.engine.seeds import seed_everything
+from deepcanon.engine.warm_start import warm_start
 
 Loss = Tensor | dict[str, Tensor]
 SIGNALS = ("SIGINT", "SIGTERM")
@@ -185,7 +192,8 @@ class Trainer:
 def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], *, steps: int | None = None, epochs: float | None = None,
         minutes: float | None = None, seed: int = 0, clip_norm: float | None = None, clip_value: float | None = None, accumulate: int = 1,
         bf16: bool = False, compile: Sequence[str] = (), ema: float | None = None, shard: Sequence[str] = (), evaluate=None,
-        evaluate_every: int | None = None, callbacks: Sequence = (), log_every: int = 50) -> Run:
+        evaluate_every: int | None = None, callbacks: Sequence = (), log_every: int = 50,
+        folder: str | Path | None = None) -> Run:
     """Train `method` on `data`.
 
     Args:
@@ -204,6 +212,7 @@ def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], 
         evaluate_every: steps between evaluations; None evaluates at the end only.
         callbacks: objects with `step(trainer)` and `end(trainer)`.
         log_every: steps between two rows of metrics.csv.
+        folder: where the run is kept; a recipe's run has a folder anyway.
 
     Returns:
         the Run: trained method, results, history, folder.
@@ -223,6 +232,8 @@ def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], 
     callbacks = [*([EMA(ema)] if ema else []), *([Evaluate(evaluate, evaluate_every, seed)] if evaluate is not None else []), *callbacks]
     if options.build_only:
         return Run(method, callbacks=callbacks)
+    if options.start_from is not None and (note := warm_start(method, options.start_from, current_call())) and not options.quiet:
+        print(note, file=sys.stderr)
     rank, world = parallel.start(device := options.torch_device())
     method.to(device)
     data = data.to(device) if hasattr(data, "to") else data
@@ -236,17 +247,17 @@ def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], 
         parallel.shard(method, shard)
     compile_nets(method, compile, device)
 
-    folder = RunFolder.open(method, data, seed=seed, rank=rank)
-    log = Log(folder.path if folder and rank == 0 else None, every=log_every, quiet=options.quiet or rank > 0)
+    kept = RunFolder.open(method, data, seed=seed, rank=rank, folder=folder)
+    log = Log(kept.path if kept and rank == 0 else None, every=log_every, quiet=options.quiet or rank > 0)
     trainer = Trainer(method, data, optimizers, total=total, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate,
                       bf16=bf16 and native_bf16(device), callbacks=callbacks, log=log, rank=rank, world=world)
     for callback in trainer.callbacks:
         if hasattr(callback, "start"):
             callback.start(trainer)
-    if folder:
-        folder.restore(trainer)
-    trainer.run(options.minutes or minutes, folder)
-    return finish(trainer, folder)
+    if kept:
+        kept.restore(trainer)
+    trainer.run(options.minutes or minutes, kept)
+    return finish(trainer, kept)
 
 
 def finish(trainer: Trainer, folder: RunFolder | None) -> Run:

@@ -1,90 +1,78 @@
-"""The judges of generated images: classifiers trained by their own recipes (seed 0), whose weights, `judges/*.safetensors`, are part of the package.
+"""Judges of generated images: classifiers whose features and verdicts measure a generator.
 
-    deepcanon train lenet_mnist --seed 0      # its weights.safetensors is judges/lenet_mnist.safetensors
-
-A generator is measured by the Frechet distance of 10,000 of its images to the test images, and by precision and recall of up to 5,000 beside as many,
-all in the features of the judge's last hidden layer; by the share of each class among the judge's verdicts; and by the seconds that images take.
+Of digits, MNIST and Fashion-MNIST they are trained LeNets (`judges/*.safetensors`, part of the package, as `lenet` trains them at seed 0). For any other
+images one is trained on them when it is first needed, on their classes or, where there are none, on telling four rotations apart (Gidaris et al. 2018,
+arXiv 1803.07728), and kept in the cache under the digest of the data. Distances in the features of two judges cannot be compared.
 """
 
-import copy
 import time
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
-from deepcanon.data import images
-from deepcanon.engine import Run, options
-from deepcanon.engine.checkpoint import load_weights
+from deepcanon.data.download import cache as cache_folder
+from deepcanon.data.source import Source
+from deepcanon.engine import AdamW, cosine, fit
+from deepcanon.engine.checkpoint import load_weights, write_weights
+from deepcanon.engine.recipe import aside
+from deepcanon.layers.norm import Standardize
 from deepcanon.metrics.generation import Gaussian, class_shares, fit_gaussian, frechet_distance
 from deepcanon.metrics.precision_recall import precision_recall
 from deepcanon.nets.lenet import LeNet
-from deepcanon.recipes.vision import lenet_digits, lenet_fashion, lenet_mnist
+from deepcanon.vision.classify import Classifier
 
-WEIGHTS, FEW = Path(__file__).parent / "judges", 5_000
+WEIGHTS, FEW, SIDE = Path(__file__).parent / "judges", 5_000, 28
+DRAWN = {"digits": 2_000, "mnist": 10_000, "fashion": 5_000}            # images drawn from a generator
+WIDTHS = {"digits": (6, 16, 120, 84)}
+WIDE = (16, 32, 120, 84)
 
 
 class Judge:
     """Measures a generator by a trained classifier.
 
-    `judge(method)` gives `fid`, `precision`, `recall`, `class_min`, `class_max` and `seconds_per_1000` of what `method.sample(n)` draws.
-
     Args:
-        recipe: builds the classifier; its weights are the committed ones.
-        source: the images whose test split is the reference.
+        net: the classifier.
+        source: the images that are the reference; their test split where it has 500 images or more, else all of them.
         n: images drawn from a generator.
+        classes: whether the classifier's classes are those of the images.
     """
 
-    def __init__(self, recipe: Callable[..., Run], source: str, n: int = 10_000):
-        with options(build_only=True), torch.random.fork_rng():
-            classifier: Any = recipe().method
-        load_weights(classifier, WEIGHTS / f"{recipe.__name__}.safetensors")
-        self.net: LeNet = classifier.eval().net
-        self.source, self.n = source, n
+    def __init__(self, net: LeNet, source: Source, n: int = 1_000, *, classes: bool = True):
+        self.net, self.source, self.n, self.classes = net.eval(), source, n, classes
 
-    def __call__(self, method) -> dict[str, float]:
-        return self.judge(method.sample)
-
-    def judge(self, sample: Callable[[int], Tensor]) -> dict[str, float]:
-        """The same for any function that draws n images."""
+    def __call__(self, sample: Callable[[int], Tensor]) -> dict[str, float]:
+        """Frechet distance, precision, recall, shares of the rarest and the commonest class, and seconds, of what `sample(n)` draws."""
         start = time.perf_counter()
         drawn = [sample(size).cpu() for size in chunks(self.n)]
         seconds = (time.perf_counter() - start) * 1_000 / self.n
         features = torch.cat([self.features(x) for x in drawn])
-        shares = class_shares(self.net.head(features).argmax(1), 10)
         few = min(len(features), len(self.reference), FEW)
         precision, recall = precision_recall(features[:few], self.reference[:few])
-        return {"fid": self.distance(features), "precision": precision.item(), "recall": recall.item(), "class_min": shares.min().item(),
-                "class_max": shares.max().item(), "seconds_per_1000": seconds}
+        measured = {"frechet_distance": self.distance(features), "precision": precision.item(), "recall": recall.item()}
+        if self.classes:
+            shares = class_shares(self.net.head(features).argmax(1), self.net.head.out_features)
+            measured |= {"class_min": shares.min().item(), "class_max": shares.max().item()}
+        return measured | {"seconds_per_1000": seconds}
 
-    def fid(self, sample: Callable[[int], Tensor]) -> float:
+    def frechet(self, sample: Callable[[int], Tensor]) -> float:
         """The Frechet distance alone."""
         return self.distance(torch.cat([self.features(sample(size).cpu()) for size in chunks(self.n)]))
 
     def distance(self, features: Float[Tensor, "N F"]) -> float:
-        """The Frechet distance of images with these features to the test images."""
+        """The Frechet distance of images with these features to the reference."""
         return frechet_distance(fit_gaussian(features), self.gaussian).item()
-
-    def against_untrained(self, method) -> Callable[[Any], dict[str, float]]:
-        """As `judge(...)`, and `fid_ratio`, the distance divided by that of `method` as it is now."""
-        start = copy.deepcopy(method).eval()
-
-        def measure(method) -> dict[str, float]:
-            verdict = self(method)
-            return verdict | {"fid_ratio": verdict["fid"] / self.fid(start.sample)}
-
-        return measure
 
     @torch.no_grad()
     def features(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N F"]:
-        """The judge's last hidden layer; images of another size are resized to the judge's."""
+        """The last hidden layer; images of another size are resized to the judge's."""
         size = self.net.image_size
-        return self.net.features(x if x.shape[-1] == size else F.interpolate(x, (size, size), mode="bilinear", antialias=True))
+        return self.net.features(x if x.shape[-2:] == (size, size) else F.interpolate(x, (size, size), mode="bilinear", antialias=True))
 
     @torch.no_grad()
     def predict(self, x: Float[Tensor, "N C H W"]) -> Int[Tensor, "N"]:
@@ -92,20 +80,21 @@ class Judge:
         return self.net.head(self.features(x.cpu())).argmax(1)
 
     @torch.no_grad()
-    def obedience(self, method: Any, draw: Callable[[Tensor], Tensor], n: int) -> float:
-        """The share of the n images draw(y), y the ten classes in turn where the method is, in which the judge reads y."""
-        y = torch.arange(n, device=next(method.parameters()).device) % 10
+    def conditional_accuracy(self, method: Any, draw: Callable[[Tensor], Tensor], n: int = 2_000) -> float:
+        """The share of the images draw(y), y the classes in turn where the method is, in which the judge reads y."""
+        y = torch.arange(n, device=next(method.parameters()).device) % self.net.head.out_features
         return (self.predict(draw(y)) == y.cpu()).float().mean().item()
 
     @cached_property
     def gaussian(self) -> Gaussian:
-        """That of the test images' features."""
+        """That of the reference's features."""
         return fit_gaussian(self.reference)
 
     @cached_property
     def reference(self) -> Float[Tensor, "M F"]:
-        """The test images' features."""
-        return torch.cat([self.features(x) for x, _ in images(self.source, split="test", batch=1_000)])
+        """The features of the real images."""
+        parts = [self.source.test()] + ([] if self.source.test_count >= 500 else [self.source.train(batch=1_000, shuffle=False)])
+        return torch.cat([self.features(x) for part in parts for x, _ in part])
 
 
 def chunks(n: int, size: int = 1_000) -> list[int]:
@@ -113,19 +102,60 @@ def chunks(n: int, size: int = 1_000) -> list[int]:
     return [min(size, n - start) for start in range(0, n, size)]
 
 
-def mnist_judge() -> Judge:
-    """LeNet as `lenet_mnist` trains it."""
-    return Judge(lenet_mnist, "mnist")
+def judge_of(source: Source) -> Judge:
+    """The judge of these images, trained now if it is not at hand."""
+    name = source.name
+    if name in DRAWN and source.metadata["shape"][0] == 1:
+        return Judge(committed(name), source, DRAWN[name])
+    classes = source.num_classes >= 2
+    return Judge(trained(source, classes), source, classes=classes)
 
 
-def digits_judge() -> Judge:
-    """LeNet as `lenet_digits` trains it."""
-    return Judge(lenet_digits, "digits", n=2_000)
+@cache
+def committed(name: str) -> LeNet:
+    """The classifier of a known set that is part of the package."""
+    net = LeNet(widths=WIDTHS.get(name, WIDE), activation=nn.ReLU, pool=nn.MaxPool2d, standardize=Standardize())
+    method = Classifier(net)
+    load_weights(method, WEIGHTS / f"lenet_{name}.safetensors")
+    return net
 
 
-def fashion_judge() -> Judge:
-    """LeNet as `lenet_fashion` trains it."""
-    return Judge(lenet_fashion, "fashion", n=5_000)
+def trained(source: Source, classes: bool, steps: int = 600) -> LeNet:
+    """A LeNet of these images, from the cache or trained in half a minute on a CPU."""
+    channels = source.shape[0]
+    standardize = Standardize([source.mean] * channels, [source.std] * channels)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = LeNet(source.num_classes if classes else 4, in_channels=channels, image_size=SIDE, widths=WIDE, activation=nn.ReLU, pool=nn.MaxPool2d,
+                    standardize=standardize)
+    method, file = Classifier(net, label_smoothing=0.05), cache_folder() / "judges" / f"{source.sha256[:32]}-{channels}-{net.head.out_features}.safetensors"
+    if file.exists():
+        load_weights(method, file)
+        return net
+    with aside():
+        fit(method, Resized(source.train(batch=64), rotate=not classes), AdamW(3e-3, schedule=cosine(warmup=0.1)), steps=steps)
+    write_weights(file, method.state_dict())
+    return net
 
 
-JUDGES = {"digits": digits_judge, "mnist": mnist_judge, "fashion": fashion_judge}
+class Resized:
+    """Images brought to the judge's size, with their labels or, rotated by a number of quarter turns, with that number."""
+
+    def __init__(self, data: Any, rotate: bool):
+        self.data, self.rotate = data, rotate
+
+    def at(self, step: int) -> tuple[Tensor, Tensor]:
+        """Batch number `step`."""
+        x, y = self.data.at(step)
+        x = F.interpolate(x, (SIDE, SIDE), mode="bilinear", antialias=True)
+        if not self.rotate:
+            return x, y
+        turns = torch.arange(len(x), device=x.device) % 4
+        return torch.stack([image.rot90(int(turn), (1, 2)) for image, turn in zip(x, turns)]), turns
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def to(self, device: torch.device | str) -> "Resized":
+        """The same images on another device."""
+        return Resized(self.data.to(device), self.rotate)

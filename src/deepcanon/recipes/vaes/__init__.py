@@ -1,0 +1,1 @@
+"""Runs of autoencoders and latent variable models."""
