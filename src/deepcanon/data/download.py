@@ -1,15 +1,21 @@
 """Files of the named sets: first the folder `DEEPCANON_DATA`, then the cache, then the network (pooch), always checked.
 
 What a file holds must have the sum written in `sets.py`; a damaged or truncated one is refused with its name, what was expected and what was found.
+A file that unpacks to more than it may is refused before it fills the memory.
 """
 
 import gzip
 import hashlib
 import os
+import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from .sets import File, lookup
+
+CHUNK = 4 * 2**20           # bytes that are read at a time
+LIMIT = 4 * 2**30           # bytes that a packed file of the user's own may hold
 
 
 def cache() -> Path:
@@ -62,7 +68,7 @@ def download(file: File, target: Path) -> None:
 def read(file: File) -> bytes:
     """The checked content of a file of a named set, unpacked if it is a plain `.gz`."""
     found = path(file)
-    content = unpacked(found)
+    content = unpacked(found, limit=file.size or LIMIT)
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 != file.sha256:
         raise ValueError(f"{found} is damaged or another file: expected content with sha256 {file.sha256}, found {sha256} "
@@ -70,14 +76,46 @@ def read(file: File) -> bytes:
     return content
 
 
-def unpacked(found: Path) -> bytes:
+def unpacked(found: Path, limit: int = LIMIT) -> bytes:
     """The bytes of a file; of what it holds when it is a `.gz` (but not a `.tar.gz`)."""
+    return b"".join(stream(found, limit))
+
+
+def is_packed(found: Path) -> bool:
+    """Whether a file is unpacked as it is read: a `.gz`, but not a `.tar.gz`."""
+    return found.suffix.lower() == ".gz" and not found.name.lower().endswith(".tar.gz")
+
+
+def stream(found: Path, limit: int = LIMIT) -> Iterator[bytes]:
+    """The bytes of a file, unpacked if it is a `.gz`, in chunks; one empty chunk for an empty file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a damaged `.gz` file, or one that holds more than `limit` bytes.
+    """
     if not found.is_file():
         raise FileNotFoundError(f"there is no file {found}")
-    if found.suffix != ".gz" or found.name.endswith(".tar.gz"):
-        return found.read_bytes()
+    count = 0
     try:
-        with gzip.open(found) as stream:
-            return stream.read()
-    except (OSError, EOFError, zlib.error) as error:
+        with gzip.open(found) if is_packed(found) else open(found, "rb") as opened:
+            while (chunk := opened.read(CHUNK)) or not count:
+                yield chunk
+                count += len(chunk)
+                if not chunk:
+                    return
+                if is_packed(found) and count > limit:
+                    raise ValueError(f"{found} unpacks to more than the {limit:,} bytes expected of it at most; unpack it by hand "
+                                     "if it is meant to be that large")
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{found} is damaged: expected a whole gzip file, found: {error}") from None
+
+
+def check_zip(found: Path, limit: int = LIMIT) -> None:
+    """Refuse a zip file (`.npz`, `.xlsx`) that unpacks to more than `limit` bytes, or that is damaged (ValueError)."""
+    try:
+        with zipfile.ZipFile(found) as archive:
+            count = sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, OSError) as error:
+        raise ValueError(f"{found} is damaged: expected a whole zip file, found: {error}") from None
+    if count > limit:
+        raise ValueError(f"{found} unpacks to {count:,} bytes, more than the {limit:,} allowed")

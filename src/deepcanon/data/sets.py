@@ -12,11 +12,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class File:
-    """One file: its name in `DEEPCANON_DATA` and in the cache, its address, the sum of its content."""
+    """One file: its name in `DEEPCANON_DATA` and in the cache, its address, the sum and (of a `.gz`) the bytes of its content."""
 
     name: str
     address: str
     sha256: str
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class DataSet:
     """A named data set; no files: embedded in an installed package."""
 
     name: str
-    kind: str           # the function that opens it: images, text
+    kind: str           # the function that opens it: images, text, table
     about: str
     licence: str
     files: tuple[File, ...] = ()
@@ -32,7 +33,9 @@ class DataSet:
 
 def idx_files(prefix: str, address: str, sums: dict[str, str]) -> tuple[File, ...]:
     """The four files of a set in MNIST's form."""
-    return tuple(File(f"{prefix}-{part}-ubyte.gz", f"{address}/{part}-ubyte.gz", sha256) for part, sha256 in sums.items())
+    sizes = {"train-images-idx3": 47_040_016, "train-labels-idx1": 60_008, "t10k-images-idx3": 7_840_016, "t10k-labels-idx1": 10_008}
+    return tuple(File(f"{prefix}-{part}-ubyte.gz", f"{address}/{part}-ubyte.gz", sha256, sizes[part])
+                 for part, sha256 in sums.items())
 
 
 SETS = {s.name: s for s in [
@@ -59,7 +62,11 @@ SETS = {s.name: s for s in [
     DataSet("pydoc", "text", "the topics of Python's own help(), half a million characters of English", "PSF"),
     DataSet("tinyshakespeare", "text", "plays of Shakespeare, 1.1 million characters (Karpathy 2015)", "public domain",
             (File("tinyshakespeare.txt", "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
-                  "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"),)),
+                  "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed", 1_115_394),)),
+    DataSet("iris", "table", "150 flowers of 3 species by 4 lengths, to classify (Fisher 1936)", "CC BY 4.0"),
+    DataSet("wine", "table", "178 wines of 3 growers by 13 measurements, to classify (Forina et al. 1988)", "CC BY 4.0"),
+    DataSet("breast_cancer", "table", "569 tumours by 30 measurements, to classify (Street et al. 1993)", "CC BY 4.0"),
+    DataSet("diabetes", "table", "442 patients by 10 measurements, progression to predict (Efron et al. 2004)", "public"),
 ]}
 
 

@@ -1,0 +1,13 @@
+"""What a reader of data did that its user should know, in one line each: a column that was dropped, an encoding that was guessed."""
+
+import warnings
+
+
+class DataNotice(UserWarning):
+    """Something about the data that is not wrong but must not stay unsaid."""
+
+
+def say(lines: list[str], where: str) -> None:
+    """Issue each line as a `DataNotice` that begins with the source it is about."""
+    for line in lines:
+        warnings.warn(f"{where}: {line}", DataNotice, stacklevel=3)
