@@ -36,8 +36,8 @@ from deepcanon.engine import (
     step_decay,
     warmup,
 )
-from deepcanon.engine.callbacks import grid
 from deepcanon.engine.checkpoint import read_json, read_weights
+from deepcanon.engine.samples import grid
 from tests.engine.shapes import D, Steps, build, net, points
 
 
