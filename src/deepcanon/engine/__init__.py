@@ -8,8 +8,8 @@ from deepcanon.engine.recipe import recipe
 from deepcanon.engine.run import Run
 from deepcanon.engine.samples import Samples
 from deepcanon.engine.schedules import constant, cosine, linear, step_decay, warmup
-from deepcanon.grammar import at_least, at_most, preset
 from deepcanon.engine.trackers import MLflow, TensorBoard, WandB, tracker
+from deepcanon.grammar import at_least, at_most, preset
 
 __all__ = [
     "EMA", "SGD", "Adagrad", "Adam", "AdamW", "Best", "EarlyStopping", "Evaluate", "Factory", "MLflow", "Muon", "RMSprop", "Run", "Samples",
