@@ -140,7 +140,7 @@ class Group:
     @cached_property
     def summary(self) -> str:
         """One line about the method."""
-        return self.about.summary if self.about else self.call["about"].partition("\n")[0]
+        return self.about.summary if self.about else self.call.get("about", "").partition("\n")[0]
 
     @property
     def seconds(self) -> float:

@@ -73,6 +73,7 @@ GENERATION = {
     "high_quality": Metric("share of generated points that lie close to a cluster", "up"),
     "nmi": Metric("normalised mutual information of the latent code and the cluster", "up"),
     "inversion_error": Metric("error of recovering a latent code, over the distance of two codes", "down"),
+    "mmd": Metric("maximum mean discrepancy of generated and held-out points", "down"),
     "inception_score": Metric("how clear and how varied a classifier finds the images, from 1 to the number of classes", "up"),
     "class_there": Metric("share of translated images that keep their class, from the first domain to the second", "up"),
     "class_back": Metric("share of translated images that keep their class, from the second domain to the first", "up"),
