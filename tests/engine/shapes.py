@@ -41,9 +41,9 @@ class VAE(nn.Module):
 
     def loss(self, x):
         mu, log_var = self.encoder(x).chunk(2, -1)
-        distortion = F.mse_loss(self.decoder(mu + torch.randn_like(mu) * (log_var / 2).exp()), x, reduction="none").sum(-1).mean()
-        rate = 0.5 * (mu.square() + log_var.exp() - 1 - log_var).sum(-1).mean()
-        return {"loss": distortion + rate, "distortion": distortion, "rate": rate}
+        reconstruction = F.mse_loss(self.decoder(mu + torch.randn_like(mu) * (log_var / 2).exp()), x, reduction="none").sum(-1).mean()
+        kl = 0.5 * (mu.square() + log_var.exp() - 1 - log_var).sum(-1).mean()
+        return {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
 
 
 class WGANGP(nn.Module):

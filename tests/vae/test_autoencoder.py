@@ -87,7 +87,7 @@ def test_codes_drawn_at_random_decode_to_data_with_a_vae_and_not_without():
 def test_a_penalty_is_added_and_logged():
     method = Autoencoder(mlp(6, 3), mlp(3, 6), penalty=lambda h: 2 * h.square().mean())
     terms = method.loss((torch.rand(4, 6),))
-    torch.testing.assert_close(terms["loss"], terms["distortion"] + terms["penalty"])
+    torch.testing.assert_close(terms["loss"], terms["reconstruction"] + terms["penalty"])
 
 
 def test_a_decoder_of_another_shape_is_refused():

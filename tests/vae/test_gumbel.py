@@ -79,3 +79,10 @@ def test_verbs_and_a_temperature_that_cools():
 def test_an_encoder_of_another_size_is_refused():
     with pytest.raises(ValueError, match=r"of shape \(5, 12\), got \(5, 6\)"):
         GumbelVAE(mlp(6, 6), mlp(12, 6), num_codes=4, num_values=3).loss((torch.rand(5, 6),))
+
+
+def test_the_loss_is_reconstruction_and_kl():
+    vae, x = GumbelVAE(mlp(6, 8, 12), mlp(12, 8, 6), num_codes=4, num_values=3), torch.rand(5, 6)
+    terms = vae.loss((x,))
+    torch.testing.assert_close(terms["kl"], kl_uniform(vae.posterior(x)).sum(1).mean())
+    torch.testing.assert_close(terms["loss"], terms["reconstruction"] + terms["kl"])

@@ -29,33 +29,33 @@ def test_a_linear_vae_drops_the_directions_whose_variance_is_below_beta_sigma_sq
     vae = VAE(nn.Linear(5, 6), nn.Linear(3, 5), latent_dim=3, beta=beta, likelihood=lambda mean: gaussian(mean, sigma)).double()
     train(vae, lambda: (x,), 800, 0.03)
     mu, log_var = vae.posterior(x)
-    rates = (0.5 * (mu.square() + log_var.exp() - 1 - log_var)).mean(0).detach()
+    kls = (0.5 * (mu.square() + log_var.exp() - 1 - log_var)).mean(0).detach()
     w = vae.decoder.weight.detach()
     assert (torch.linalg.svdvals(w) > 0.15).sum().item() == kept
     values = torch.linalg.eigvalsh(x.T @ x / 400).flip(0)[:kept]
     torch.testing.assert_close(torch.linalg.svdvals(w)[:kept].square(), values - beta * sigma**2, atol=0.2, rtol=0.1)
-    assert rates.sum().item() == pytest.approx(0.5 * (values / (beta * sigma**2)).log().sum().item(), abs=0.1)
+    assert kls.sum().item() == pytest.approx(0.5 * (values / (beta * sigma**2)).log().sum().item(), abs=0.1)
 
 
 @pytest.mark.row("GEN-21")
-def test_the_rate_falls_as_beta_grows(lines):
+def test_the_kl_falls_as_beta_grows(lines):
     x = lines.float()
-    rates = []
+    kls = []
     for beta in (0.1, 1.0, 4.0, 20.0):
         vae = VAE(mlp(5, 16, 4), mlp(2, 16, 5), latent_dim=2, beta=beta, likelihood=gaussian)
-        rates.append(train(vae, lambda: (x,), 200, 0.02).loss((x,))["rate"].item())
-    assert all(a > b for a, b in itertools.pairwise(rates)), rates
-    assert rates[-1] < 0.05
+        kls.append(train(vae, lambda: (x,), 200, 0.02).loss((x,))["kl"].item())
+    assert all(a > b for a, b in itertools.pairwise(kls)), kls
+    assert kls[-1] < 0.05
 
 
 @pytest.mark.row("GEN-21")
-def test_with_beta_zero_the_gradient_has_no_rate():
+def test_with_beta_zero_the_gradient_has_no_kl_term():
     vae, x = VAE(mlp(6, 4), mlp(2, 6), latent_dim=2, beta=0.0), torch.rand(8, 6)
     torch.manual_seed(1)
     terms = vae.loss((x,))
-    with_rate = torch.autograd.grad(terms["loss"], list(vae.parameters()), retain_graph=True)
-    without = torch.autograd.grad(terms["distortion"], list(vae.parameters()))
-    assert all(torch.equal(a, b) for a, b in zip(with_rate, without, strict=True))
+    with_kl = torch.autograd.grad(terms["loss"], list(vae.parameters()), retain_graph=True)
+    without = torch.autograd.grad(terms["reconstruction"], list(vae.parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(with_kl, without, strict=True))
 
 
 @pytest.mark.parametrize(("course", "values"), [

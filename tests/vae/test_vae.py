@@ -134,10 +134,10 @@ def test_samples_in_the_plane_pass_a_two_sample_test():
     assert mmd(vae.sample(n), banana(n), kernel) < bound
 
 
-def test_beta_weighs_the_rate():
+def test_beta_weighs_the_kl():
     vae = VAE(mlp(6, 4), mlp(2, 6), latent_dim=2, beta=4.0)
     terms = vae.loss((torch.rand(8, 6),))
-    torch.testing.assert_close(terms["loss"], terms["distortion"] + 4 * terms["rate"])
+    torch.testing.assert_close(terms["loss"], terms["reconstruction"] + 4 * terms["kl"])
 
 
 def test_verbs_keep_the_shape_of_the_data():

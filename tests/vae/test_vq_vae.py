@@ -39,16 +39,16 @@ def test_the_encoder_gets_the_gradient_at_the_decoders_input(x):
     q = method.quantizer.codebook[method.encode(x)].mT.detach().requires_grad_()
     (at_decoder,) = torch.autograd.grad(-method.likelihood(method.decoder(q)).log_prob(x).mean(), q)
     expected = torch.autograd.grad(z, list(method.encoder.parameters()), at_decoder)
-    found = torch.autograd.grad(method.loss((x,))["distortion"], list(method.encoder.parameters()))
+    found = torch.autograd.grad(method.loss((x,))["reconstruction"], list(method.encoder.parameters()))
     for a, b in zip(found, expected):
         torch.testing.assert_close(a, b)
 
 
 @pytest.mark.row("GEN-26")
-def test_the_codebook_learns_from_its_own_term_only_and_the_decoder_from_the_distortion_only(x):
+def test_the_codebook_learns_from_its_own_term_only_and_the_decoder_from_the_reconstruction_only(x):
     method = build()
     terms = method.loss((x,))
-    assert torch.autograd.grad(terms["distortion"], method.quantizer.codebook, allow_unused=True, retain_graph=True) == (None,)
+    assert torch.autograd.grad(terms["reconstruction"], method.quantizer.codebook, allow_unused=True, retain_graph=True) == (None,)
     decoder = list(method.decoder.parameters())
     assert torch.autograd.grad(terms["quantization"], decoder, allow_unused=True, retain_graph=True) == (None,) * len(decoder)
     (whole,) = torch.autograd.grad(terms["loss"], method.quantizer.codebook, retain_graph=True)
@@ -57,10 +57,10 @@ def test_the_codebook_learns_from_its_own_term_only_and_the_decoder_from_the_dis
 
 
 @pytest.mark.row("GEN-26")
-def test_gaussian_distortion_is_half_the_squared_error(x):
+def test_gaussian_reconstruction_is_half_the_squared_error(x):
     method = build()
     error = (method.reconstruct(x) - x).square().sum(1)
-    torch.testing.assert_close(method.loss((x,))["distortion"], error.mean() / 2 + 3 * math.log(2 * math.pi))
+    torch.testing.assert_close(method.loss((x,))["reconstruction"], error.mean() / 2 + 3 * math.log(2 * math.pi))
     metrics = method.metrics((x,))
     torch.testing.assert_close(metrics["mse"], error / 6)
     torch.testing.assert_close(metrics["bits"], torch.full((10,), 3 * 3.0, dtype=torch.float64))

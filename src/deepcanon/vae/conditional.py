@@ -1,8 +1,9 @@
-"""Conditional variational autoencoder (Sohn, Lee & Yan 2015, "Learning structured output representation using deep conditional generative models").
+"""Conditional variational autoencoder (Sohn, Lee & Yan 2015, "Learning structured output representation using
+deep conditional generative models").
 
     log p(x|y) >= E_{q(z|x,y)}[log p(x|z,y)] - KL(q(z|x,y) || p(z|y)),      p(z|y) = N(0, I), or learned
 
-y is what the model is told: a class, or an observation that leaves x open; z is what of x does not follow from it.
+y is the condition: a class, or an observation that leaves x open; z is what of x does not follow from it.
 B batch, D shape of a data point, Y shape of a condition, Z latent.
 """
 
@@ -19,7 +20,7 @@ from deepcanon.vae.vae import kl_standard_normal, moments, reparameterise
 
 
 class ConditionalVAE(nn.Module):
-    """A VAE whose nets are told y.
+    """A VAE whose nets are given y.
 
     Args:
         encoder: (x (B, *D), y (B, *Y)) -> (B, 2 Z), mean and log variance of q(z|x,y) side by side.
@@ -32,7 +33,8 @@ class ConditionalVAE(nn.Module):
 
     likelihood_is = "bound"
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, *, latent_dim: int, prior: nn.Module | None = None, beta: float | Scheduled = 1.0,
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, *, latent_dim: int,
+                 prior: nn.Module | None = None, beta: float | Scheduled = 1.0,
                  likelihood: Callable[[Tensor], Distribution] = bernoulli):
         super().__init__()
         self.encoder, self.decoder, self.prior = encoder, decoder, prior
@@ -42,25 +44,27 @@ class ConditionalVAE(nn.Module):
         """Negative bound in nats an example, with its two terms.
 
         Raises:
-            ValueError: the conditions y are missing; data that the likelihood cannot mean.
+            ValueError: the conditions y are missing; data outside the support of the likelihood.
         """
-        distortion, rate = (term.mean() for term in self.terms(*told(batch)))
-        return {"loss": distortion + value_at(self.beta) * rate, "distortion": distortion, "rate": rate}
+        reconstruction, kl = (term.mean() for term in self.terms(*with_condition(batch)))
+        return {"loss": reconstruction + value_at(self.beta) * kl, "reconstruction": reconstruction, "kl": kl}
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
-        return {"elbo": self.elbo(*told(batch))}
+        return {"elbo": self.elbo(*with_condition(batch))}
 
-    def terms(self, x: Float[Tensor, "B *D"], y: Shaped[Tensor, "B *Y"]) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
+    def terms(self, x: Float[Tensor, "B *D"],
+              y: Shaped[Tensor, "B *Y"]) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
         """-log p(x|z,y) at a draw of q, and KL(q(z|x,y) || p(z|y)), in nats."""
         mu, log_var = moments(self.encoder(x, y), self.latent_dim)
         p = self.decode(reparameterise(mu, log_var), y)
-        rate = kl_standard_normal(mu, log_var) if self.prior is None else kl_normal(mu, log_var, *moments(self.prior(y), self.latent_dim))
-        return -log_likelihood(p, x), rate
+        if self.prior is None:
+            return -log_likelihood(p, x), kl_standard_normal(mu, log_var)
+        return -log_likelihood(p, x), kl_normal(mu, log_var, *moments(self.prior(y), self.latent_dim))
 
     def elbo(self, x: Float[Tensor, "B *D"], y: Shaped[Tensor, "B *Y"]) -> Float[Tensor, "B"]:
         """One-sample estimate of the bound of log p(x|y), nats."""
-        distortion, rate = self.terms(x, y)
-        return -distortion - rate
+        reconstruction, kl = self.terms(x, y)
+        return -reconstruction - kl
 
     def decode(self, z: Float[Tensor, "B Z"], y: Shaped[Tensor, "B *Y"]) -> Distribution:
         """p(x|z,y); its `mean` is the picture of a code."""
@@ -80,18 +84,20 @@ class ConditionalVAE(nn.Module):
             ValueError: no conditions, or not n of them.
         """
         if y is None or len(y) != n:
-            raise ValueError(f"the model is conditional: it needs {n} conditions y to draw {n} data points, got {0 if y is None else len(y)}")
+            raise ValueError(f"the model is conditional: it needs {n} conditions y to draw {n} data points, "
+                             f"got {0 if y is None else len(y)}")
         return self.decode(self.draw(y), y).sample()
 
 
-def told(batch) -> tuple[Tensor, Tensor]:
+def with_condition(batch) -> tuple[Tensor, Tensor]:
     """x and y of a batch.
 
     Raises:
         ValueError: there is no y, or not one for each x.
     """
     if len(batch) < 2 or len(batch[1]) != len(batch[0]):
-        raise ValueError("a conditional model is trained on batches (x, y): the conditions y are missing, or are not as many as the examples")
+        raise ValueError("a conditional model is trained on batches (x, y): the conditions y are missing, "
+                         "or are not as many as the examples")
     return batch[0], batch[1]
 
 

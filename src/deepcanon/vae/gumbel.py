@@ -1,11 +1,14 @@
-"""VAE with a discrete code, relaxed (Jang, Gu & Poole 2017, arXiv 1611.01144; Maddison, Mnih & Teh 2017, arXiv 1611.00712).
+"""VAE with a discrete code, relaxed (Jang, Gu & Poole 2017, arXiv 1611.01144; Maddison, Mnih & Teh 2017,
+arXiv 1611.00712).
 
-    g_k = -log(-log u_k),  u_k ~ U[0, 1]:     argmax_k (l_k + g_k) = j  with probability softmax(l)_j            Gumbel 1954
+    g_k = -log(-log u_k),  u_k ~ U[0, 1]:     argmax_k (l_k + g_k) = j  with probability softmax(l)_j
+                                              (Gumbel 1954)
     z = softmax((l + g) / tau)                which is differentiable, and one-hot as tau -> 0
     log p(x) >= E_{q(z|x)}[log p(x|z)] - KL(q(z|x) || U),      KL = sum over N codes of log K - H(q)
 
-The code of x is N categorical numbers of K values each, uniform and independent under the prior. Trained with relaxed draws, whose gradients have
-less bias and more variance as tau falls; measured with one-hot draws, for which the bound is one.
+The code of x is N categorical numbers of K values each, uniform and independent under the prior. Trained with
+relaxed draws, whose gradients have less bias and more variance as tau falls; measured with one-hot draws, for
+which the bound holds.
 B batch, D shape of a data point, N codes, K values.
 """
 
@@ -36,7 +39,8 @@ class GumbelVAE(nn.Module):
 
     likelihood_is = "bound"
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, *, num_codes: int, num_values: int, temperature: float | Scheduled = 0.5,
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, *, num_codes: int, num_values: int,
+                 temperature: float | Scheduled = 0.5,
                  likelihood: Callable[[Tensor], Distribution] = bernoulli):
         super().__init__()
         self.encoder, self.decoder, self.likelihood = encoder, decoder, likelihood
@@ -46,13 +50,14 @@ class GumbelVAE(nn.Module):
         """Negative relaxed bound in nats an example, with its two terms.
 
         Raises:
-            ValueError: an encoder output that is not (B, N K); data that the likelihood cannot mean.
+            ValueError: an encoder output that is not (B, N K); data outside the support of the likelihood.
         """
         x = batch[0]                                                             # (B, *D)
         logits = self.posterior(x)
-        distortion = -self.log_likelihood(x, gumbel_softmax(logits, value_at(self.temperature))).mean()
-        rate = kl_uniform(logits).sum(1).mean()
-        return {"loss": distortion + rate, "distortion": distortion, "rate": rate}
+        z = gumbel_softmax(logits, value_at(self.temperature))
+        reconstruction = -self.log_likelihood(x, z).mean()
+        kl = kl_uniform(logits).sum(1).mean()
+        return {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         return {"elbo": self.elbo(batch[0])}
@@ -60,8 +65,9 @@ class GumbelVAE(nn.Module):
     def posterior(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B N K"]:
         """Logits of q(z|x)."""
         logits = self.encoder(x)
-        if logits.shape != (len(x), self.num_codes * self.num_values):
-            raise ValueError(f"expected an encoder output of shape {(len(x), self.num_codes * self.num_values)}, got {tuple(logits.shape)}")
+        expected = (len(x), self.num_codes * self.num_values)
+        if logits.shape != expected:
+            raise ValueError(f"expected an encoder output of shape {expected}, got {tuple(logits.shape)}")
         return logits.unflatten(1, (self.num_codes, self.num_values))
 
     def elbo(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
@@ -81,7 +87,8 @@ class GumbelVAE(nn.Module):
 
     def prior(self, n: int) -> Int[Tensor, "n N"]:
         """n codes, each value equally likely."""
-        return torch.randint(self.num_values, (n, self.num_codes), device=next(self.decoder.parameters()).device)
+        device = next(self.decoder.parameters()).device
+        return torch.randint(self.num_values, (n, self.num_codes), device=device)
 
     @torch.no_grad()
     def encode(self, x: Float[Tensor, "B *D"]) -> Int[Tensor, "B N"]:
@@ -109,7 +116,8 @@ def gumbel_max(logits: Float[Tensor, "*B K"]) -> Int[Tensor, "*B"]:
     return (logits + gumbel(logits)).argmax(-1)
 
 
-def gumbel_softmax(logits: Float[Tensor, "*B K"], temperature: float | Float[Tensor, ""]) -> Float[Tensor, "*B K"]:
+def gumbel_softmax(logits: Float[Tensor, "*B K"],
+                   temperature: float | Float[Tensor, ""]) -> Float[Tensor, "*B K"]:
     """A relaxed draw, a point of the simplex that gradients pass through."""
     return ((logits + gumbel(logits)) / temperature).softmax(-1)
 

@@ -54,7 +54,7 @@ class HierarchicalVAE(nn.Module):
         """One-sample estimate of the bound, nats.
 
         Raises:
-            ValueError: a net whose output is not (B, 2 Z_l); data that the likelihood cannot mean.
+            ValueError: a net whose output is not (B, 2 Z_l); data outside the support of the likelihood.
         """
         below, z = x, []
         for net, dim in zip(self.inference, self.latent_dims, strict=True):

@@ -7,7 +7,8 @@
     logistic_mixture      log p = log sum_m w_m (s(a_m) - s(b_m)),    w = softmax of M weights: a pixel may be one of several values
 
 Each maps the decoder's output to a distribution over whole data points, whose `log_prob` is in nats, summed over their values.
-The last three live on the levels 0, 1/(L-1), ..., 1, with L = 256 unless told. `check` refuses data that a likelihood cannot mean.
+The last three live on the levels 0, 1/(L-1), ..., 1, with L = 256 by default. `check` raises ValueError on data outside
+a likelihood's support.
 B batch, C channels, D the other dimensions of a data point, L levels, M components.
 """
 
@@ -61,12 +62,12 @@ def whole(values: Distribution) -> Independent:
 
 
 def log_likelihood(p: Distribution, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
-    """log p(x), of data that p can mean, see `check`."""
+    """log p(x), of data in the support of p, see `check`."""
     return p.log_prob(check(p, x))
 
 
 def check(p: Distribution, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
-    """The data x, if they can be what p is a distribution of.
+    """The data x, if they lie in the support of p.
 
     Raises:
         ValueError: data of another shape; nan or inf; values outside [0, 1], or between the levels, under a likelihood of such values.

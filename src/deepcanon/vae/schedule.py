@@ -1,4 +1,4 @@
-"""A number that changes with the step: the weight beta of a VAE's rate (Bowman et al. 2016, arXiv 1511.06349), a temperature that cools.
+"""A number that changes with the step: the weight beta of a VAE's KL term (Bowman et al. 2016, arXiv 1511.06349), a temperature that cools.
 
     ramp      v(t) = low + (high - low) min(t / T, 1)
     cycle     v(t) = low + (high - low) min(2 (t mod T) / T, 1)                   Fu et al. 2019, arXiv 1903.10145
@@ -18,7 +18,7 @@ Schedule = Callable[[Tensor], Tensor]     # t -> v(t)
 
 
 class Scheduled(nn.Module):
-    """The value of a course at the current step; in training every call is a step.
+    """The value of a schedule at the current step; in training every call is a step.
 
     Args:
         course: t, an integer tensor (), -> v(t).

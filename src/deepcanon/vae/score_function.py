@@ -53,7 +53,7 @@ class ScoreFunctionVAE(nn.Module):
         """An estimate of L(x) by M draws, nats.
 
         Raises:
-            ValueError: data that the likelihood cannot mean.
+            ValueError: data outside the support of the likelihood.
         """
         q = self.posterior(self.encoder(x))
         z = q.sample((self.samples,))                                            # (M, B, Z)

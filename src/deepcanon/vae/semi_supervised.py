@@ -49,7 +49,7 @@ class SemiSupervisedVAE(nn.Module):
         """Negative bound in nats an example and the cross-entropy of the labelled ones, of a batch (x, y) whose y is -1 where there is no label.
 
         Raises:
-            ValueError: y is missing or outside -1 ... K - 1; data that the likelihood cannot mean.
+            ValueError: y is missing or outside -1 ... K - 1; data outside the support of the likelihood.
         """
         x, y = partly_labelled(batch)
         logits = self.classifier(x)                                              # (B, K)

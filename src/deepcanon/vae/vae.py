@@ -1,10 +1,12 @@
 """Variational autoencoder (Kingma & Welling 2014, arXiv 1312.6114; Rezende et al. 2014, arXiv 1401.4082).
 
-    log p(x) >= ELBO(x) = E_{q(z|x)}[log p(x|z)] - beta * KL(q(z|x) || p(z)),    z = mu(x) + sigma(x) * eps,  eps ~ N(0, I)
+    log p(x) >= ELBO(x) = E_{q(z|x)}[log p(x|z)] - beta * KL(q(z|x) || p(z))
+    z = mu(x) + sigma(x) * eps,    eps ~ N(0, I)
 
 q(z|x) = N(mu, diag sigma^2) comes from the encoder, p(x|z) from the decoder and a likelihood, p(z) = N(0, I).
-beta > 1 trades reconstruction for a simpler code (Higgins et al. 2017); beta = 0 is a plain autoencoder with a noisy code. The bound holds for any
-q(z|x), so q may be given a damaged x: a denoising VAE (Im et al. 2017, arXiv 1511.06406), which inpaints.
+beta > 1 trades reconstruction for a simpler code (Higgins et al. 2017); beta = 0 is a plain autoencoder with
+a noisy code. The bound holds for any q(z|x), so q may be given a damaged x: a denoising VAE (Im et al. 2017,
+arXiv 1511.06406), which inpaints.
 B batch, D shape of a data point, Z latent, K importance samples.
 """
 
@@ -28,14 +30,15 @@ class VAE(nn.Module):
         decoder: (B, Z) -> the parameters of p(x|z).
         latent_dim: Z.
         beta: weight of the KL term, a number or `Scheduled`.
-        likelihood: decoder output -> distribution over data points (B, *D), of `deepcanon.vae.likelihoods` or your own.
+        likelihood: decoder output -> distribution over data points (B, *D), see `deepcanon.vae.likelihoods`.
         corrupt: x -> what the encoder sees of it in training; None: all.
     """
 
     likelihood_is = "bound"
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, *, latent_dim: int, beta: float | Scheduled = 1.0,
-                 likelihood: Callable[[Tensor], Distribution] = bernoulli, corrupt: Callable[[Tensor], Tensor] | None = None):
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, *, latent_dim: int,
+                 beta: float | Scheduled = 1.0, likelihood: Callable[[Tensor], Distribution] = bernoulli,
+                 corrupt: Callable[[Tensor], Tensor] | None = None):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
         self.latent_dim, self.beta, self.likelihood, self.corrupt = latent_dim, beta, likelihood, corrupt
@@ -44,13 +47,13 @@ class VAE(nn.Module):
         """Negative ELBO in nats an example, with its two terms.
 
         Raises:
-            ValueError: data that the likelihood cannot mean, see `likelihoods.check`.
+            ValueError: data outside the support of the likelihood, see `likelihoods.check`.
         """
         x = batch[0]                                                             # (B, *D)
         mu, log_var = self.posterior(self.corrupt(x) if self.corrupt else x)
-        distortion = -self.log_likelihood(x, reparameterise(mu, log_var)).mean()
-        rate = kl_standard_normal(mu, log_var).mean()
-        return {"loss": distortion + value_at(self.beta) * rate, "distortion": distortion, "rate": rate}
+        reconstruction = -self.log_likelihood(x, reparameterise(mu, log_var)).mean()
+        kl = kl_standard_normal(mu, log_var).mean()
+        return {"loss": reconstruction + value_at(self.beta) * kl, "reconstruction": reconstruction, "kl": kl}
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         return {"elbo": self.elbo(batch[0])}
@@ -68,7 +71,7 @@ class VAE(nn.Module):
         return self.likelihood(self.decoder(z))
 
     def log_likelihood(self, x: Float[Tensor, "B *D"], z: Float[Tensor, "B Z"]) -> Float[Tensor, "B"]:
-        """log p(x|z), of data that the likelihood can mean."""
+        """log p(x|z), of data in the support of the likelihood."""
         return log_likelihood(self.decode(z), x)
 
     def elbo(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
@@ -78,7 +81,10 @@ class VAE(nn.Module):
 
     @torch.no_grad()
     def log_prob(self, x: Float[Tensor, "B *D"], samples: int = 500) -> Float[Tensor, "B"]:
-        """Importance-sampled log p(x) in nats: log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x). A lower bound on average, tight as K grows."""
+        """Importance-sampled log p(x) in nats: log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x).
+
+        A lower bound on average, tight as K grows.
+        """
         mu, log_var = self.posterior(x)
         check(self.decode(mu), x)
         q, prior = Normal(mu, (log_var / 2).exp()), Normal(torch.zeros_like(mu), 1.0)
@@ -108,14 +114,16 @@ class VAE(nn.Module):
         return next(self.decoder.parameters()).new_empty(n, self.latent_dim).normal_()
 
 
-def moments(code: Float[Tensor, "B ..."], latent_dim: int) -> tuple[Float[Tensor, "B Z"], Float[Tensor, "B Z"]]:
+def moments(code: Float[Tensor, "B ..."],
+            latent_dim: int) -> tuple[Float[Tensor, "B Z"], Float[Tensor, "B Z"]]:
     """Mean and log variance, side by side in the output of a net.
 
     Raises:
         ValueError: it is not (B, 2 Z).
     """
     if code.shape[1:] != (2 * latent_dim,):
-        raise ValueError(f"expected a net's output of shape {(len(code), 2 * latent_dim)}, mean and log variance, got {tuple(code.shape)}")
+        raise ValueError(f"expected a net's output of shape {(len(code), 2 * latent_dim)}, mean and log "
+                         f"variance, got {tuple(code.shape)}")
     mu, log_var = code.chunk(2, 1)
     return mu, log_var
 

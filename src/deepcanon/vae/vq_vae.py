@@ -1,9 +1,11 @@
 """VQ-VAE, an autoencoder whose code is discrete (van den Oord et al. 2017, arXiv 1711.00937).
 
-    L = -log p(x | z_q) + ||sg(z_e) - z_q||^2 + beta ||z_e - sg(z_q)||^2,      z_e = encoder(x),    z_q the nearest code at each position
+    L = -log p(x | z_q) + ||sg(z_e) - z_q||^2 + beta ||z_e - sg(z_q)||^2
+    z_e = encoder(x),    z_q the nearest code at each position
 
-The decoder's gradient passes z_q straight to the encoder. The posterior is one code with certainty and the prior uniform, so that KL = P log K is
-constant: the code is P log2 K bits long. What codes go together is learned afterwards (`deepcanon.vae.prior`).
+The decoder's gradient passes z_q straight to the encoder. The posterior is one code with certainty and the
+prior uniform, so that KL = P log K is constant: the code is P log2 K bits long. Which codes go together is
+learned afterwards (`deepcanon.vae.prior`).
 B batch, D shape of a data point, Z dimension of a code, S shape of the P positions, K codes.
 """
 
@@ -25,28 +27,30 @@ class VQVAE(nn.Module):
     Args:
         encoder: (B, *D) -> (B, Z, *S), a vector for each position.
         decoder: (B, Z, *S) -> the parameters of p(x|z).
-        quantizer: vectors (..., Z) -> vectors, codes and loss; its codebook learns by gradient or by averages.
-        likelihood: decoder output -> distribution over data points (B, *D), of `deepcanon.vae.likelihoods` or your own.
+        quantizer: vectors (..., Z) -> vectors, codes, loss; its codebook learns by gradient or by averages.
+        likelihood: decoder output -> distribution over data points (B, *D), see `deepcanon.vae.likelihoods`.
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, quantizer: VectorQuantizer | AveragedQuantizer, *,
+    def __init__(self, encoder: nn.Module, decoder: nn.Module,
+                 quantizer: VectorQuantizer | AveragedQuantizer, *,
                  likelihood: Callable[[Tensor], Distribution] = gaussian):
         super().__init__()
         self.encoder, self.decoder, self.quantizer, self.likelihood = encoder, decoder, quantizer, likelihood
 
     def loss(self, batch) -> dict[str, Tensor]:
-        """Distortion in nats an example, and the squared distances of codebook and commitment, summed over the positions.
+        """Reconstruction in nats an example; squared distances of codebook and commitment over all positions.
 
         Raises:
-            ValueError: data of another shape than the decoder makes, or that the likelihood cannot mean.
+            ValueError: data of another shape than the decoder's output, or outside the likelihood's support.
         """
         x = batch[0]                                                             # (B, *D)
         q, codes, distance = self.quantizer(self.vectors(x))
-        distortion = -log_likelihood(self.likelihood(self.decoder(q.movedim(-1, 1))), x).mean()
+        reconstruction = -log_likelihood(self.likelihood(self.decoder(q.movedim(-1, 1))), x).mean()
         quantization = distance.flatten(1).sum(1).mean()
         used = codes.flatten().bincount(minlength=self.quantizer.num_codes) / codes.numel()
-        perplexity = torch.special.entr(used).sum().exp()                        # how many codes the batch uses
-        return {"loss": distortion + quantization, "distortion": distortion, "quantization": quantization, "perplexity": perplexity}
+        perplexity = torch.special.entr(used).sum().exp()            # how many codes the batch uses
+        return {"loss": reconstruction + quantization, "reconstruction": reconstruction,
+                "quantization": quantization, "perplexity": perplexity}
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """Mean squared error of a value, and the length of the code."""
