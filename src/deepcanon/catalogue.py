@@ -222,11 +222,13 @@ def _parameters(node: ast.FunctionDef) -> tuple[Parameter, ...]:
 
 
 def argument_notes(doc: str) -> dict[str, str]:
-    """What the section "Args:" of a docstring says of each argument; "a, b: ..." explains both."""
+    """What the section "Args:" of a docstring says of each argument; "a, b: of a, of b." explains each, "a, b: ..." both."""
     section = re.search(r"^Args:\n((?:[ \t]+.*\n?|\n)+)", doc, re.MULTILINE)
     notes: dict[str, str] = {}
     for names, text in re.findall(r"^    (\w[\w, ]*): ((?:.*\n?)(?:        .*\n?)*)", section[1] if section else "", re.MULTILINE):
-        notes |= {name.strip(): " ".join(text.split()) for name in names.split(",")}
+        named, told = [name.strip() for name in names.split(",")], " ".join(text.split())
+        phrases = told.rstrip(".").split(", ")
+        notes |= dict(zip(named, phrases)) if len(phrases) == len(named) else dict.fromkeys(named, told)
     return notes
 
 

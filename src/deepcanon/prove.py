@@ -1,6 +1,6 @@
 """Proof of a recipe: run it over several seeds, compare the mean with its target, and keep the record.
 
-    results/<recipe>.json    each seed's numbers and seconds, mean, 95 % interval, target, published value, command, hardware, versions, commit
+    results/<recipe>/<label>.json    each seed's numbers and seconds, mean, 95 % interval, target, published value, command, hardware, versions, commit
 
 The interval is mean +- t_{0.975, n-1} s / sqrt(n), Student's, over the n seeds.
 """
@@ -13,56 +13,74 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from deepcanon import catalogue
 from deepcanon.engine.checkpoint import read_json, write_bytes, write_json
 from deepcanon.engine.options import options
-from deepcanon.engine.record import environment
-from deepcanon.report import holds, mark, number
+from deepcanon.engine.record import command, environment
+from deepcanon.grammar import Resolved, resolve
+from deepcanon.report import mark, number
 from deepcanon.runs import find_recipe
 
 
-def prove(name: str, seeds: int | Sequence[int] = 3, out: str | Path = "results", folder: str | Path | None = None, **arguments) -> dict:
-    """Run the recipe once a seed and write `<out>/<name>.json`.
+def prove(name: str, seeds: int | Sequence[int] = 3, *, out: str | Path = "results", folder: str | Path | None = None, budget: str = "",
+          **given: Any) -> dict:
+    """Run a call once a seed and write `<out>/<recipe>/<label>.json`.
 
     Args:
         name: the recipe.
         seeds: how many (0, 1, ...), or which.
         out: folder of the records.
         folder: where the runs are kept; by default below runs/.
-        arguments: of the recipe, where they differ from its defaults.
+        budget: of the presets.
+        given: data and variants; anything else would change the call that the target was set for.
 
     Returns:
-        the record; its "passed" tells whether every target holds and the runs took no longer than allowed.
+        the record; its "passed" tells whether every target holds, "in_time" whether the runs took no longer than allowed.
+
+    Raises:
+        ValueError: no seed, or a setting that is neither data nor a variant.
     """
     seeds = range(seeds) if isinstance(seeds, int) else seeds
     if not len(seeds):
         raise ValueError("expected one seed or more")
-    about, function = catalogue.recipe(name), find_recipe(name)
-    root = Path(folder or Path("runs") / f"prove-{name}" / time.strftime("%Y%m%d-%H%M%S"))
-    runs = []
-    for seed in seeds:
-        began, work = time.perf_counter(), time.process_time()
-        with options(folder=root / f"seed{seed}"):
-            run = function(**arguments, seed=seed)
-        wall, cpu = time.perf_counter() - began, time.process_time() - work
-        times = {"seconds": round(run.seconds, 2), "wall_seconds": round(wall, 2), "cpu_seconds": round(cpu, 2)}
-        runs.append({"seed": seed, "results": run.results} | times)
-        shown = ", ".join(f"{k} {number(run.results[k])}" for k, _, _ in about.target if k in run.results)
-        print(f"{name} seed {seed}: {shown} in {run.seconds:.1f} s", file=sys.stderr, flush=True)
-    summary = {k: interval([r["results"][k] for r in runs]) for k in runs[0]["results"]}
-    seconds = statistics.mean(r["seconds"] for r in runs)
-    means = {k: s["mean"] for k, s in summary.items()}
-    targets = {k: {"bound": f"{sign} {bound:g}", "measured": means.get(k), "holds": holds(means.get(k), sign, bound)}
-               for k, sign, bound in about.target}
-    record = {
-        "recipe": name, "arguments": arguments, "passed": all(t["holds"] for t in targets.values()), "target": targets,
-        "seconds": round(seconds, 2), "seconds_allowed": about.seconds, "in_time": about.seconds is None or seconds <= about.seconds,
-        "summary": summary, "runs": runs, "published": about.published, "source": about.source, "paper": about.paper,
-        "command": f"deepcanon prove {name} --seeds {len(seeds)}", "date": time.strftime("%Y-%m-%d"), **environment(),
-    }
-    write_json(Path(out) / f"{name}.json", record)
+    form = catalogue.recipe(name).form
+    if changed := sorted(given.keys() - {form.data, *form.variants}):
+        raise ValueError(f"a proof is of a call that the recipe states: data, variant and budget may be chosen, not {changed[0]}")
+    call, root = resolve(form, given, budget), Path(folder or Path("runs") / "prove" / name / time.strftime("%Y%m%d-%H%M%S"))
+    runs = [prove_seed(call, seed, root / f"seed{seed}") for seed in seeds]
+    record = summary(call, runs)
+    write_json(Path(out) / f"{call.name}.json", record)
     return record
+
+
+def prove_seed(call: Resolved, seed: int, folder: Path) -> dict:
+    """One run: its numbers and seconds."""
+    began, work = time.perf_counter(), time.process_time()
+    with options(folder=folder):
+        run = find_recipe(call.recipe)(**call.given, seed=seed, budget=call.budget)
+    wall, cpu = time.perf_counter() - began, time.process_time() - work
+    shown = ", ".join(f"{k} {number(run.results[k])}" for k in call.target if k in run.results)
+    print(f"{call.name} seed {seed}: {shown} in {run.seconds:.1f} s", file=sys.stderr, flush=True)
+    return {"seed": seed, "results": run.results, "seconds": round(run.seconds, 2), "wall_seconds": round(wall, 2), "cpu_seconds": round(cpu, 2)}
+
+
+def summary(call: Resolved, runs: Sequence[dict]) -> dict:
+    """The record of a proof."""
+    means = {k: interval([r["results"][k] for r in runs]) for k in runs[0]["results"]}
+    seconds = statistics.mean(r["seconds"] for r in runs)
+    targets = {}
+    for k, bound in call.target.items():
+        measured = means.get(k, {}).get("mean")
+        targets[k] = {"bound": str(bound), "measured": measured, "holds": bound.holds(measured)}
+    return {
+        "recipe": call.recipe, "label": call.label, "passed": all(t["holds"] for t in targets.values()), "target": targets, "expect": call.expect,
+        "seconds": round(seconds, 2), "seconds_allowed": call.seconds, "in_time": call.seconds is None or seconds <= call.seconds,
+        "summary": means, "runs": list(runs), "published": call.published, "source": call.source, "paper": catalogue.recipe(call.recipe).paper,
+        "command": command(call).replace("deepcanon train", "deepcanon prove") + f" --seeds {len(runs)}", "date": time.strftime("%Y-%m-%d"),
+        **environment(),
+    }
 
 
 def interval(values: Sequence[float]) -> dict[str, float]:
@@ -79,9 +97,9 @@ def interval(values: Sequence[float]) -> dict[str, float]:
 def table(folder: Path) -> str:
     """The proofs in a folder as a Markdown table, one row a recipe."""
     rows = ["| recipe | measured (95 % interval), target | published | seeds | seconds | hardware |", "| --- | --- | --- | --- | --- | --- |"]
-    for file in sorted(Path(folder).glob("*.json")):
+    for file in sorted(Path(folder).glob("*/*.json")):
         record = read_json(file)
-        if "summary" not in record:
+        if "recipe" not in record or "summary" not in record:
             continue
         measured, published = [], []
         for k, target in record["target"].items():
@@ -89,11 +107,17 @@ def table(folder: Path) -> str:
             spread = f" ({number(s['low'])} to {number(s['high'])})" if "low" in s else ""
             measured.append(f"{k} {number(s['mean'])}{spread}, {target['bound']} {mark(target['holds'])}")
             published += [f"{k} {record['published'][k]:g}"] if k in record["published"] else []
+        told = "; ".join(measured) or f"{first_numbers(record)}. Expected: {record.get('expect') or 'no target'}"
         allowed, seconds = record["seconds_allowed"], f"{record['seconds']:.0f}"
         seconds += f", <= {allowed:g} {mark(record['in_time'])}" if allowed else ""
-        cells = (record["recipe"], "; ".join(measured), "; ".join(published), len(record["runs"]), seconds, record["hardware"])
+        cells = (f"{record['recipe']}/{record['label']}", told, "; ".join(published), len(record["runs"]), seconds, record["hardware"])
         rows.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(rows)
+
+
+def first_numbers(record: dict) -> str:
+    """What was evaluated where no target says what matters."""
+    return ", ".join(f"{k} {number(s['mean'])}" for k, s in list(record["summary"].items())[:4])
 
 
 def write_table(page: Path = Path("README.md"), folder: Path = Path("results")) -> None:

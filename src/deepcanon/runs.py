@@ -1,4 +1,4 @@
-"""What can be done with a run folder: resume it, load its model, evaluate it, draw samples from it.
+"""What can be done with a run folder: resume it, load its method, evaluate it, draw samples from it.
 
 The folder names a recipe of this library and its arguments; the recipe is called again, and the saved tensors are read.
 No code is read from the folder.
@@ -6,7 +6,8 @@ No code is read from the folder.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from torch import Tensor, nn
 
 from deepcanon import recipes
 from deepcanon.data.metadata import recorded_metadata, recorded_sources
-from deepcanon.engine.callbacks import Evaluate, evaluation_mode
+from deepcanon.data.source import reading
+from deepcanon.engine.callbacks import Evaluate, Samples, evaluation_mode, write_samples
+from deepcanon.engine.checkpoint import load_weights
 from deepcanon.engine.folder import last_stage, restore_weights
 from deepcanon.engine.options import current_options, options
 from deepcanon.engine.record import read_call
 from deepcanon.engine.run import Run
-from deepcanon.engine.samples import Samples, write_samples
 from deepcanon.report import write_report
 
 
@@ -32,44 +34,58 @@ def find_recipe(name: str) -> Any:
         raise ValueError(str(error)) from None
 
 
-def train(name: str, arguments: dict) -> Run:
+def train(name: str, arguments: dict[str, Any], budget: str = "") -> Run:
     """Call a recipe and write the report of its run."""
-    run = find_recipe(name)(**arguments)
+    run = find_recipe(name)(**arguments, budget=budget)
     if run.folder:
         write_report([run.folder], run.folder / "report.html")
     return run
 
 
-def resume(folder: str | Path, anyway: bool = False) -> Run:
+def resume(folder: str | Path, anyway: bool = False, data: Any = None) -> Run:
     """Continue an interrupted run to its end: the same bits as if it had never stopped.
 
     Args:
         folder: the run folder.
         anyway: go on although code or data have changed.
+        data: the data, where the run was given an object and not a name or a path.
 
     Raises:
         ValueError: no run folder, a damaged checkpoint, other code or other data.
     """
-    name, arguments = recorded_call(read_call(Path(folder)))
-    with options(folder=Path(folder), resume=True, anyway=anyway):
+    call = read_call(Path(folder))
+    name, arguments = recorded_call(call, data)
+    missing = [k for k, v in arguments.items() if isinstance(v, str) and v.startswith("<") and v.endswith(">")]
+    if missing:
+        raise ValueError(f"{folder} was given {arguments[missing[0]]} as {missing[0]}, which no file holds: deepcanon.resume({str(folder)!r}, data=...)")
+    with options(folder=Path(folder), resume=True, anyway=anyway), reading(**call.get("reading", {})):
         return train(name, arguments)
 
 
-def load(folder: str | Path, weights: str = "weights") -> nn.Module:
+def load(folder: str | Path, method: nn.Module | None = None, *, weights: str = "weights") -> nn.Module:
     """The trained method of a run folder, in evaluation mode; the data it was trained on need not be there.
 
     Args:
         folder: the run folder.
+        method: for a method of your own, one as it was built for the run: its weights are read.
         weights: "weights" for the last ones, "best" for the best ones.
+
+    Raises:
+        ValueError: no run folder, weights that do not fit, or a method of your own that was not given.
     """
-    return rebuild(folder, weights).method.eval()
+    if method is None:
+        return rebuild(folder, weights).method.eval()
+    load_weights(method, last_stage(Path(folder)) / f"{weights}.safetensors")
+    return method.eval()
 
 
 def rebuild(folder: str | Path, weights: str = "weights") -> Run:
     """The run of a folder, with its method and callbacks, as its recipe builds them, and the saved weights."""
     call = read_call(Path(folder))
+    if not call["arguments"] and call["recipe"] == call["method"]:
+        raise ValueError(f"{folder} holds a {call['method']} that no recipe has built: deepcanon.load(folder, method) reads its weights into yours")
     name, arguments = recorded_call(call)
-    with recorded_metadata(call["data"]), recorded_sources(call["sources"]), options(build_only=True):
+    with recorded_metadata(call["data"]), recorded_sources(call["sources"]), reading(**call.get("reading", {})), options(build_only=True):
         run = find_recipe(name)(**arguments)
     restore_weights(run.method, last_stage(Path(folder)), weights)
     run.method.to(current_options().torch_device())
@@ -83,13 +99,13 @@ def evaluate_folder(folder: str | Path, weights: str = "weights") -> dict[str, f
     evaluation = next((c for c in run.callbacks if isinstance(c, Evaluate)), None)
     if evaluation is None:
         raise ValueError(f"the recipe of {folder} evaluates nothing")
-    with evaluation_mode(run.method, evaluation.seed):
+    with evaluation_mode(run.method, evaluation.seed), reading_of(folder):
         return evaluation.measure(run.method)
 
 
-def sample_folder(folder: str | Path, n: int = 64, seed: int = 0, out: str | Path | None = None, weights: str = "weights") -> Path:
-    """Draw `n` samples as the run's recipe does, into a picture or a text file; the path written."""
-    if n < 1:
+def sample_folder(folder: str | Path, n: int | None = None, seed: int = 0, out: str | Path | None = None, weights: str = "weights") -> Path:
+    """Draw `n` samples (None: 64 pictures or one text) as the run's recipe does, into a picture or a text file; the path written."""
+    if n is not None and n < 1:
         raise ValueError(f"expected 1 sample or more, got {n}")
     run = rebuild(folder, weights)
     samples = next((c for c in run.callbacks if isinstance(c, Samples)), None)
@@ -100,12 +116,27 @@ def sample_folder(folder: str | Path, n: int = 64, seed: int = 0, out: str | Pat
     return write_samples(Path(out) if out else Path(folder) / "samples" / f"seed-{seed}", made)
 
 
-def collect(make: Callable[[], Tensor | str], n: int) -> Tensor | str:
-    """Call `make` until there are `n` images or texts."""
+def continue_text(folder: str | Path, prompt: str, length: int = 500, seed: int = 0, weights: str = "weights") -> str:
+    """What a language model makes of a prompt: the prompt and `length` tokens more.
+
+    Raises:
+        ValueError: the run holds no language model, an empty prompt, or a prompt with characters that the model does not know.
+    """
+    method: Any = rebuild(folder, weights).method
+    if not hasattr(method, "tokenizer"):
+        raise ValueError(f"{folder} holds a {type(method).__name__}, which continues no text: leave --prompt out")
+    if not prompt:
+        raise ValueError("the prompt is empty: give a character or more to go on from")
+    with evaluation_mode(method, seed):
+        return method.sample(prompt, length, temperature=0.8)[0]
+
+
+def collect(make: Callable[[], Tensor | str], n: int | None) -> Tensor | str:
+    """Call `make` until there are `n` images or texts; once for None."""
     first = make()
     if isinstance(first, str):
-        return "\n\n---\n\n".join([first, *(str(make()) for _ in range(n - 1))])
-    return torch.cat([first, *(torch.as_tensor(make()) for _ in range((n - 1) // len(first)))])[:n]
+        return "\n\n---\n\n".join([first, *(str(make()) for _ in range((n or 1) - 1))])
+    return torch.cat([first, *(torch.as_tensor(make()) for _ in range(((n or 1) - 1) // len(first)))])[:n]
 
 
 def recorded_call(call: dict, data: Any = None) -> tuple[str, dict]:
@@ -115,3 +146,10 @@ def recorded_call(call: dict, data: Any = None) -> tuple[str, dict]:
     if unknown:
         raise ValueError(f"the recipe {call['recipe']} of this version has no argument {unknown[0]!r}")
     return call["recipe"], call["arguments"] | ({form.data: data} if data is not None and form.data else {})
+
+
+@contextlib.contextmanager
+def reading_of(folder: str | Path) -> Iterator[None]:
+    """Inside the block, data are read as they were for the run of that folder."""
+    with reading(**read_call(Path(folder)).get("reading", {})):
+        yield

@@ -8,7 +8,9 @@ All that a run needs of its data is looked at when it is opened: both splits and
 a saved method is built again where the data are not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from . import sets
 from .metadata import Metadata, next_record, note_source
 from .toys import TOYS
 
+_reading: ContextVar[dict[str, Any]] = ContextVar("reading", default={})  # noqa: B039 (never changed)
 SAMPLE = 20_000                                         # rows from which mean and deviation are taken
 PLURAL = {"images": "images", "points": "points", "table": "a table", "text": "text", "arrays": "arrays", "env": "an environment"}
 TEXT_FILES = {".txt", ".md", ".rst", ".tex", ".py", ".json", ".jsonl", ".html", ".xml", ".log", ".srt"}
@@ -88,6 +91,21 @@ class Source:
         return len(self.metadata.get("classes", []))
 
 
+@contextmanager
+def reading(**options: Any) -> Iterator[None]:
+    """Inside the block, these options of the functions that open data are in force: skip_unreadable=True, separator=";", encoding="latin-1"."""
+    token = _reading.set(_reading.get() | options)
+    try:
+        yield
+    finally:
+        _reading.reset(token)
+
+
+def current_reading() -> dict[str, Any]:
+    """The options of reading in force; they are recorded with a run."""
+    return dict(_reading.get())
+
+
 def open_data(data: Any, *kinds: str, **options: Any) -> Source:
     """The data of a recipe.
 
@@ -104,7 +122,7 @@ def open_data(data: Any, *kinds: str, **options: Any) -> Source:
     kind = record["kind"] if record else kind_of(data, kinds)
     if kind == "images" and "size" in options and options["size"] is None and not (isinstance(data, str) and data in sets.SETS):
         options["size"] = "auto"
-    return Source(data, kind, {k: v for k, v in options.items() if k in OPTIONS[kind]}, record)
+    return Source(data, kind, {k: v for k, v in (_reading.get() | options).items() if k in OPTIONS[kind]}, record)
 
 
 def kind_of(data: Any, kinds: tuple[str, ...]) -> str:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from deepcanon.engine import parallel
 from deepcanon.engine.batches import endless, map_tensors, split, to
-from deepcanon.engine.callbacks import EMA, Evaluate
+from deepcanon.engine.callbacks import EMA, Evaluate, evaluation_mode
 from deepcanon.engine.log import Log
 from deepcanon.engine.optimizers import Factory
 from deepcanon.engine.folder import RunFolder
@@ -277,7 +277,16 @@ def finish(trainer: Trainer, folder: RunFolder | None) -> Run:
     with trainer.averaged():
         if folder:
             folder.finish(run, trainer)
+            write_evaluations(folder.path, trainer)
     return run
+
+
+def write_evaluations(folder: Path, trainer: Trainer) -> None:
+    """What an evaluation leaves in the run folder beside its numbers, such as the table of the classes."""
+    written = [item for c in trainer.callbacks if isinstance(c, Evaluate) for item in c.what if hasattr(item, "write")] if trainer.rank == 0 else []
+    with evaluation_mode(trainer.method):
+        for item in written:
+            item.write(folder, trainer.method)
 
 
 # small parts

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from deepcanon.data.source import current_reading
 from deepcanon.engine.checkpoint import read_json
 from deepcanon.engine.recipe import Call, held_to
 from deepcanon.grammar import Resolved
@@ -35,7 +36,7 @@ def describe(call: Call | None, method: nn.Module, data: Any, seed: int) -> dict
         "format": FORMAT, "recipe": resolved.recipe if resolved else type(method).__name__,
         "label": resolved.name if resolved else type(method).__name__, "budget": resolved.budget if resolved else "",
         "arguments": {k: as_json(v) for k, v in resolved.arguments.items()} if resolved else {}, "seed": seed, **goal,
-        "command": command(resolved) if resolved else "",
+        "reading": current_reading(), "command": command(resolved) if resolved else "",
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "method": type(method).__name__, "about": inspect.getdoc(sys.modules[type(method).__module__]) or "",
         "likelihood": getattr(method, "likelihood_is", None),

@@ -10,21 +10,24 @@ Only the flags that were given are passed on, so that every default stays the re
 
 import argparse
 import re
+import textwrap
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from deepcanon.catalogue import Parameter, RecipeInfo, choices_of, suggest
+from deepcanon.catalogue import Parameter, RecipeInfo, calls, choices_of, proof, suggest
+from deepcanon.data.kinds import KINDS
 from deepcanon.errors import UsageError
 
-RUN_FOLDER = "the run folder (default runs/RECIPE/DATE-TIME)"
+RUN_FOLDER = "the run folder (default runs/NAME/DATE-TIME)"
 
 
 class Parser(argparse.ArgumentParser):
     """argparse that raises UsageError and suggests the nearest flag."""
 
     def __init__(self, verb: str, operands: str, about: str, epilog: str = ""):
-        super().__init__(f"deepcanon {verb}", f"deepcanon {verb} {operands}", about, epilog, allow_abbrev=False, formatter_class=Formatter)
+        super().__init__(f"deepcanon {verb}", f"deepcanon {verb} {operands}", textwrap.fill(about, 98), epilog if "\n" in epilog else textwrap.fill(epilog, 98),
+                         allow_abbrev=False, formatter_class=Formatter)
         self._optionals.title, self._positionals.title = "options", "what"
         self.verb = verb
 
@@ -44,8 +47,8 @@ class Parser(argparse.ArgumentParser):
         self.error(f"unexpected '{word}'")
 
 
-class Formatter(argparse.HelpFormatter):
-    """Help in one column of flags and one of words."""
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help in one column of flags and one of words; what follows it is printed as it stands."""
 
     def __init__(self, prog: str):
         super().__init__(prog, max_help_position=30, width=98)
@@ -53,24 +56,45 @@ class Formatter(argparse.HelpFormatter):
 
 def recipe_parser(recipe: RecipeInfo) -> Parser:
     """The parser of `deepcanon train RECIPE`."""
-    parser = Parser(f"train {recipe.name}", "[--flags]", recipe.summary)
-    notes = dict(re.findall(r"^\s+(\w+): (.+)$", recipe.doc, re.MULTILINE))
+    parser = Parser(f"train {recipe.name}", "[--flags]", recipe.summary, presets_help(recipe))
     group = parser.add_argument_group(f"arguments of {recipe.name}")
     for p in recipe.parameters:
-        add_flag(group, p, notes.get(p.name, ""))
+        add_flag(group, p)
+    budgets = [name for name in recipe.form.budgets if name]
+    if budgets:
+        group.add_argument("--budget", default="", metavar="|".join(budgets), help="larger presets, for a GPU and hours (default: two cores and minutes)")
     add_run_options(parser)
+    add_training_options(parser)
     return parser
 
 
-def add_flag(group, parameter: Parameter, note: str) -> None:
+def presets_help(recipe: RecipeInfo) -> str:
+    """What is set and held to for known data sets, and what was measured."""
+    lines = []
+    for call in calls(recipe):
+        target = ", ".join(f"{name} {bound}" for name, bound in call.target.items())
+        record = proof(call.name)
+        measured = ", ".join(f"{k} {record['summary'][k]['mean']:.4g}" for k in call.target if k in record["summary"]) if record else ""
+        told = "; ".join(filter(None, [f"target {target}" if target else call.expect, f"measured {measured}" if measured else ""]))
+        lines += textwrap.wrap(f"{call.label:<18} {told}", 98, initial_indent="  ", subsequent_indent=" " * 21)
+    return "\n".join(["presets and proofs:", *lines]) if lines else ""
+
+
+def add_flag(group, parameter: Parameter) -> None:
     """One keyword argument as a flag."""
-    about = f"{note} (default {parameter.default})".strip().replace("%", "%%")
+    about = f"{parameter.note.rstrip('.')} (default {parameter.default})".strip().replace("%", "%%")
     name, kinds = flag(parameter), split_union(parameter.type)
     if kinds == ["bool"]:
         group.add_argument(name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=about)
         return
-    metavar = "|".join(str(choice) for k in kinds if k != "None" for choice in choices_of(k) or [k.upper()])
-    group.add_argument(name, type=reader(kinds), default=argparse.SUPPRESS, metavar=metavar, help=about)
+    group.add_argument(name, type=reader(kinds), default=argparse.SUPPRESS, metavar=metavar(kinds), help=about)
+
+
+def metavar(kinds: list[str]) -> str:
+    """How a value is named in help: NAME|PATH for data, the choices of a variant, INT and the like."""
+    if any(kind in KINDS for kind in kinds):
+        return "ID|PATH:CLASS" if "Env" in kinds else "NAME|PATH"
+    return "|".join(str(choice) for k in kinds if k != "None" for choice in choices_of(k) or [k.upper()])
 
 
 def add_run_options(parser: argparse.ArgumentParser, folder: str | None = RUN_FOLDER, quiet: bool = True) -> None:
@@ -84,9 +108,28 @@ def add_run_options(parser: argparse.ArgumentParser, folder: str | None = RUN_FO
         group.add_argument("--quiet", action="store_true", help="no progress bar, no report: only what a script needs")
 
 
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """What may be asked of any training run beside its recipe's arguments."""
+    group = parser.add_argument_group("training options")
+    group.add_argument("--minutes", type=reader(["float"]), metavar="M", help="time of the run (default: what the method takes)")
+    group.add_argument("--from", dest="start_from", type=Path, metavar="RUN", help="start from the weights of this run folder (fine-tuning)")
+    group.add_argument("--track", action="append", default=[], metavar="TRACKER", type=reader(["Literal['tensorboard', 'wandb', 'mlflow']"]),
+                       help="send every row of metrics.csv to tensorboard, wandb or mlflow")
+    group.add_argument("--skip-unreadable", action="store_true", help="leave out files that cannot be read, and say how many")
+
+
+RUN_OPTIONS = ("folder", "device", "quiet", "minutes", "start_from", "track")
+
+
 def run_options(asked: argparse.Namespace) -> dict:
     """The run options among parsed arguments, removed from there: what `engine.options` takes."""
-    return {name: vars(asked).pop(name) for name in ("folder", "device", "quiet") if name in asked}
+    found = {name: vars(asked).pop(name) for name in RUN_OPTIONS if name in asked}
+    return found | ({"track": tuple(found["track"])} if "track" in found else {})
+
+
+def reading_options(asked: argparse.Namespace) -> dict:
+    """How data are read, among parsed arguments, removed from there: what `data.reading` takes."""
+    return {"skip_unreadable": True} if vars(asked).pop("skip_unreadable", False) else {}
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
@@ -108,6 +151,7 @@ def split_union(annotation: str) -> list[str]:
 def reader(kinds: list[str]) -> Callable[[str], object]:
     """Text to value for int, float, str, Literal and None; argparse's own error where it is none of them."""
     readers = {"int": (int, "a whole number"), "float": (float, "a number"), "str": (str, "text"), "Path": (Path, "a path")}
+    kinds = ["str" if kind in KINDS else kind for kind in kinds]
     choices, scalars = {str(choice): choice for kind in kinds for choice in choices_of(kind)}, [kind for kind in kinds if kind in readers]
 
     def read(text: str):

@@ -1,0 +1,80 @@
+"""The command line: `deepcanon VERB ...`, one file a verb, each with `main(words) -> exit status or None`.
+
+Looking around (list, find, show, any --help) reads the catalogue and imports no torch. The flags of a recipe are made from its signature,
+so that `deepcanon train vae --data mnist --beta 4` and `deepcanon.recipes.vae("mnist", beta=4)` are the same call.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from deepcanon import __version__, errors
+from deepcanon.catalogue import suggest
+from deepcanon.errors import UsageError
+
+HELP = f"""\
+deepcanon: the deep-learning canon, every method in one short file, checked, trained by one command
+
+usage: deepcanon VERB ...          deepcanon VERB --help says more
+
+look around
+  list                  the methods; `list systems` and `list AREA` for the whole catalogue
+  find WORDS            methods and systems near these words, misspelt as they may be
+  show NAME             equation, paper, file, presets and proofs of a system or a method
+  claims                statements of the course, and what experiments say of them
+
+run
+  train NAME            train it, on your data or a known set: deepcanon train vae --data ./photos
+  resume FOLDER         go on where a run or a comparison was stopped, to the same bits
+  evaluate FOLDER       the numbers of a trained run, measured again
+  compare NAME ...      several methods or settings under one budget, one report
+  prove NAME            run with several seeds and check the target
+
+use
+  predict FOLDER FILES  what a trained run says of new files
+  sample FOLDER         draw from a trained run
+  export FOLDER         the trained method as a file that opens without this library
+
+data
+  data check PATH       what would be read of your own data, and what would not
+  data list             the known data sets
+  data get NAME         fetch one
+  data where NAME       where its files are
+
+anywhere
+  --help                this, or the help of a verb
+  --debug               show the traceback of an error
+  --version             {__version__}
+
+first steps: deepcanon train vae
+"""
+VERBS = ("list", "find", "show", "claims", "train", "resume", "evaluate", "compare", "prove", "predict", "sample", "export", "data")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    try:
+        status = dispatch([word for word in words if word != "--debug"])
+        sys.stdout.flush()
+        return status
+    except BaseException as error:
+        if debug and not isinstance(error, SystemExit | BrokenPipeError):
+            raise
+        return errors.report(error)
+
+
+def dispatch(words: list[str]) -> int:
+    """Call the verb; 0, or the status that it returns."""
+    verb, rest = (words[0], words[1:]) if words else ("--help", [])
+    if verb in ("--help", "-h", "help"):
+        print(HELP, end="")
+        return 0
+    if verb == "--version":
+        print(f"deepcanon {__version__}")
+        return 0
+    if verb not in VERBS:
+        kind = "flag" if verb.startswith("-") else "verb"
+        raise UsageError(f"no {kind} '{verb}'{suggest(verb, [*VERBS, '--help', '--version']) or '; see deepcanon --help'}")
+    return import_module(f"deepcanon.cli.{verb}").main(rest) or 0

@@ -1,0 +1,66 @@
+"""`deepcanon data`: the known data sets, and what would be read of your own."""
+
+import json
+from collections.abc import Callable
+
+from deepcanon.catalogue import suggest
+from deepcanon.cli.flags import Parser
+from deepcanon.cli.terminal import fields, footer, table
+from deepcanon.errors import UsageError
+
+
+def main(words: list[str]) -> None:
+    """Known data sets: list, get, where; your own: check."""
+    parser = Parser("data", "list | get NAME | where NAME | check PATH", "The known data sets. Your own folder or file needs no name: its path will do; "
+                    "`check` prints what would be read of it and what would not.")
+    parser.add_argument("action", metavar="list|get|where|check")
+    parser.add_argument("name", nargs="?", metavar="NAME|PATH")
+    parser.add_argument("--kind", metavar="KIND", help="what to read it as: images, table, text, points, arrays or env (default: by what it is)")
+    asked = parser.parse(words)
+    if asked.action not in ACTIONS:
+        raise UsageError(f"deepcanon data has no '{asked.action}'{suggest(asked.action, ACTIONS) or ': list, get NAME, where NAME or check PATH'}")
+    if asked.name is None and asked.action != "list":
+        raise UsageError(f"deepcanon data {asked.action} needs a {'path' if asked.action == 'check' else 'name'}; see deepcanon data --help")
+    if asked.action == "check":
+        check(asked.name, asked.kind)
+    else:
+        ACTIONS[asked.action](asked.name)
+
+
+def show_list(name: str | None) -> None:
+    """Every named set and whether it is on this machine."""
+    from deepcanon.data import download, sets
+
+    def state(s: sets.DataSet) -> str:
+        return "embedded" if not s.files else "here" if len(download.where(s.name)) == len(s.files) else "to fetch"
+
+    table(["name", "kind", "files", "what it is", "licence"], [[s.name, s.kind, state(s), s.about, s.licence] for s in sets.SETS.values()])
+    footer("Looked for in the folder that DEEPCANON_DATA names, else fetched when first used.")
+
+
+def get(name: str) -> None:
+    """Fetch what is missing, check all, print the paths."""
+    from deepcanon.data import download
+
+    files = download.get(name)
+    print("\n".join(map(str, files)) if files else f"{name} is embedded: nothing to fetch")
+
+
+def where(name: str) -> None:
+    """Print the paths of the files that are here."""
+    from deepcanon.data import download, sets
+
+    files = download.where(name)
+    if not files and sets.lookup(name).files:
+        raise FileNotFoundError(f"{name} is not on this machine yet: deepcanon data get {name}")
+    print("\n".join(map(str, files)) if files else f"{name} is embedded: it needs no file")
+
+
+def check(name: str, kind: str | None) -> None:
+    """Print what would be read."""
+    from deepcanon.data.describe import describe
+
+    fields([(key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)) for key, value in describe(name, kind).items()])
+
+
+ACTIONS: dict[str, Callable] = {"list": show_list, "get": get, "where": where, "check": check}

@@ -1,0 +1,69 @@
+"""`deepcanon train`: run a recipe with the flags given."""
+
+import sys
+from pathlib import Path
+
+from deepcanon import catalogue
+from deepcanon.catalogue import RecipeInfo
+from deepcanon.cli.flags import Parser, add_run_options, reading_options, recipe_parser, run_options
+from deepcanon.cli.terminal import fields, number, readable, title
+from deepcanon.errors import UsageError
+from deepcanon.grammar import Bound, bounds
+
+
+def main(words: list[str]) -> None:
+    """Run a recipe and print what it reached."""
+    names = [word for word in words if word in catalogue.recipes()] or [word for word in words if not word.startswith("-")]
+    if not names:
+        parser = Parser("train", "NAME [--flags]", "Train a method; its arguments are flags, listed by `deepcanon train vae --help`.")
+        parser.add_argument("name", metavar="NAME", help="a name that `deepcanon list` prints")
+        add_run_options(parser)
+        parser.parse(words)
+    recipe = named(names[0])
+    words.remove(recipe.name)
+    asked = recipe_parser(recipe).parse(words)
+    how, read, budget = run_options(asked), reading_options(asked), vars(asked).pop("budget", "")
+
+    from deepcanon import engine, runs
+    from deepcanon.data.source import reading
+
+    with engine.options(**how), reading(**read):
+        run = runs.train(recipe.name, vars(asked), budget)
+    show_run(run, how["quiet"])
+
+
+def named(name: str) -> RecipeInfo:
+    """The recipe of that name, or a UsageError with the nearest one."""
+    try:
+        return catalogue.recipe(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def show_run(run, quiet: bool) -> None:
+    """What a run reached and where it lies; the folder alone when quiet."""
+    from deepcanon.engine.record import read_call
+
+    if quiet:
+        print(run.folder)
+        return
+    call = read_call(run.folder)
+    title(f"{call['label']}: {run.steps:,} steps in {run.seconds:.1f} s")
+    report = Path(run.folder) / "report.html"
+    fields([*results_fields(run.results, bounds(call.get("target", {}))), ("expected", call.get("expect", "")), ("folder", readable(run.folder)),
+            ("report", readable(report) if report.exists() else "")])
+
+
+def results_fields(results: dict[str, float], target: dict[str, Bound] | None = None) -> list[tuple[str, str]]:
+    """Results as fields, each beside its target."""
+
+    def beside(name: str, value: float) -> str:
+        bound = (target or {}).get(name)
+        return f"   target {bound}, {'met' if bound.holds(value) else 'not met'}" if bound else ""
+
+    return [(name, number(value) + beside(name, value)) for name, value in results.items()]
+
+
+def say(line: str) -> None:
+    """A line on stderr."""
+    print(line, file=sys.stderr, flush=True)
