@@ -19,6 +19,8 @@ from torch import Tensor
 
 from . import folder, sets
 from .batches import Augment, Batches, Content
+from .image_content import Options, packed, planned
+from .image_index import unsplit
 from .metadata import Metadata
 from .order import mix
 from .pictures import images
@@ -196,20 +198,19 @@ def half_of_classes(name: str, split: str, size: int | None) -> Content:
 
 
 def classes_of_folder(root: Path, split: str, size: int | None) -> Content:
-    """The pictures of your own classes: those below `train` or `test`; without such folders, of one class in five for the test split."""
-    made = (root / "train").is_dir()
-    top = root / split if made else root
-    if not top.is_dir():
-        raise FileNotFoundError(f"there is no folder {top}")
-    classes = sorted(path.name for path in top.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if not made:
-        classes = [name for name in classes if folder.is_test(Path(name)) == (split == "test")]
-    if not classes:
+    """The pictures of your own classes: those of the split's folder; without such folders, of one class in five for the test split."""
+    options = Options(size or "auto")
+    index = unsplit(root)
+    index, survey, plan = planned(index, options)
+    if index.splits is None:
+        held = folder.held_out(index.classes, [0] * len(index.classes))
+        index.splits = ["test" if held[label] else "train" for label in index.labels]
+    rows = [row for row, part in enumerate(index.splits) if part == split]
+    if not rows:
         raise ValueError(f"{root}: no class falls into the {split} split; make folders train and test with a subfolder for each class")
-    paths = [(path, label) for label, name in enumerate(classes) for path in folder.pictures(top / name)]
-    files = folder.Files([path for path, _ in paths], size)
-    x = files.index_select(0, torch.arange(len(paths))) if files.bytes <= folder.IN_MEMORY else files
-    return Content(x, torch.tensor([label for _, label in paths]), 255, {"classes": classes, "sha256": folder.listing(root, [p for p, _ in paths])})
+    content = packed(index, survey, plan, rows, options)
+    there, y = content.y.unique(return_inverse=True)
+    return content._replace(y=y, metadata=content.metadata | {"classes": [index.classes[k] for k in there.tolist()]})
 
 
 class Sinusoids:

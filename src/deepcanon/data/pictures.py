@@ -1,4 +1,4 @@
-"""Images by a known name or from a folder of your own.
+"""Images by a known name, from files of your own, or from an object.
 
     train, test = images("mnist", augment=crop(2)), images("mnist", split="test")
     x, y = train.at(0)          # x float32 (B, C, H, W) in [0, 1], y int64 (B,)
@@ -6,22 +6,25 @@
 N images, C channels, H x W pixels, B images a batch.
 """
 
+import hashlib
 import io
 import math
 import os
 import struct
 import tarfile
+from collections.abc import Mapping
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import download, folder, sets
-from .batches import Augment, Batches, Content
+from . import download, image_content, sets
+from .batches import Augment, Batches, Content, sha256
+from .image_content import FITS, Options
 from .omniglot import omniglot
 
 CIFAR10 = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -29,41 +32,106 @@ FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shi
 DIGITS = [str(d) for d in range(10)]
 
 
-def images(source: str, *, split: str | None = "train", batch: int = 128, seed: int = 0, augment: Augment | None = None,
-           shuffle: bool | None = None, size: int | None | Literal["auto"] = "auto", fit: str = "crop",
-           channels: int | None = None, skip_unreadable: bool = False) -> Batches:
-    """Images of a named set (`deepcanon data list`) or of a folder: `./photos/cat/1.jpg`, or `./photos/train/cat/1.jpg` where the split is made.
+def images(source: Any, *, split: str | None = "train", batch: int = 128, seed: int = 0, augment: Augment | None = None,
+           shuffle: bool | None = None, size: int | str | None = "auto", fit: str = "crop", channels: int | None = None,
+           skip_unreadable: bool = False) -> Batches:
+    """Images of a named set (`deepcanon data list`), of files of your own, or of an object.
 
     Args:
-        source: a known name, or the path of a folder with a subfolder for each class (or with pictures only: one class).
-        split: `train` or `test`.
+        source: a known name; a folder, `./photos/cat/1.jpg` or `./photos/train/cat/1.jpg`; a CSV file with the columns path and label (and split);
+            a frame with these columns; an image file or a list of files; an array or tensor of pictures, alone or as (x, y); a torch or
+            Hugging Face data set; a dict of any of these by split. What has no split of its own is split: one picture in five is for testing.
+        split: `train`, `test`, `val` where there is one beside test; None: every picture in order, for prediction, the file of each in
+            `.metadata["paths"]`.
         augment: (x, generator) -> x on the float batch; see `deepcanon.data.augment`.
-        shuffle: by default the train split is shuffled and the test split is in order.
-        size: resize to size x size pixels; from a folder, the middle square is taken first.
+        shuffle: by default the train split is shuffled and others are in order.
+        size: resize to size x size pixels; `auto` keeps the size of named sets, and of pictures that all have one size of at most 64 pixels a
+            side, and resizes others to 32 x 32; None: as they are, all of one size.
+        fit: what is resized: `crop` the middle square, `pad` all of it with black borders, `stretch` all of it out of proportion.
+        channels: 1 (grey) or 3 (RGB); None: as a named set has them, else 1 if every picture is grey, 3 if not.
+        skip_unreadable: leave out what cannot be read, which is said, instead of refusing it.
 
     Raises:
-        ValueError: unknown name; a file that is damaged, unreadable or of another shape (named).
+        ValueError: unknown name; a file that is damaged, unreadable or of another shape (named); folders that can be read in two ways.
         FileNotFoundError: a file or folder is missing and cannot be fetched.
     """
-    if split not in ("train", "test"):
-        raise ValueError(f"split must be 'train' or 'test', got '{split}'")
-    size = None if size == "auto" else size
-    if size is not None and size < 1:
-        raise ValueError(f"size must be at least 1, got {size}")
-    if sets.is_path(source):
-        load = partial(folder.content, Path(source), split, size)
+    check_arguments(split, size, fit, channels)
+    own = not isinstance(source, str) or sets.is_path(source)
+    if own:
+        options = Options(size, fit, channels, skip_unreadable)
+        key, load = own_key(source, split, options), partial(image_content.content, source, split, options)
     else:
         sets.lookup(source, "images")
-        load = partial(named, source, split, size, os.environ.get("DEEPCANON_DATA"))
-    key = f"images:{source}:{split}" + (f":{size}" if size else "")
+        if split == "val":
+            raise ValueError("split must be 'train' or 'test', got 'val'")
+        side = None if size == "auto" else size
+        key = f"images:{source}:{split or 'all'}" + (f":{side}" if side else "") + (f":{channels} channels" if channels else "")
+        load = partial(in_channels, source, split, side, os.environ.get("DEEPCANON_DATA"), channels)
     return Batches(key, load, batch=batch, shuffle=split == "train" if shuffle is None else shuffle, seed=seed, augment=augment)
+
+
+def check_arguments(split: str | None, size: int | str | None, fit: str, channels: int | None) -> None:
+    """Refuse arguments that cannot be meant."""
+    if split not in ("train", "test", "val", None):
+        raise ValueError(f"split must be 'train', 'test', 'val' or None, got '{split}'")
+    if isinstance(size, str) and size != "auto":
+        raise ValueError(f"size must be a number of pixels, 'auto' or None, got '{size}'")
+    if isinstance(size, int) and size < 1:
+        raise ValueError(f"size must be at least 1, got {size}")
+    if fit not in FITS:
+        raise ValueError(f"fit must be one of {', '.join(FITS)}, got '{fit}'")
+    if channels not in (None, 1, 3):
+        raise ValueError(f"channels must be 1 or 3, got {channels}")
+
+
+def own_key(source: Any, split: str | None, options: Options) -> str:
+    """What names a user's pictures, as they are brought to one form, in a record."""
+    how = [] if options.size == "auto" else [str(options.size)]
+    how += [options.fit] if options.fit != "crop" else []
+    how += [f"{options.channels} channels"] if options.channels else []
+    how += ["readable"] if options.skip_unreadable else []
+    return ":".join(["images", source_key(source), split or "all", *how])
+
+
+def source_key(source: Any) -> str:
+    """A path as it is; an object by its kind and what it holds."""
+    if isinstance(source, str | os.PathLike):
+        return str(source)
+    if isinstance(source, Mapping):
+        return "+".join(f"{part}={source_key(value)}" for part, value in source.items())
+    if isinstance(source, np.ndarray | Tensor):
+        x = torch.as_tensor(source)
+        return f"array-{sha256(x)[:16]}" if x.numel() <= 2**28 else f"array-{tuple(x.shape)}"
+    if isinstance(source, list | tuple):
+        return f"list-{hashlib.sha256('+'.join(map(source_key, source)).encode()).hexdigest()[:16]}"
+    length = len(source) if hasattr(source, "__len__") else 1
+    return f"{type(source).__name__}-{length}"
+
+
+def in_channels(name: str, split: str | None, size: int | None, place: str | None, channels: int | None) -> Content:
+    """The content of a named set with the channels that are asked for; split None: train, then test."""
+    if split is None:
+        first, second = (in_channels(name, part, size, place, channels) for part in ("train", "test"))
+        classes = list(dict.fromkeys([*first.metadata["classes"], *second.metadata["classes"]]))
+        moved = second.y + (0 if classes == first.metadata["classes"] else len(first.metadata["classes"]))
+        paths = [f"{name} {row}" for row in range(len(first.y) + len(moved))]
+        metadata = first.metadata | {"classes": classes, "paths": paths}
+        return first._replace(x=torch.cat([first.x, second.x]), y=torch.cat([first.y, moved]), metadata=metadata)
+    content = named(name, split, size, place)
+    if channels in (None, content.x.shape[1]):
+        return content
+    if channels == 3:
+        return content._replace(x=content.x.expand(-1, 3, -1, -1).contiguous())
+    luma = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)                    # ITU-R 601, as Pillow's
+    return content._replace(x=torch.cat([(part * luma).sum(1, keepdim=True).round_().to(torch.uint8) for part in content.x.split(4096)]))
 
 
 @lru_cache(maxsize=8)
 def named(name: str, split: str, size: int | None, place: str | None) -> Content:
     """The content of a named set; one copy in memory, however many ask (`place` is where it was read from)."""
     content = {"digits": digits, "mnist": mnist, "fashion": fashion, "cifar10": cifar10, "omniglot": omniglot}[name](split)
-    return resized(content, size) if size else content
+    content = resized(content, size) if size else content
+    return content._replace(metadata=content.metadata | {"levels": int(content.peak or 1) + 1})
 
 
 def resized(content: Content, size: int) -> Content:
