@@ -113,13 +113,13 @@ def test_resume_is_exact():
     assert (other.env_steps, other.returns, other.episode_return) == (data.env_steps, data.returns, data.episode_return)
 
 
-def test_another_capacity_or_world_is_refused():
+def test_another_capacity_is_refused():
     data = Experience(env("CartPole-v1"), Scripted(), capacity=100, warmup=150)
     next(data)
-    with pytest.raises(ValueError, match=r"^expected a replay buffer \(150, 4\), got \(100, 4\): the world or the capacity is another one$"):
+    with pytest.raises(ValueError, match=r"^expected a replay buffer \(150, 4\), got \(100, 4\): the environment or the capacity is another one$"):
         Experience(env("CartPole-v1"), Scripted(), capacity=200).load_state_dict(data.state_dict())
 
 
-def test_ranks_see_different_worlds():
+def test_ranks_see_different_episodes():
     data = Experience(env("CartPole-v1"), Scripted(), seed=4)
     assert not np.array_equal(data.shard(0, 2).observation, data.shard(1, 2).observation)

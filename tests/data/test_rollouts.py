@@ -1,4 +1,4 @@
-"""Rollouts: what a row holds, what an end means, several worlds as one, and resume to the bit."""
+"""Rollouts: what a row holds, what an end means, several environments as one, and resume to the bit."""
 
 import io
 
@@ -13,15 +13,15 @@ from deepcanon.data.vector_envs import SequentialEnvs, envs
 
 
 class Chance:
-    """Acts by chance alone, like the worlds' own action space."""
+    """Acts by chance alone, like the environments' own action space."""
 
-    def __init__(self, worlds):
-        self.worlds = worlds
+    def __init__(self, envs):
+        self.envs = envs
 
     def acts(self, observations, *, rng):
-        if self.worlds.num_actions is None:
-            return rng.uniform(-3, 3, (len(observations), *self.worlds.action_shape)).astype(np.float32)
-        return rng.integers(self.worlds.num_actions, size=len(observations))
+        if self.envs.num_actions is None:
+            return rng.uniform(-3, 3, (len(observations), *self.envs.action_shape)).astype(np.float32)
+        return rng.integers(self.envs.num_actions, size=len(observations))
 
 
 class Counter:
@@ -38,8 +38,8 @@ class Counter:
 
     def step(self, action):
         self.clock += 1
-        over = self.clock == self.length
-        return np.array([self.clock], np.float32), float(self.clock), over and self.length % 2 == 0, over and self.length % 2 == 1
+        done = self.clock == self.length
+        return np.array([self.clock], np.float32), float(self.clock), done and self.length % 2 == 0, done and self.length % 2 == 1
 
     def state_dict(self):
         return vars(self).copy()
@@ -48,21 +48,21 @@ class Counter:
         vars(self).update(state)
 
 
-def rollouts(worlds, **options):
-    return Rollouts(worlds, Chance(worlds), **options)
+def rollouts(envs, **options):
+    return Rollouts(envs, Chance(envs), **options)
 
 
 def test_rows_belong_together_and_ends_are_what_they_are():
     data = rollouts(SequentialEnvs([Counter(3), Counter(4)]), steps=10)
-    s, a, r, s_next, terminated, over = next(data)
+    s, a, r, s_next, terminated, done = next(data)
     assert (s.shape, a.shape, r.shape, s_next.shape) == ((10, 2, 1), (10, 2), (10, 2), (10, 2, 1))
     assert s[:, 0, 0].tolist() == [0, 1, 2] * 3 + [0]
     assert s[:, 1, 0].tolist() == [0, 1, 2, 3] * 2 + [0, 1]
     assert torch.equal(s_next, s + 1)                                            # the last observation of an episode, not the first of the next
     assert torch.equal(r, s_next[..., 0])
-    assert over[:, 0].tolist() == [0, 0, 1] * 3 + [0]
+    assert done[:, 0].tolist() == [0, 0, 1] * 3 + [0]
     assert terminated[:, 0].sum() == 0                                           # cut, not ended
-    assert torch.equal(terminated[:, 1], over[:, 1])
+    assert torch.equal(terminated[:, 1], done[:, 1])
     assert sorted(data.returns) == [6, 6, 6, 10, 10]
     assert data.env_steps == 20
 
@@ -75,49 +75,49 @@ def test_the_next_rollout_goes_on_where_this_one_stopped():
 
 
 @pytest.mark.parametrize("name", ["CartPole-v1", "Pendulum-v1"])
-def test_worlds_together_are_gymnasiums(name):
-    worlds, theirs = envs(name, 5), [gymnasium.make(name) for _ in range(5)]
-    agent, rng = Chance(worlds), np.random.default_rng(0)
-    observations = worlds.reset(seed=1)
+def test_environments_together_are_gymnasiums(name):
+    several, theirs = envs(name, 5), [gymnasium.make(name) for _ in range(5)]
+    agent, rng = Chance(several), np.random.default_rng(0)
+    observations = several.reset(seed=1)
     for i, other in enumerate(theirs):
         other.reset()
-        other.unwrapped.state = worlds.state[:, i].copy()
+        other.unwrapped.state = several.state[:, i].copy()
     lengths = []
     for _ in range(450):
         actions = agent.acts(observations, rng=rng)
-        observations, rewards, terminated, truncated = worlds.step(actions)
+        observations, rewards, terminated, truncated = several.step(actions)
         for i, (other, action) in enumerate(zip(theirs, actions)):
             expected = other.step(action)
             np.testing.assert_allclose(observations[i], expected[0], rtol=1e-5, atol=1e-6)
-            np.testing.assert_allclose(worlds.state[:, i], other.unwrapped.state, rtol=1e-9, atol=1e-9)
+            np.testing.assert_allclose(several.state[:, i], other.unwrapped.state, rtol=1e-9, atol=1e-9)
             assert rewards[i] == pytest.approx(expected[1], rel=1e-5, abs=1e-6)
             assert (terminated[i], truncated[i]) == expected[2:4]
-        over = terminated | truncated
-        if over.any():
-            lengths += worlds.clock[over].tolist()
-            before, observations = observations, worlds.restart(over)
-            np.testing.assert_array_equal(observations[~over], before[~over])
-            for i in np.flatnonzero(over):
+        done = terminated | truncated
+        if done.any():
+            lengths += several.clock[done].tolist()
+            before, observations = observations, several.restart(done)
+            np.testing.assert_array_equal(observations[~done], before[~done])
+            for i in np.flatnonzero(done):
                 theirs[i].reset()
-                theirs[i].unwrapped.state = worlds.state[:, i].copy()
+                theirs[i].unwrapped.state = several.state[:, i].copy()
     assert len(lengths) >= 10
 
 
 @pytest.mark.parametrize(("name", "single"), [("CartPole-v1", CartPole), ("Pendulum-v1", Pendulum)])
-def test_the_clock_cuts_worlds_together_as_it_cuts_one(name, single):
-    worlds = envs(name, 2)
-    worlds.reset(seed=0)
-    worlds.clock[1] = single.step_limit - 1
-    actions = np.zeros((2, *worlds.action_shape), int if worlds.num_actions else np.float32)
-    assert worlds.step(actions)[3].tolist() == [False, True]
+def test_the_clock_cuts_environments_together_as_it_cuts_one(name, single):
+    several = envs(name, 2)
+    several.reset(seed=0)
+    several.clock[1] = single.step_limit - 1
+    actions = np.zeros((2, *several.action_shape), int if several.num_actions else np.float32)
+    assert several.step(actions)[3].tolist() == [False, True]
 
 
-@pytest.mark.parametrize("worlds", [
+@pytest.mark.parametrize("several", [
     lambda: envs("CartPole-v1", 4), lambda: envs("Pendulum-v1", 3), lambda: envs("Acrobot-v1", 2),
     lambda: SequentialEnvs([env("CartPole-v1"), env("CartPole-v1")]),
 ])
-def test_resume_is_exact(worlds):
-    data, other, buffer = (rollouts(worlds(), steps=37, seed=4) for _ in range(2)), None, io.BytesIO()
+def test_resume_is_exact(several):
+    data, other, buffer = (rollouts(several(), steps=37, seed=4) for _ in range(2)), None, io.BytesIO()
     data, other = data
     for _ in range(3):
         next(data)
@@ -130,7 +130,7 @@ def test_resume_is_exact(worlds):
     assert (other.env_steps, other.returns, other.episode_return.tolist()) == (data.env_steps, data.returns, data.episode_return.tolist())
 
 
-def test_worlds_with_hidden_state_resume_with_new_episodes():
+def test_environments_with_hidden_state_resume_with_new_episodes():
     class Blind(Counter):
         def load_state_dict(self, state):
             return self.reset()
@@ -142,7 +142,7 @@ def test_worlds_with_hidden_state_resume_with_new_episodes():
     assert other.episode_return.tolist() == [0, 15]
 
 
-def test_ranks_and_worlds_see_different_episodes():
+def test_ranks_and_environments_see_different_episodes():
     for name in ("CartPole-v1", "Acrobot-v1"):
         data = rollouts(envs(name, 2), seed=4)
         starts = [*data.shard(0, 2).observation.tolist(), *data.shard(1, 2).observation.tolist()]
@@ -150,7 +150,7 @@ def test_ranks_and_worlds_see_different_episodes():
 
 
 def test_bad_input_is_refused_in_words():
-    with pytest.raises(ValueError, match=r"^expected one world or more, got 0$"):
+    with pytest.raises(ValueError, match=r"^expected one environment or more, got 0$"):
         envs("CartPole-v1", 0)
     with pytest.raises(ValueError, match=r"^unknown environment 'CartPol-v1': did you mean 'CartPole-v1'\?$"):
         envs("CartPol-v1", 2)
@@ -160,7 +160,7 @@ def test_bad_input_is_refused_in_words():
     with pytest.raises(ValueError, match=r"^expected actions of shape \(2, 1\), real numbers; the agent's have shape \(2,\) and type int64$"):
         next(numbered)
     real = Rollouts(envs("CartPole-v1", 2), Chance(envs("Pendulum-v1", 2)))
-    with pytest.raises(ValueError, match=r"^expected actions of shape \(2,\), numbers below 2; the agent's have shape \(2, 1\) and type float32$"):
+    with pytest.raises(ValueError, match=r"^expected actions of shape \(2,\), integers below 2; the agent's have shape \(2, 1\) and type float32$"):
         next(real)
-    with pytest.raises(ValueError, match=r"^expected observations \(2, 4\), got \(3, 4\): the world or the number of worlds is another one$"):
+    with pytest.raises(ValueError, match=r"^expected observations \(2, 4\), got \(3, 4\): the environment or the number of environments is another one$"):
         rollouts(envs("CartPole-v1", 2)).load_state_dict(rollouts(envs("CartPole-v1", 3)).state_dict())

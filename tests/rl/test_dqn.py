@@ -1,4 +1,4 @@
-"""DQN on worlds whose values are known, and its equation term by term."""
+"""DQN on environments whose values are known, and its equation term by term."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from deepcanon.data.experience import Experience, anneal
 from deepcanon.nets.mlp import mlp
 from deepcanon.rl.dqn import DQN, double_value, max_value
 from deepcanon.rl.evaluate import returns
-from tests.rl.small_worlds import Corridor
+from tests.rl.small_envs import Corridor
 
 
 def table(states, actions):
@@ -21,7 +21,7 @@ def table(states, actions):
 
 
 def batch():
-    """Five transitions of a made-up world of 4 numbers and 2 actions."""
+    """Five transitions of a made-up environment of 4 numbers and 2 actions."""
     return torch.randn(5, 4), torch.tensor([0, 1, 1, 0, 1]), torch.randn(5), torch.randn(5, 4), torch.tensor([0.0, 1.0, 0.0, 0.0, 1.0])
 
 
@@ -38,7 +38,7 @@ def updates(method, batch, optimizer, count):
 def test_a_tabular_q_converges_to_value_iteration(value):
     generator, gamma = torch.Generator().manual_seed(0), 0.9
     states, actions = 6, 3
-    following = torch.randint(states, (states, actions), generator=generator)    # a deterministic world; leaving state 0 by action 0 ends it
+    following = torch.randint(states, (states, actions), generator=generator)    # deterministic; leaving state 0 by action 0 ends it
     reward = torch.rand(states, actions, generator=generator)
     ends = torch.zeros(states, actions).index_put((torch.tensor(0), torch.tensor(0)), torch.tensor(1.0))
     exact = torch.zeros(states, actions)

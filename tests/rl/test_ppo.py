@@ -1,4 +1,4 @@
-"""PPO: advantages against the sum that defines them, the objective case by case, and a world whose optimum is known."""
+"""PPO: advantages against the sum that defines them, the objective case by case, and an environment whose optimum is known."""
 
 import numpy as np
 import pytest
@@ -6,22 +6,21 @@ import torch
 from torch import nn
 
 from deepcanon.data.rollouts import Rollouts
-from deepcanon.data.vector_envs import Several, envs
+from deepcanon.data.vector_envs import SequentialEnvs, envs
 from deepcanon.engine import Adam, fit, options
 from deepcanon.nets.mlp import mlp
-from deepcanon.recipes.rl import ppo_cartpole
 from deepcanon.rl.evaluate import returns
 from deepcanon.rl.functional import gae
 from deepcanon.rl.policies import gaussian
 from deepcanon.rl.ppo import PPO
-from tests.rl.small_worlds import Corridor, Target
+from tests.rl.small_envs import Corridor, Target
 
 
 def rollout(T=12, N=3):
-    """A made-up rollout of a world of 4 numbers and 2 actions: what follows is what comes next, but at the end of an episode."""
-    s, over = torch.randn(T + 1, N, 4), (torch.rand(T, N) < 0.3).float()
-    s_next = torch.where(over[..., None] == 1, torch.randn(T, N, 4), s[1:])
-    return s[:-1], torch.randint(2, (T, N)), torch.randn(T, N), s_next, over * (torch.rand(T, N) < 0.5), over
+    """A made-up rollout of an environment of 4 numbers and 2 actions: what follows is what comes next, but at the end of an episode."""
+    s, done = torch.randn(T + 1, N, 4), (torch.rand(T, N) < 0.3).float()
+    s_next = torch.where(done[..., None] == 1, torch.randn(T, N, 4), s[1:])
+    return s[:-1], torch.randint(2, (T, N)), torch.randn(T, N), s_next, done * (torch.rand(T, N) < 0.5), done
 
 
 def small(**arguments):
@@ -29,28 +28,28 @@ def small(**arguments):
 
 
 def test_gae_is_the_sum_that_defines_it():
-    delta, over = torch.randn(12, 3, dtype=torch.float64), (torch.rand(12, 3) < 0.3).double()
+    delta, done = torch.randn(12, 3, dtype=torch.float64), (torch.rand(12, 3) < 0.3).double()
     expected = torch.zeros_like(delta)
     for n in range(3):
         for t in range(12):
             for k in range(t, 12):
                 expected[t, n] += 0.9 ** (k - t) * delta[k, n]
-                if over[k, n]:
+                if done[k, n]:
                     break
-    torch.testing.assert_close(gae(delta, over, 0.9), expected)
+    torch.testing.assert_close(gae(delta, done, 0.9), expected)
 
 
 @pytest.mark.parametrize("lam", [0.0, 1.0])
 def test_advantages_are_one_step_differences_or_whole_returns(lam):
-    method, (s, a, r, s_next, terminated, over) = small(lam=lam, gamma=0.9), rollout()
-    *_, advantage, gain = method.prepare(s, a, r, s_next, terminated, over)
+    method, (s, a, r, s_next, terminated, done) = small(lam=lam, gamma=0.9), rollout()
+    *_, advantage, returned = method.prepare(s, a, r, s_next, terminated, done)
     with torch.no_grad():
         v, v_next = method.value(s)[..., 0], method.value(s_next)[..., 0]
     after = (1 - terminated) * v_next                                            # a truncated episode bootstraps, a terminated one does not
     for t in reversed(range(len(r) - 1)):
-        after[t] = torch.where((over[t] == 1) | (lam == 0), after[t], r[t + 1] + 0.9 * after[t + 1])
+        after[t] = torch.where((done[t] == 1) | (lam == 0), after[t], r[t + 1] + 0.9 * after[t + 1])
     expected = r + 0.9 * after
-    torch.testing.assert_close(gain.view_as(r), expected)
+    torch.testing.assert_close(returned.view_as(r), expected)
     torch.testing.assert_close(advantage.view_as(r), expected - v)
 
 
@@ -125,7 +124,7 @@ def test_separate_nets_have_separate_gradients_and_a_shared_trunk_the_sum():
 def test_learns_the_corridor():
     method = PPO(mlp(8, 32, 2), mlp(8, 32, 1), gamma=0.9, minibatch=64)
     with options(quiet=True):
-        fit(method, Rollouts(Several([Corridor() for _ in range(8)]), method, steps=32), Adam(3e-3), steps=20)
+        fit(method, Rollouts(SequentialEnvs([Corridor() for _ in range(8)]), method, steps=32), Adam(3e-3), steps=20)
     assert returns(method, Corridor(), episodes=3).tolist() == [1.0] * 3
     assert [method.act(s) for s in np.eye(8, dtype=np.float32)[:7]] == [1] * 7   # the shortest way, from every cell
 
@@ -133,7 +132,7 @@ def test_learns_the_corridor():
 def test_learns_real_actions():
     method = PPO(mlp(1, 16, 2), mlp(1, 16, 1), kind=gaussian, minibatch=64)
     with options(quiet=True):
-        fit(method, Rollouts(Several([Target() for _ in range(8)]), method, steps=32), Adam(1e-2), steps=40)
+        fit(method, Rollouts(SequentialEnvs([Target() for _ in range(8)]), method, steps=32), Adam(1e-2), steps=40)
     assert returns(method, Target(), episodes=50).mean() > -0.02                 # E[(0.7 s)^2] = 0.16 for an action of 0
 
 
@@ -152,13 +151,6 @@ def test_training_is_resumed_to_the_bit(tmp_path):
 
 
 def test_a_minibatch_that_does_not_fit_is_refused():
-    message = r"^a minibatch of 64 does not divide the 36 rows of a rollout \(12 steps of 3 worlds\)$"
+    message = r"^a minibatch of 64 does not divide the 36 rows of a rollout \(12 steps of 3 environments\)$"
     with pytest.raises(ValueError, match=message):
         next(small(minibatch=64).losses(rollout()))
-
-
-def test_the_recipe_runs(tmp_path):
-    with options(folder=tmp_path / "run", quiet=True):
-        run = ppo_cartpole(env_steps=512, epochs=2)
-    assert run.steps == 2
-    assert 8 <= run.results["return"] <= 500

@@ -1,4 +1,4 @@
-"""SAC: its terms one by one, who is trained by which, and worlds whose optimum is known."""
+"""SAC: its terms one by one, who is trained by which, and environments whose optimum is known."""
 
 import math
 
@@ -12,12 +12,11 @@ from deepcanon.data.envs import action_bounds, env
 from deepcanon.data.experience import Experience, after
 from deepcanon.engine import Adam, fit, linear, options, players
 from deepcanon.nets.mlp import mlp
-from deepcanon.recipes.rl import sac_pendulum
 from deepcanon.rl.critics import Critics
 from deepcanon.rl.dqn import DQN
 from deepcanon.rl.evaluate import returns
 from deepcanon.rl.sac import SAC
-from tests.rl.small_worlds import Target
+from tests.rl.small_envs import Target
 
 BOUNDS = np.array([-2.0, 0.0], np.float32), np.array([2.0, 3.0], np.float32)
 
@@ -119,7 +118,7 @@ class Quadratic(nn.Module):
 
 
 @pytest.mark.row("RL-34")
-def test_reaches_the_optimal_gain_of_a_linear_world_with_quadratic_cost():
+def test_reaches_the_optimal_gain_of_a_linear_system_with_quadratic_cost():
     """s' = 0.9 s + 0.5 a, r = -s^2 - 0.3 a^2: a = -k s, k from Riccati's equation; entropy adds noise and leaves k as it is."""
     gamma, p = 0.9, 1.0
     for _ in range(200):
@@ -178,7 +177,7 @@ def test_acting_is_the_mean_a_draw_or_any_action():
     assert anything.mean(0) == pytest.approx(center, abs=0.1)
 
 
-def test_learns_a_world_of_one_step():
+def test_learns_episodes_of_one_step():
     method = SAC(mlp(1, 32, 2), Critics(1, 1, 32), bounds=Target.bounds, target_entropy=-3.0)
     data = Experience(Target(), method, batch=64, warmup=100, epsilon=after(100))
     with options(quiet=True):
@@ -189,9 +188,9 @@ def test_learns_a_world_of_one_step():
 def test_training_is_resumed_to_the_bit(tmp_path):
     def run(folder, steps, resume=False):
         torch.manual_seed(0)
-        world = env("Pendulum-v1")
-        method = SAC(mlp(3, 16, 2), Critics(3, 1, 16), bounds=action_bounds(world))
-        data = Experience(world, method, batch=16, warmup=30, capacity=64, epsilon=after(30), seed=3)
+        pendulum = env("Pendulum-v1")
+        method = SAC(mlp(3, 16, 2), Critics(3, 1, 16), bounds=action_bounds(pendulum))
+        data = Experience(pendulum, method, batch=16, warmup=30, capacity=64, epsilon=after(30), seed=3)
         with options(folder=tmp_path / folder, resume=resume, quiet=True):
             fit(method, data, Adam(1e-3), steps=steps)
         return [*method.state_dict().values(), *map(torch.from_numpy, data.buffer), torch.from_numpy(data.observation)]
@@ -202,19 +201,12 @@ def test_training_is_resumed_to_the_bit(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(run("halves", 60, resume=True), whole, strict=True))
 
 
-def test_agents_in_the_wrong_world_are_refused_in_words():
-    with pytest.raises(ValueError, match=r"^expected a world of real actions, CartPole has 2 numbered ones$"):
+def test_agents_of_another_environment_are_refused():
+    with pytest.raises(ValueError, match=r"^expected an environment of real actions, CartPole-v1 has 2 discrete ones$"):
         action_bounds(env("CartPole-v1"))
     with pytest.raises(ValueError, match=r"^expected finite bounds low < high of the actions, got \[1\.\] and \[inf\]$"):
         SAC(mlp(3, 2), Critics(3, 1, 8), bounds=(np.array([1.0]), np.array([np.inf])))
     with pytest.raises(ValueError, match=r"^expected actions of shape \(1,\), real numbers; the agent's have shape \(\) and type int64$"):
         next(Experience(env("Pendulum-v1"), DQN(mlp(3, 8, 2)), epsilon=after(0)))
-    with pytest.raises(ValueError, match=r"^expected actions of shape \(\), numbers below 2; the agent's have shape \(2,\) and type float32$"):
+    with pytest.raises(ValueError, match=r"^expected actions of shape \(\), integers below 2; the agent's have shape \(2,\) and type float32$"):
         next(Experience(env("CartPole-v1"), SAC(mlp(4, 4), Critics(4, 2, 8), bounds=BOUNDS)))
-
-
-def test_the_recipe_runs(tmp_path):
-    with options(folder=tmp_path / "run", quiet=True):
-        run = sac_pendulum(env_steps=40, width=16, batch=8, warmup=30)
-    assert run.steps == 10
-    assert -2_000 < run.results["return"] < 0

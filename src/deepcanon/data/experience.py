@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepcanon.data.envs import Environment, check_action
+from deepcanon.data.envs import check_action, env as open_env, is_own
 
 
 @runtime_checkable
@@ -36,30 +36,35 @@ def after(steps: int) -> Callable[[int], float]:
 class Experience:
     """An endless iterable of replay batches, which steps the environment with the agent as it is at that moment.
 
-    Each batch is (observation (B, ...), action (B, ...), reward (B,), next observation (B, ...), terminated (B,)); rewards and ends are float32.
+    Each batch is (observation (B, ...), action (B, ...), reward (B,), next observation (B, ...), terminated (B,)). Discrete actions are
+    int64, all else is float32. An action is stored as the agent chose it, also where the environment got it clipped to its bounds.
 
     Args:
-        env: the world; this object resets it and owns its episodes.
+        env: an environment, or anything that `deepcanon.data.env` makes one of; this object resets it and owns its episodes.
         agent: anything with `act(observation, epsilon=, rng=)`, usually the method that learns from these batches.
         capacity: C, transitions kept.
         batch: B.
         warmup: environment steps before the first batch.
         every: environment steps for a batch after that.
         epsilon: exploration rate as a function of the environment step; None falls from 1 to 0.05 over 10,000.
-        seed: of the world, the exploration and the draws.
+        seed: of the environment, the exploration and the draws.
+
+    Raises:
+        ValueError: an environment whose first episode is not what it declares, or an agent whose actions are not the environment's.
     """
 
-    def __init__(self, env: Environment, agent: Agent, *, capacity: int = 10_000, batch: int = 128, warmup: int = 1_000, every: int = 1,
+    def __init__(self, env: Any, agent: Agent, *, capacity: int = 10_000, batch: int = 128, warmup: int = 1_000, every: int = 1,
                  epsilon: Callable[[int], float] | None = None, seed: int = 0):
-        self.env, self.agent, self.capacity, self.batch, self.warmup, self.every = env, agent, capacity, batch, warmup, every
+        self.env, self.agent = env if is_own(env) else open_env(env), agent
+        self.capacity, self.batch, self.warmup, self.every = capacity, batch, warmup, every
         self.epsilon, self.seed = epsilon or anneal(1.0, 0.05, 10_000), seed
         self.rng = np.random.default_rng([seed, 1])
-        self.observation = env.reset(seed=seed)
+        self.observation = self.env.reset(seed=seed)
         self.episode_return, self.env_steps = 0.0, 0
         self.returns: list[float] = []                                           # of the finished episodes
-        seen, acts = (capacity, *self.observation.shape), (capacity, *env.action_shape)
-        self.buffer = (np.zeros(seen, self.observation.dtype), np.zeros(acts, np.float32 if env.num_actions is None else np.int64),
-                       np.zeros(capacity, np.float32), np.zeros(seen, self.observation.dtype), np.zeros(capacity, np.float32))
+        seen, acted = (capacity, *self.env.observation_shape), (capacity, *self.env.action_shape)
+        self.buffer = (np.zeros(seen, np.float32), np.zeros(acted, np.float32 if self.env.num_actions is None else np.int64),
+                       np.zeros(capacity, np.float32), np.zeros(seen, np.float32), np.zeros(capacity, np.float32))
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         return self
@@ -70,10 +75,10 @@ class Experience:
         rows = self.rng.integers(self.stored, size=self.batch)
         return tuple(torch.from_numpy(column.take(rows, 0)) for column in self.buffer)
 
-    def shard(self, rank: int, world: int) -> "Experience":
+    def shard(self, rank: int, ranks: int) -> "Experience":
         """The same with the random streams of one of several ranks, from the start."""
         return Experience(self.env, self.agent, capacity=self.capacity, batch=self.batch, warmup=self.warmup, every=self.every, epsilon=self.epsilon,
-                          seed=self.seed * world + rank)
+                          seed=self.seed * ranks + rank)
 
     @property
     def stored(self) -> int:
@@ -109,11 +114,11 @@ class Experience:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues as if never interrupted; where the world cannot be restored (see `Gymnasium`), with a new episode."""
+        """Continues as if never interrupted; where the environment cannot be restored (see `Gymnasium`), with a new episode."""
         observations, stored = state["buffer"][0], min(state["env_steps"], self.capacity)
         if observations.shape != (stored, *self.observation.shape):
             raise ValueError(f"expected a replay buffer {(stored, *self.observation.shape)}, got {tuple(observations.shape)}: "
-                             "the world or the capacity is another one")
+                             "the environment or the capacity is another one")
         for column, saved in zip(self.buffer, state["buffer"], strict=True):
             column[: len(saved)] = saved.numpy()
         self.returns, self.episode_return, self.env_steps = state["returns"].tolist(), state["episode_return"], state["env_steps"]

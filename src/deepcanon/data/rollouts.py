@@ -1,9 +1,9 @@
-"""Rollouts, the data of on-policy learning (A2C: Mnih et al. 2016, arXiv 1602.01783): several worlds, a few steps each, by the agent as it is now.
+"""Rollouts, the data of on-policy learning (A2C: Mnih et al. 2016, arXiv 1602.01783): several environments, a few steps each, by the agent as it is now.
 
-    (s_t, a_t, r_t, s_{t+1}, terminated_t, over_t),  t = 1 ... T, in N worlds;    the next rollout goes on where this one stopped
+    (s_t, a_t, r_t, s_{t+1}, terminated_t, done_t),  t = 1 ... T, in N environments;    the next rollout goes on where this one stopped
 
-over = terminated or truncated: after it a new episode begins, and s_{t+1} is still the last observation of the old one.
-T steps, N worlds, S and A the shapes of an observation and of an action.
+done = terminated or truncated: after it a new episode begins, and s_{t+1} is still the last observation of the old one.
+T steps, N environments, S and A the shapes of an observation and of an action.
 """
 
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from deepcanon.data.envs import check_action
-from deepcanon.data.vector_envs import Environments
+from deepcanon.data.vector_envs import checked_envs
 
 
 @runtime_checkable
 class Actors(Protocol):
-    """What acts in several worlds at once: observations (N, *S) -> actions (N, *A), drawn with `rng`."""
+    """What acts in several environments at once: observations (N, *S) -> actions (N, *A), drawn with `rng`."""
 
     def acts(self, observations: np.ndarray, *, rng: np.random.Generator) -> np.ndarray: ...
 
@@ -27,56 +27,60 @@ class Actors(Protocol):
 class Rollouts:
     """An endless iterable of rollouts.
 
-    Each batch is (observation (T, N, *S), action (T, N, *A), reward (T, N), next observation (T, N, *S), terminated (T, N), over (T, N));
-    rewards and ends are float32.
+    Each batch is (observation (T, N, *S), action (T, N, *A), reward (T, N), next observation (T, N, *S), terminated (T, N), done (T, N)).
+    Discrete actions are int64, all else is float32. An action is stored as the agent chose it, also where the environment got it
+    clipped to its bounds.
 
     Args:
-        envs: the worlds; this object resets them and owns their episodes.
+        envs: what `deepcanon.data.envs` returns, or any object with the members of `Environments`; this object resets them and owns
+            their episodes.
         agent: anything with `acts(observations, rng=)`, usually the method that learns from these batches.
         steps: T.
-        seed: of the worlds and the draws of actions.
+        seed: of the environments and the draws of actions.
 
     Raises:
-        ValueError: a rollout without a step; later, actions that are none of these worlds'.
+        ValueError: a rollout without a step; later, an agent whose actions are not the environments'.
     """
 
-    def __init__(self, envs: Environments, agent: Actors, *, steps: int = 128, seed: int = 0):
+    def __init__(self, envs: Any, agent: Actors, *, steps: int = 128, seed: int = 0):
         if steps < 1:
             raise ValueError(f"expected rollouts of one step or more, got {steps}")
-        self.envs, self.agent, self.steps, self.seed = envs, agent, steps, seed
+        self.envs, self.agent, self.steps, self.seed = checked_envs(envs), agent, steps, seed
+        self.action_type = np.float32 if self.envs.num_actions is None else np.int64
         self.rng = np.random.default_rng([seed, 1])
-        self.observation = envs.reset(seed=seed)
-        self.episode_return, self.env_steps = np.zeros(envs.count), 0
+        self.observation = self.envs.reset(seed=seed)
+        self.episode_return, self.env_steps = np.zeros(self.envs.count), 0
         self.returns: list[float] = []                                           # of the finished episodes
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         return self
 
     def __next__(self) -> tuple[Tensor, ...]:
-        s, a, r, s_next, terminated, over = map(np.stack, zip(*(self.step() for _ in range(self.steps))))
-        ends = (column.astype(np.float32) for column in (r, terminated, over))
-        r, terminated, over = map(torch.from_numpy, ends)
-        return torch.from_numpy(s), torch.from_numpy(a), r, torch.from_numpy(s_next), terminated, over
+        s, a, r, s_next, terminated, done = map(np.stack, zip(*(self.step() for _ in range(self.steps))))
+        ends = (column.astype(np.float32) for column in (r, terminated, done))
+        r, terminated, done = map(torch.from_numpy, ends)
+        return torch.from_numpy(s), torch.from_numpy(a), r, torch.from_numpy(s_next), terminated, done
 
-    def shard(self, rank: int, world: int) -> "Rollouts":
+    def shard(self, rank: int, ranks: int) -> "Rollouts":
         """The same with the random streams of one of several ranks, from the start."""
-        return Rollouts(self.envs, self.agent, steps=self.steps, seed=self.seed * world + rank)
+        return Rollouts(self.envs, self.agent, steps=self.steps, seed=self.seed * ranks + rank)
 
     def step(self) -> tuple[np.ndarray, ...]:
-        """One action in every world: the row of a rollout."""
+        """One action in every environment: the row of a rollout."""
         observation = self.observation
         actions = self.agent.acts(observation, rng=self.rng)
         if self.env_steps == 0:
             check_action(self.envs, actions, count=(self.envs.count,))
+        actions = np.array(actions, self.action_type)
         following, rewards, terminated, truncated = self.envs.step(actions)
-        self.observation, over = following, terminated | truncated
+        self.observation, done = following, terminated | truncated
         self.episode_return += rewards
         self.env_steps += self.envs.count
-        if over.any():
-            self.returns += self.episode_return[over].tolist()
-            self.episode_return[over] = 0.0
-            self.observation = self.envs.restart(over)
-        return observation, actions, rewards, following, terminated, over
+        if done.any():
+            self.returns += self.episode_return[done].tolist()
+            self.episode_return[done] = 0.0
+            self.observation = self.envs.restart(done)
+        return observation, actions, rewards, following, terminated, done
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -89,10 +93,10 @@ class Rollouts:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues as if never interrupted; worlds that cannot be restored (see `Gymnasium`) begin a new episode."""
+        """Continues as if never interrupted; environments that cannot be restored (see `Gymnasium`) begin a new episode."""
         if state["observation"].shape != self.observation.shape:
             raise ValueError(f"expected observations {self.observation.shape}, got {tuple(state['observation'].shape)}: "
-                             "the world or the number of worlds is another one")
+                             "the environment or the number of environments is another one")
         self.observation, self.episode_return = state["observation"].numpy().copy(), state["episode_return"].numpy().copy()
         self.returns, self.env_steps = state["returns"].tolist(), state["env_steps"]
         self.rng.bit_generator.state = state["rng"]

@@ -3,6 +3,8 @@
 B batch, D shape of an example, K levels or classes.
 """
 
+from collections.abc import Sequence
+
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
@@ -15,6 +17,17 @@ def shaped(x: Shaped[Tensor, "B *D"], shape: tuple[int, ...]) -> Shaped[Tensor, 
     """
     if tuple(x.shape[1:]) != tuple(shape):
         raise ValueError(f"expected data of shape ({', '.join(map(str, ('B', *shape)))}), got {tuple(x.shape)}")
+    return x
+
+
+def of_shape(name: str, x: Shaped[Tensor, "*D"], shape: Sequence[int]) -> Shaped[Tensor, "*D"]:
+    """x, called `name` in the message.
+
+    Raises:
+        ValueError: another shape, also one that would broadcast.
+    """
+    if tuple(x.shape) != tuple(shape):
+        raise ValueError(f"expected {name} of shape {tuple(shape)}, got {tuple(x.shape)}")
     return x
 
 

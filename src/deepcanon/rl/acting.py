@@ -1,6 +1,6 @@
 """Acting without torch's overhead: a small net as a numpy function that shares the net's weights.
 
-A step of a classic world costs microseconds, a torch call on one observation ten times that. On the CPU a tensor and its numpy view are the same
+A step of a classic control task costs microseconds, a torch call on one observation ten times that. On the CPU a tensor and its numpy view are the same
 memory: what the optimizer writes in place is what the next action sees.
 """
 
@@ -82,4 +82,6 @@ def relu(x: np.ndarray) -> np.ndarray:
 @torch.no_grad()
 def torch_forward(net: nn.Module, x: np.ndarray) -> np.ndarray:
     """The same through torch, on the device of the net."""
-    return net(torch.from_numpy(x).to(next(net.parameters()).device)).cpu().numpy()
+    weight = next(net.parameters())
+    inputs = torch.from_numpy(x).to(weight.device)
+    return net(inputs.to(weight.dtype) if inputs.is_floating_point() else inputs).cpu().numpy()

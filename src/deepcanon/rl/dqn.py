@@ -16,7 +16,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.checks import of_shape
 from deepcanon.rl.acting import NumpyNet
+from deepcanon.rl.functional import transitions
 
 
 def max_value(q: nn.Module, target: nn.Module, s: Float[Tensor, "B *S"]) -> Float[Tensor, "B"]:
@@ -50,10 +52,13 @@ class DQN(nn.Module):
         self.values = NumpyNet(q)
 
     def losses(self, batch):
-        s, a, r, s_next, terminated = batch
+        """Raises ValueError for a batch, values or next values of another shape."""
+        s, a, r, s_next, terminated = transitions(batch, ())
         with torch.no_grad():
-            y = r + self.gamma * (1 - terminated) * self.value(self.q, self.target, s_next)
-        yield "q", self.regression(self.q(s).gather(1, a[:, None]).squeeze(1), y)
+            y = r + self.gamma * (1 - terminated) * of_shape("next values", self.value(self.q, self.target, s_next), r.shape)
+        values = self.q(s)
+        of_shape("values", values, (len(s), values.shape[-1]))
+        yield "q", self.regression(values.gather(1, a[:, None].long()).squeeze(1), y)
         self.follow()                                                            # runs after the optimizer step
 
     @torch.no_grad()
@@ -66,6 +71,8 @@ class DQN(nn.Module):
     def act(self, observation: np.ndarray, *, epsilon: float = 0.0, rng: np.random.Generator | None = None) -> int:
         """argmax_a Q(s, a); with probability epsilon, if there is an `rng`, any action."""
         values = self.values(observation)
+        if values.ndim != 1:
+            raise ValueError(f"expected one observation and a value for each action, got values of shape {values.shape}")
         if rng and rng.random() < epsilon:
             return int(rng.integers(len(values)))
         return int(values.argmax())

@@ -4,7 +4,7 @@
     gaussian       pi(a|s) = N(a; mu, diag sigma^2),    net output (mu, log sigma)
     squashed       a = tanh(u),  u ~ N(mu, diag sigma^2),    log pi(a|s) = log N(u; mu, diag sigma^2) - sum_i log(1 - tanh(u_i)^2)
 
-B batch, N worlds, A actions or dimensions of an action, P = 2 A parameters of a Gaussian.
+B batch, N environments, A actions or dimensions of an action, P = 2 A parameters of a Gaussian.
 """
 
 import math
@@ -15,6 +15,9 @@ import numpy as np
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from deepcanon.layers.checks import of_shape
+from deepcanon.rl.functional import actions
 
 
 class Policy(NamedTuple):
@@ -31,8 +34,10 @@ class Policy(NamedTuple):
 
 
 def judge_categorical(logits: Float[Tensor, "B A"], a: Int[Tensor, "B"]) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
-    """log softmax(l)_a and -sum_a p log p."""
+    """log softmax(l)_a and -sum_a p log p. Raises ValueError for actions of another shape or type."""
+    of_shape("logits", logits, (len(a), logits.shape[-1]))
     log_p = logits.log_softmax(-1)
+    a = actions("actions", a, (len(logits),), discrete=True).long()
     return log_p.gather(-1, a[:, None]).squeeze(-1), -(log_p.exp() * log_p).sum(-1)
 
 
@@ -47,7 +52,9 @@ def mode_categorical(logits: Float[np.ndarray, "N A"]) -> Int[np.ndarray, "N"]:
 
 
 def judge_gaussian(parameters: Float[Tensor, "B P"], a: Float[Tensor, "B A"]) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
-    """log N(a; mu, sigma^2) and sum_i log sigma_i + A log(2 pi e) / 2."""
+    """log N(a; mu, sigma^2) and sum_i log sigma_i + A log(2 pi e) / 2. Raises ValueError for parameters that do not fit the actions."""
+    of_shape("mu and log sigma", parameters, (len(a), 2 * a.shape[-1]))
+    actions("actions", a, (len(parameters), parameters.shape[-1] // 2), discrete=False)
     mu, log_std = parameters.chunk(2, -1)                                        # (B, A) each
     return log_normal((a - mu) * (-log_std).exp(), log_std), (log_std + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
 

@@ -5,7 +5,7 @@
     min_V     c E[(V(s) - R)^2]
 
 A, R and pi_old are those of the beginning; then come several epochs of minibatches over one rollout. In each, A is brought to mean 0 and deviation 1.
-T steps, N worlds, M rows of a minibatch, S and A the shapes of an observation and of an action.
+T steps, N environments, M rows of a minibatch, S and A the shapes of an observation and of an action.
 """
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from deepcanon.layers.checks import of_shape
 from deepcanon.rl.acting import NumpyNet
 from deepcanon.rl.functional import gae
 from deepcanon.rl.policies import Policy, categorical
@@ -41,29 +42,30 @@ class PPO(nn.Module):
         self.actor = NumpyNet(policy)
 
     def losses(self, batch):
-        rows = self.prepare(*batch)
+        """Raises ValueError for a rollout, actions or values of another shape."""
+        rows = self.prepare(*rollout(batch))
         for _ in range(self.epochs):
             for chosen in torch.randperm(len(rows[0]), device=rows[0].device).split(self.minibatch):
                 yield "", self.objective(*(column[chosen] for column in rows))
 
     @torch.no_grad()
-    def prepare(self, s, a, r, s_next, terminated, over) -> tuple[Tensor, ...]:
+    def prepare(self, s, a, r, s_next, terminated, done) -> tuple[Tensor, ...]:
         """The rollout, (T, N, ...) each, as rows (T N, ...): s, a, log pi_old(a|s), A, R."""
         if r.numel() % self.minibatch:
-            steps, worlds = r.shape
-            raise ValueError(f"a minibatch of {self.minibatch} does not divide the {r.numel()} rows of a rollout ({steps} steps of {worlds} worlds)")
-        v, v_next = (self.value(x.flatten(0, 1)).view_as(r) for x in (s, s_next))
-        advantage = gae(r + self.gamma * (1 - terminated) * v_next - v, over, self.gamma * self.lam)
+            raise ValueError(f"a minibatch of {self.minibatch} does not divide the {r.numel()} rows of a rollout "
+                             f"({len(r)} steps of {r.shape[1]} environments)")
+        v, v_next = (of_shape("values", self.value(x.flatten(0, 1)), (r.numel(), 1)).view_as(r) for x in (s, s_next))
+        advantage = gae(r + self.gamma * (1 - terminated) * v_next - v, done, self.gamma * self.lam)
         s, a = s.flatten(0, 1), a.flatten(0, 1)
         log_prob, _ = self.kind.judge(self.policy(s), a)
         return s, a, log_prob, advantage.flatten(), (advantage + v).flatten()
 
-    def objective(self, s, a, log_prob_old, advantage, gain) -> dict[str, Tensor]:
+    def objective(self, s, a, log_prob_old, advantage, returns) -> dict[str, Tensor]:
         """The loss on one minibatch, with its terms."""
         log_prob, entropy = self.kind.judge(self.policy(s), a)
         rho, advantage = (log_prob - log_prob_old).exp(), F.layer_norm(advantage, advantage.shape)
         surrogate = torch.minimum(rho * advantage, rho.clamp(1 - self.clip, 1 + self.clip) * advantage)
-        error = F.mse_loss(self.value(s).squeeze(-1), gain)
+        error = F.mse_loss(self.value(s).squeeze(-1), returns)
         loss = self.value_weight * error - torch.add(surrogate, entropy, alpha=self.entropy).mean()
         return {"loss": loss, "value": error, "entropy": entropy.detach().mean()}
 
@@ -74,3 +76,25 @@ class PPO(nn.Module):
     def acts(self, observations: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
         """An action of pi for each of N observations."""
         return self.kind.draw(self.actor.rows(observations), rng)
+
+
+def rollout(batch) -> tuple[Tensor, ...]:
+    """A rollout with its shapes checked and its ends as numbers.
+
+    Args:
+        batch: s (T, N, *S), a (T, N, *A), r (T, N), s' (T, N, *S), terminated (T, N), done (T, N).
+
+    Raises:
+        ValueError: another number of entries, or an entry of another shape, also one that would broadcast.
+    """
+    if len(batch) != 6:
+        raise ValueError("expected a rollout of 6: observations, actions, rewards, next observations, terminated, done; "
+                         f"got {len(batch)}")
+    s, a, r, s_next, terminated, done = batch
+    of_shape("rewards", r, s.shape[:2])
+    of_shape("next observations", s_next, s.shape)
+    of_shape("terminated", terminated, r.shape)
+    of_shape("done", done, r.shape)
+    if a.shape[:2] != r.shape:
+        raise ValueError(f"expected actions of shape {(*r.shape, '*A')}, got {tuple(a.shape)}")
+    return s, a, r, s_next, terminated.to(r.dtype), done.to(r.dtype)

@@ -16,9 +16,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.checks import of_shape
 from deepcanon.layers.ema import ema_
 from deepcanon.rl.acting import NumpyNet
-from deepcanon.rl.functional import constant
+from deepcanon.rl.functional import constant, transitions
 from deepcanon.rl.policies import log_normal, log_slope
 
 LOG_STD = -5.0, 2.0                                                              # of u; what the actor says is clamped
@@ -42,7 +43,9 @@ class SAC(nn.Module):
     def __init__(self, actor: nn.Module, critic: nn.Module, *, bounds: tuple[Float[np.ndarray, "A"], Float[np.ndarray, "A"]],
                  gamma: float = 0.99, tau: float = 0.005, target_entropy: float | None = None):
         super().__init__()
-        low, high = (torch.from_numpy(bound).float() for bound in bounds)
+        low, high = (torch.as_tensor(np.asarray(bound, np.float64)).float() for bound in bounds)
+        if low.ndim != 1 or low.shape != high.shape:
+            raise ValueError(f"expected bounds of the actions of shape (A,) each, got {tuple(low.shape)} and {tuple(high.shape)}")
         if not ((low < high) & (high - low).isfinite()).all():
             raise ValueError(f"expected finite bounds low < high of the actions, got {bounds[0]} and {bounds[1]}")
         self.actor, self.critic, self.target = actor, critic, copy.deepcopy(critic).requires_grad_(False)
@@ -54,12 +57,15 @@ class SAC(nn.Module):
         self.net = NumpyNet(actor)
 
     def losses(self, batch):
-        s, a, r, s_next, terminated = batch
+        """Raises ValueError for a batch, or values of the critics, of another shape."""
+        s, a, r, s_next, terminated = transitions(batch, tuple(self.center.shape))
         alpha = self.log_alpha.detach().exp()
         with torch.no_grad():
             a_next, log_prob = self.draw(s_next)
             y = r + self.gamma * (1 - terminated) * (self.target(s_next, a_next).amin(0) - alpha * log_prob)
-        yield "critic", (self.critic(s, a) - y).square().mean(-1).sum()
+        values = self.critic(s, a)
+        of_shape("values of the critics", values, (len(values), len(s)))
+        yield "critic", (values - y).square().mean(-1).sum()
         a, log_prob = self.draw(s)
         with constant(self.critic):
             value = self.critic(s, a).amin(0)
@@ -69,7 +75,8 @@ class SAC(nn.Module):
 
     def draw(self, s: Float[Tensor, "B *S"]) -> tuple[Float[Tensor, "B A"], Float[Tensor, "B"]]:
         """a ~ pi(.|s), differentiable in the actor, and log pi(a|s)."""
-        mu, log_std = self.actor(s).chunk(2, -1)                                 # (B, A) each
+        parameters = of_shape("the actor's mu and log sigma", self.actor(s), (len(s), 2 * len(self.center)))
+        mu, log_std = parameters.chunk(2, -1)                                    # (B, A) each
         log_std, noise = log_std.clamp(*LOG_STD), torch.randn_like(mu)
         u = mu + log_std.exp() * noise
         return self.center + self.scale * u.tanh(), log_normal(noise, log_std) - log_slope(u)
@@ -79,7 +86,10 @@ class SAC(nn.Module):
         center, scale = self.center.cpu().numpy(), self.scale.cpu().numpy()
         if rng and rng.random() < epsilon:
             return center + scale * rng.uniform(-1, 1, center.shape).astype(np.float32)
-        u, log_std = np.split(self.net(observation), 2)
+        parameters = self.net(observation)
+        if parameters.shape != (2 * len(center),):
+            raise ValueError(f"expected the actor's mu and log sigma of shape {(2 * len(center),)}, got {parameters.shape}")
+        u, log_std = np.split(parameters, 2)
         if rng:
             u = u + np.exp(log_std.clip(*LOG_STD)) * rng.standard_normal(u.shape, np.float32)
         return center + scale * np.tanh(u)

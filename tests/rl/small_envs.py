@@ -1,4 +1,4 @@
-"""Worlds so small that the best return is known."""
+"""Environments so small that the best return is known."""
 
 import numpy as np
 
