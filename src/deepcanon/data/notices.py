@@ -11,3 +11,8 @@ def say(lines: list[str], where: str) -> None:
     """Issue each line as a `DataNotice` that begins with the source it is about."""
     for line in lines:
         warnings.warn(f"{where}: {line}", DataNotice, stacklevel=3)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 line`, `2,000 lines`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
