@@ -55,7 +55,7 @@ def overview(statements: list[Statement]) -> None:
 
 def quiz(statements: list[Statement]) -> None:
     """The statements alone; on a terminal each is asked, and its recorded verdict follows the answer."""
-    asks, right, told = sys.stdin.isatty() and sys.stdout.isatty(), 0, 0
+    asks, right, told = on_terminal(), 0, 0
     for s in statements:
         title(f"{s.id}  {s.text}")
         if not asks:
@@ -73,6 +73,11 @@ def quiz(statements: list[Statement]) -> None:
         right += reply == SURE.get(record["verdict"])
     if told:
         print(f"{right} of {told} as measured.")
+
+
+def on_terminal() -> bool:
+    """Whether somebody can read and answer."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def run(statements: list[Statement], out: Path | None) -> int:

@@ -33,6 +33,7 @@ from deepcanon.engine.options import current_options
 from deepcanon.engine.recipe import current_call
 from deepcanon.engine.run import Run
 from deepcanon.engine.seeds import seed_everything
+from deepcanon.engine.trackers import tracker
 from deepcanon.engine.warm_start import warm_start
 
 Loss = Tensor | dict[str, Tensor]
@@ -229,7 +230,7 @@ def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], 
             raise ValueError(f"expected {name} above 0, got {value}")
     if accumulate > 1 and hasattr(method, "losses"):
         raise ValueError(f"accumulate={accumulate} needs a method with one loss; {type(method).__name__} makes several updates a step")
-    callbacks = [*([EMA(ema)] if ema else []), *([Evaluate(evaluate, evaluate_every, seed)] if evaluate is not None else []), *callbacks]
+    callbacks = [*([EMA(ema)] if ema else []), *([Evaluate(evaluate, evaluate_every, seed)] if evaluate is not None else []), *map(tracker, options.track), *callbacks]
     if options.build_only:
         return Run(method, callbacks=callbacks)
     if options.start_from is not None and (note := warm_start(method, options.start_from, current_call())) and not options.quiet:

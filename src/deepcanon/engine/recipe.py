@@ -69,7 +69,7 @@ def recipe(*, paper: str, systems: Sequence[str], presets: Sequence[Preset] = ()
             token = _call.set(at_work)
             try:
                 with collected_sources(at_work.sources):
-                    return function(**resolved.arguments)
+                    return name_classes(function(**resolved.arguments), at_work)
             finally:
                 _call.reset(token)
 
@@ -77,6 +77,14 @@ def recipe(*, paper: str, systems: Sequence[str], presets: Sequence[Preset] = ()
         return call
 
     return decorate
+
+
+def name_classes(run: Run, call: Call) -> Run:
+    """The names of the classes as an attribute of the method, whose outputs they name."""
+    names = next((source.metadata["classes"] for source in call.sources if source.metadata.get("classes")), None)
+    if names and not hasattr(run.method, "classes"):
+        run.method.classes = list(names)  # type: ignore[assignment]
+    return run
 
 
 def form_of(function: Callable, presets: Sequence[Preset]) -> Form:

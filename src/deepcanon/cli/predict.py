@@ -1,0 +1,39 @@
+"""`deepcanon predict`: what a trained run says of new files."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+from deepcanon.cli.flags import Parser, add_run_options, add_weights, run_options
+from deepcanon.cli.terminal import fields, readable, table
+
+
+def main(words: list[str]) -> None:
+    """Write a CSV file of labels with probabilities, and print where it is."""
+    parser = Parser("predict", "FOLDER FILES [--out FILE]", "What a trained run says of new images (files or folders) or of the rows of a CSV file: labels with "
+                    "probabilities as CSV, and pictures of those of which it is least certain.")
+    parser.add_argument("run", type=Path, metavar="FOLDER", help="a run folder")
+    parser.add_argument("files", nargs="+", metavar="FILES", help="images, folders of images, or a CSV file")
+    parser.add_argument("--out", metavar="FILE", help="the CSV file, - for standard output (default: predictions/predictions.csv in the run folder)")
+    add_weights(parser)
+    add_run_options(parser, folder=None, quiet=False)
+    asked = parser.parse(words)
+
+    from deepcanon import engine
+    from deepcanon.predict import as_csv, predict
+
+    with engine.options(**run_options(asked)):
+        found = predict(asked.run, asked.files, None if asked.out == "-" else asked.out, asked.weights)
+    if asked.out == "-":
+        sys.stdout.write(as_csv(found))
+        return
+    if found.outputs.ndim == 4:
+        print(readable(found.path.parent))
+        return
+    if found.classes:
+        counts = Counter(found.outputs.argmax(1).tolist()).most_common()
+        table(["label", "examples"], [[found.classes[k], str(n)] for k, n in counts])
+        print()
+    picture = found.path.parent / "least_certain.png"
+    fields([("examples", str(len(found.names))), ("predictions", readable(found.path)),
+            ("least certain", readable(picture) if picture.exists() else "")])

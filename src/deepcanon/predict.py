@@ -1,0 +1,151 @@
+"""What a trained run says of new data: labels with probabilities, values, or pictures.
+
+    <run>/predictions/predictions.csv        one row an example: file or row, label, its probability, that of every class
+                      least_certain.png      the pictures of which a classifier is least certain
+                      <name>.png             of a method that makes pictures of pictures
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from deepcanon.data.metadata import Metadata
+from deepcanon.engine.callbacks import evaluation_mode
+from deepcanon.engine.checkpoint import write_bytes
+from deepcanon.engine.predictions import probabilities
+from deepcanon.engine.record import read_call
+from deepcanon.engine.samples import write_samples
+from deepcanon.runs import rebuild
+
+SHOWN = 24                                              # pictures in least_certain.png
+MOST_COLUMNS = 100                                      # classes that get a column each
+
+
+class Predictions(NamedTuple):
+    """Names of the examples, and for each either probabilities of the classes, or a value, or a picture."""
+
+    names: list[str]
+    outputs: Tensor
+    classes: list[str]
+    path: Path
+
+
+def predict(folder: str | Path, what: str | Path | Sequence[str | Path] | Any, out: str | Path | None = None, weights: str = "weights") -> Predictions:
+    """Apply the method of a run to new data and write what it says.
+
+    Args:
+        folder: the run folder.
+        what: for images: files, or folders of them; for a table: a CSV file or a frame with the columns of the training data.
+        out: the CSV file; by default predictions/predictions.csv in the run folder.
+        weights: "weights" or "best".
+
+    Raises:
+        ValueError: the run predicts nothing from such data, or data of another form than it was trained on.
+    """
+    call = read_call(Path(folder))
+    method: Any = rebuild(folder, weights).method
+    source = call["sources"][0] if call["sources"] else {}
+    if not hasattr(method, "predict") or source.get("kind") not in ("images", "table"):
+        verbs = [v for v in ("sample", "reconstruct", "encode", "act") if hasattr(method, v)]
+        raise ValueError(f"{folder} holds a {type(method).__name__}, which predicts nothing from images or a table" +
+                         (f"; in Python it has {', '.join(verbs)}" if verbs else ""))
+    names, batches = open_images(what, source) if source["kind"] == "images" else open_rows(what, source)
+    with evaluation_mode(method):
+        outputs = torch.cat([method.predict(x.to(next(method.parameters()).device)).cpu() for x in batches])
+    path = Path(out) if out else Path(folder) / "predictions" / "predictions.csv"
+    found = Predictions(names, outputs, source.get("classes", []), path)
+    write(found, source, batches)
+    return found
+
+
+def open_images(what: Any, source: Metadata) -> tuple[list[str], list[Tensor]]:
+    """Image files as the run saw its own: the same size and channels."""
+    from deepcanon.data import images
+
+    channels, height, width = source["shape"]
+    same: dict[str, Any] = {"size": height} if height == width else {}
+    names, batches = [], []
+    for part in parts(what):
+        data = images(part, split=None, batch=250, shuffle=False, channels=channels, **same)
+        if tuple(data.shape) != (channels, height, width):
+            raise ValueError(f"the run was trained on images {(channels, height, width)}, those of {part} are {tuple(data.shape)}")
+        names += [str(path) for path in data.metadata.get("paths", range(data.count))]
+        batches += [x for x, _ in data]
+    return names, batches
+
+
+def parts(what: Any) -> list[Any]:
+    """Each folder by itself, all files together; an object as it is."""
+    given = [what] if isinstance(what, str | Path) else what
+    if not (isinstance(given, list | tuple) and given and all(isinstance(w, str | Path) for w in given)):
+        return [what]
+    folders, files = [str(w) for w in given if Path(w).is_dir()], [str(w) for w in given if not Path(w).is_dir()]
+    return [*folders, *([files[0] if len(files) == 1 else files] if files else [])]
+
+
+def open_rows(what: Any, source: Metadata) -> tuple[list[str], list[Tensor]]:
+    """Rows of a table in the form that the run was trained on."""
+    from deepcanon.data.tables import encode_rows
+
+    what = what[0] if isinstance(what, list | tuple) and len(what) == 1 and isinstance(what[0], str | Path) else what
+    rows = encode_rows(source, str(what) if isinstance(what, Path) else what)
+    return [str(i) for i in range(1, len(rows) + 1)], list(rows.split(1_000))
+
+
+def write(found: Predictions, source: Metadata, batches: list[Tensor]) -> None:
+    """The CSV file, and the pictures beside it."""
+    if found.outputs.ndim == 4:
+        for name, picture in zip(found.names, found.outputs):
+            write_samples(found.path.parent / Path(name).stem, picture[None].clamp(0, 1))
+        return
+    write_bytes(found.path, as_csv(found).encode())
+    if source["kind"] == "images" and found.classes:
+        write_bytes(found.path.parent / "least_certain.png", least_certain(found, torch.cat(batches)))
+
+
+def as_csv(found: Predictions) -> str:
+    """One row an example."""
+    import csv
+    import io
+
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    if not found.classes:
+        writer.writerows([("example", "value"), *((n, f"{v:.6g}") for n, v in zip(found.names, found.outputs.flatten().tolist()))])
+        return text.getvalue()
+    p = probabilities(found.outputs, len(found.names), len(found.classes))
+    every = found.classes if len(found.classes) <= MOST_COLUMNS else []
+    writer.writerow(["example", "label", "probability", *every])
+    for name, row in zip(found.names, p):
+        best = int(row.argmax())
+        writer.writerow([name, found.classes[best], f"{row[best]:.4f}", *(f"{v:.4f}" for v in row[: len(every)])])
+    return text.getvalue()
+
+
+def least_certain(found: Predictions, x: Tensor) -> bytes:
+    """The examples whose best class has the lowest probability, each with its two likeliest classes, as a PNG picture."""
+    import io
+
+    from matplotlib.figure import Figure
+
+    p = probabilities(found.outputs, len(found.names), len(found.classes))
+    order = p.max(1).values.argsort()[:SHOWN].tolist()
+    columns = min(6, len(order))
+    rows = math.ceil(len(order) / columns)
+    figure = Figure(figsize=(1.9 * columns, 2.35 * rows), layout="constrained")
+    for axes, i in zip(figure.subplots(rows, columns, squeeze=False).flat, order):
+        axes.imshow(x[i].permute(1, 2, 0).squeeze(-1).clamp(0, 1).numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        best = p[i].topk(min(2, p.shape[1]))
+        told = "\n".join(f"{found.classes[k][:16]} {100 * v:.0f} %" for v, k in zip(best.values.tolist(), best.indices.tolist()))
+        axes.set_title(f"{Path(found.names[i]).name[-18:]}\n{told}", fontsize=7)
+    for axes in figure.axes:
+        axes.set_axis_off()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
