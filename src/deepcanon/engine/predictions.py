@@ -1,7 +1,7 @@
 """What a classifier says of held-out examples, kept in the run folder for its report.
 
     evaluation/predictions.json   {"classes": names, "y": true, "predicted": ..., "probability": of the predicted class,
-                                   "mistakes": indices of the pictures in mistakes.png, the surest first}
+                                   "mistakes": indices of the pictures in mistakes.png, the surest first, three alike at most}
     evaluation/mistakes.png       these examples, when they are images
 """
 
@@ -20,7 +20,7 @@ from deepcanon.engine.callbacks import evaluation_mode
 from deepcanon.engine.checkpoint import write_bytes
 from deepcanon.engine.samples import write_samples
 
-WORST = 24                                              # mistakes that are shown
+WORST, ALIKE = 24, 3                                    # mistakes that are shown, and of one kind at most
 
 
 def write_predictions(folder: Path, method: Any, data: Iterable, classes: Sequence[str]) -> Path:
@@ -40,7 +40,7 @@ def write_predictions(folder: Path, method: Any, data: Iterable, classes: Sequen
     """
     device = next((p.device for p in method.parameters()), torch.device("cpu"))
     labels, chosen, sure = [], [], []
-    worst: list[tuple[float, int, Tensor]] = []
+    worst: dict[tuple[int, int], list[tuple[float, int, Tensor]]] = {}
     with evaluation_mode(method):
         for batch in data.to(device) if hasattr(data, "to") else data:
             x, y, *_ = to(batch, device)
@@ -48,21 +48,30 @@ def write_predictions(folder: Path, method: Any, data: Iterable, classes: Sequen
             probability, predicted = (column.cpu() for column in p.max(1))
             wrong = (predicted != y.cpu()).nonzero()[:, 0].tolist()
             start = sum(map(len, labels))
-            worst += [(probability[i].item(), start + i, x[i].cpu()) for i in wrong]
-            worst = sorted(worst, key=lambda mistake: (-mistake[0], mistake[1]))[:WORST]
+            for i in wrong:
+                alike = worst.setdefault((int(y[i]), int(predicted[i])), [])
+                alike.append((probability[i].item(), start + i, x[i].cpu()))
+                alike.sort(key=surest)
+                del alike[ALIKE:]
             labels.append(y.cpu())
             chosen.append(predicted)
             sure.append(probability)
     if not labels:
         raise ValueError("there are no examples to predict")
     evaluation = Path(folder) / "evaluation"
-    images = [x for _, _, x in worst]
+    shown = sorted((mistake for alike in worst.values() for mistake in alike), key=surest)[:WORST]
+    images = [x for _, _, x in shown]
     if images and images[0].ndim == 3 and images[0].shape[0] in (1, 3):
         write_samples(evaluation / "mistakes", torch.stack(images))
     record = {"classes": list(classes), "y": torch.cat(labels).tolist(), "predicted": torch.cat(chosen).tolist(),
-              "probability": [round(v, 4) for v in torch.cat(sure).tolist()], "mistakes": [index for _, index, _ in worst]}
+              "probability": [round(v, 4) for v in torch.cat(sure).tolist()], "mistakes": [index for _, index, _ in shown]}
     write_bytes(evaluation / "predictions.json", json.dumps(record).encode())
     return evaluation / "predictions.json"
+
+
+def surest(mistake: tuple[float, int, Tensor]) -> tuple[float, int]:
+    """Orders mistakes: the highest probability first, then the first example."""
+    return -mistake[0], mistake[1]
 
 
 def probabilities(predicted: Any, batch: int, classes: int) -> Tensor:

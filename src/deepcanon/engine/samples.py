@@ -17,7 +17,7 @@ from deepcanon.engine.checkpoint import write_bytes
 if TYPE_CHECKING:
     from deepcanon.engine.loop import Trainer
 
-WIDTH, GAP = 768, 1                                     # pixels: of a picture at least, and around each image in it
+WIDTH, GAP = 768, 3                                     # pixels: of a picture at least, and around each image in it
 
 
 class Samples:

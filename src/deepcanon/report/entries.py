@@ -184,6 +184,12 @@ class Group:
                  "holds": holds(self.mean(k), sign, bound)} for k, (sign, bound) in self.target.items()]
 
     @property
+    def others(self) -> list[str]:
+        """The evaluated numbers that are no claims."""
+        shown = {c["name"] for c in self.claims}
+        return [name for name in self.evaluated if name in self.first.results and name not in shown]
+
+    @property
     def verdict(self) -> str:
         """How many of the targets are met, in words; empty where there is none."""
         met = sum(c["holds"] for c in self.claims) if self.target else 0

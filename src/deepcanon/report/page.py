@@ -7,7 +7,7 @@ in it, and what a folder says is escaped.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from markupsafe import Markup
@@ -70,11 +70,11 @@ def write_report(folders: Sequence[Path], path: Path, title: str | None = None) 
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     page = environment.get_template("page.html.jinja").render(
-        title=title or (groups[0].name if len(groups) == 1 else "Comparison of " + ", ".join(g.name for g in groups)),
+        title=title or heading(groups),
         style=Markup((Path(__file__).parent / "page.css").read_text(encoding="utf-8")),
-        sections=[section(group) for group in groups], scales=[(s, shared_charts(s)) for s in shared],
+        sections=(sections := [section(group) for group in groups]), galleries=galleries(sections), scales=[(s, shared_charts(s)) for s in shared],
         surroundings=surroundings(groups), data=data_of, explain=explain, number=number, mark=mark, duration=duration, swatch=swatch)
-    write_bytes(path, page.encode())
+    write_bytes(path, page.lstrip().encode())
     return path
 
 
@@ -85,6 +85,26 @@ def section(group: Group) -> Section:
     charts = [c for name in group.evaluated if (c := evaluation_chart(group, name))]
     found = [c for folder in (last, group.first.folder) if (c := classifier_section(folder))]
     return Section(group, charts[:CURVES], training_chart(group), shown, earlier, found[0] if found else None, data_of(group.call))
+
+
+def galleries(sections: Sequence[Section]) -> list[list[Sample]]:
+    """For each data set, real data once and the last samples of every method that was trained on it."""
+    by_data: dict[tuple[str, ...], list[Section]] = {}
+    for s in sections:
+        by_data.setdefault(s.group.first.data_key, []).append(s)
+    found = []
+    for members in by_data.values():
+        real = [x for s in members for x in s.samples if x.caption == "real"][:1]
+        found.append(real + [replace(x, caption=s.group.name) for s in members for x in s.samples if x.caption == "made"])
+    return [gallery for gallery in found if gallery]
+
+
+def heading(groups: Sequence[Group]) -> str:
+    """The name of one call; of several, their recipes on the data that they share, or their names."""
+    recipes, data = zip(*(g.name.partition("/")[::2] for g in groups))
+    if len(groups) > 1 and data[0] and len(set(data)) == 1:
+        return f"{', '.join(recipes)} on {data[0]}"
+    return ", ".join(g.name for g in groups)
 
 
 def evaluation_chart(group: Group, metric: str) -> Chart | None:
@@ -119,7 +139,7 @@ def shared_charts(scale: Scale) -> list[Chart]:
 
 def seeds_note(curve: Line, more: str = "") -> str:
     """How several seeds are drawn, in words."""
-    told = [f"mean of {curve.seeds} seeds; the band is from the lowest to the highest"] if curve.seeds > 1 else []
+    told = [f"mean of {curve.seeds} seeds, up to the time that all have reached; the band is from the lowest to the highest"] if curve.seeds > 1 else []
     return "; ".join(told + ([more] if more else []))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-READABLE = 48                                           # pixels of a page that an image of a grid is wide at least
+READABLE = 45                                           # pixels of a page that an image of a grid is wide at least
 WORDS = 1_600                                           # characters of a text that are shown
 
 
