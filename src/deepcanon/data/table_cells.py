@@ -12,7 +12,7 @@ import numpy as np
 
 MISSING, NUMBER, CODE, INFINITE, DATE, WORD = range(6)
 MISSING_MARKS = frozenset({"?", "na", "n/a", "#n/a", "-", "null", "none", "nan"})      # in small letters; an empty cell besides
-MOST_WORDS = 20_000                                                                    # distinct texts of a column that are remembered
+MOST_WORDS = 10_000                                                                    # distinct texts of a column that are remembered
 CURRENCY = r"[$€£¥₹]|USD|EUR|GBP|CHF|JPY"
 EXACT = 2**53                                                                          # whole numbers up to here are exact in float64
 EPOCH = np.datetime64("1970-01-01")
@@ -135,6 +135,8 @@ class Cells:
     def coded(self, kinds: np.ndarray, words: Any) -> np.ndarray:
         """The number of each word among all words seen so far, -1 for a missing one."""
         codes = np.full(len(words), -1, dtype=np.int32)
+        if self.words is not None and len(words) > MOST_WORDS + 1:
+            self.words = None
         if self.words is not None:
             for i in np.flatnonzero(kinds != MISSING).tolist():
                 codes[i] = self.words.setdefault(words[i], len(self.words))

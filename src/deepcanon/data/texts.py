@@ -3,23 +3,20 @@
     data = text("tinyshakespeare", context=64, batch=12)
     x, y = data.at(0)           # int64 (B, T) each; y is x one character later
 
-The first nine tenths are for training, the rest for validation; the vocabulary is that of the whole text. B windows a batch, T characters a window.
+The first nine tenths are for training, the rest for validation; the vocabulary is that of the whole text. Several texts stand one after the
+other, a line end between two. B windows a batch, T characters a window.
 """
 
 import copy
-import hashlib
-import os
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from . import download, sets
 from .metadata import Metadata, recorded
 from .order import mix
+from .text_read import Content, Texts, numbered, open_texts
 
 
 class Characters:
@@ -43,19 +40,11 @@ class Characters:
         return "".join(self.vocabulary[i] for i in torch.as_tensor(numbers).tolist())
 
 
-class Content(NamedTuple):
-    """A text as numbers, uint8 or int32, with its vocabulary."""
-
-    ids: Tensor                 # (characters,)
-    vocabulary: list[str]
-    sha256: str
-
-
 class Text:
     """Windows of a text. Nothing is read before the first access.
 
     Args:
-        source: a known name or the path of a file.
+        source: the texts, as `open_texts` gives them.
         context: T.
         batch: windows a batch, over all ranks.
         split: `train`: windows at random places drawn from (seed, step); `val`: all windows, in order, the last batch may be short.
@@ -64,9 +53,9 @@ class Text:
     Attributes: `.tokenizer`, `.metadata` (JSON: vocabulary, count of characters in the split, sha256 of the text), `.count`.
     """
 
-    def __init__(self, source: str, *, context: int, batch: int, split: str, seed: int):
+    def __init__(self, source: Texts, *, context: int, batch: int, split: str, seed: int):
         self.source, self.context, self.batch, self.split, self.seed = source, context, batch, split, seed
-        self.key = f"text:{source}:{split}"
+        self.key = f"text:{source.name}:{split}" + (f":{source.encoding}" if source.encoding not in (None, "utf-8") else "")
         self.device, self.rank, self.world = torch.device("cpu"), 0, 1
         self._metadata = recorded(self.key)
         self._ids: Tensor | None = None
@@ -111,7 +100,7 @@ class Text:
     def metadata(self) -> Metadata:
         if self._metadata is None:
             content = self.content
-            self._metadata = {"vocabulary": content.vocabulary, "count": len(self.ids), "sha256": content.sha256}
+            self._metadata = {"vocabulary": content.vocabulary, "count": len(self.ids), "sha256": content.sha256, "notes": content.notes}
         return self._metadata
 
     @property
@@ -125,9 +114,7 @@ class Text:
 
     @property
     def content(self) -> Content:
-        path = Path(self.source)
-        version = path.stat().st_mtime_ns if sets.is_path(self.source) and path.is_file() else os.environ.get("DEEPCANON_DATA")
-        return numbered(self.source, version)
+        return numbered(self.source)
 
     @property
     def ids(self) -> Tensor:
@@ -135,10 +122,10 @@ class Text:
         if self._ids is None:
             ids = self.content.ids
             border = int(0.9 * len(ids))
-            part = ids[:border] if self.split == "train" else ids[border:]
-            if len(part) <= self.context:
-                raise ValueError(f"{self.source}: its {self.split} part has {len(part)} characters, too few for one window of {self.context} + 1")
-            self._ids = part.to(self.device)
+            if len(ids) - border <= self.context:
+                raise ValueError(f"{self.source.name}: has {len(ids):,} characters, too few for a window of {self.context} + 1 in its last tenth, "
+                                 f"which is for validation; expected {needed(self.context):,} or more (or a smaller context)")
+            self._ids = (ids[:border] if self.split == "train" else ids[border:]).to(self.device)
         return self._ids
 
     def _with(self, **changes) -> "Text":
@@ -148,36 +135,39 @@ class Text:
         return other
 
 
-def text(source: str, *, context: int = 64, batch: int = 12, split: str = "train", seed: int = 0) -> Text:
-    """A named text (`deepcanon data list`) or a UTF-8 file, in windows of `context` characters."""
-    if split not in ("train", "val"):
-        raise ValueError(f"split must be 'train' or 'val', got '{split}'")
+def needed(context: int) -> int:
+    """The fewest characters whose last tenth has room for a window."""
+    return next(count for count in range(10 * context, 10 * context + 20) if count - int(0.9 * count) > context)
+
+
+def text(source: Any, *, context: int = 64, batch: int = 12, split: str = "train", seed: int = 0, encoding: str | None = None) -> Text:
+    """A text in windows of `context` characters.
+
+    Args:
+        source: a known name (`deepcanon data list`); the path of a file (`.gz` too) or of a folder of texts; a list of paths; `io.StringIO`; a
+            list or a column of strings; a frame or Hugging Face data set with a column of strings.
+        context: characters a window.
+        batch: windows a batch.
+        split: `train`: windows at random places; `val`, or `test`, which is the same: the windows of the last tenth, in order.
+        seed: of the places.
+        encoding: of files; None: what a byte order mark says, else UTF-8.
+
+    Raises:
+        ValueError: an unknown name or encoding; when it is read, a byte that does not fit, a binary file, a text that is too short.
+        FileNotFoundError: there is no such file.
+    """
+    if split not in ("train", "val", "test"):
+        raise ValueError(f"split must be 'train', 'val' or 'test', got {split!r}")
     if context < 1 or batch < 1:
         raise ValueError(f"context and batch must be at least 1, got {context} and {batch}")
-    if not sets.is_path(source):
-        sets.lookup(source, "text")
-    return Text(source, context=context, batch=batch, split=split, seed=seed)
+    split = "train" if split == "train" else "val"
+    return Text(open_texts(source, encoding), context=context, batch=batch, split=split, seed=seed)
 
 
-@lru_cache(maxsize=4)
-def numbered(source: str, version: str | int | None) -> Content:
-    """A text and its vocabulary; one copy in memory, however many ask (`version`: when a file was written, where a named text was read from)."""
-    raw = download.unpacked(Path(source)) if sets.is_path(source) else named(source)
-    try:
-        string = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{source}: expected UTF-8 text, found the byte 0x{raw[error.start]:02x} at position {error.start:,}") from None
-    points = torch.frombuffer(bytearray(string.encode("utf-32-le")), dtype=torch.int32) if string else torch.empty(0, dtype=torch.int32)
-    vocabulary, ids = points.unique(return_inverse=True)
-    return Content(ids.to(torch.uint8 if len(vocabulary) <= 256 else torch.int32), [chr(p) for p in vocabulary.tolist()],
-                   hashlib.sha256(raw).hexdigest())
-
-
-def named(name: str) -> bytes:
-    """The bytes of a named text."""
-    if name == "pydoc":
-        from pydoc_data.topics import topics
-
-        return "\n\n".join(topics[topic] for topic in sorted(topics)).encode()
-    (file,) = sets.SETS[name].files
-    return download.read(file)
+def describe_text(source: Any, *, encoding: str | None = None) -> dict[str, Any]:
+    """What `text` would read, as plain values: files, characters, vocabulary, what is left out."""
+    texts = open_texts(source, encoding)
+    content = numbered(texts)
+    count = len(content.ids)
+    return {"kind": "text", "source": texts.name, "texts": content.files, "characters": count, "train": int(0.9 * count),
+            "val": count - int(0.9 * count), "vocabulary": content.vocabulary, "notes": content.notes, "sha256": content.sha256}
