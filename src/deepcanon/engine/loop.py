@@ -8,7 +8,6 @@ runs after that player's optimizer step. This file is the only place that knows 
 """
 
 import contextlib
-import importlib
 import itertools
 import shutil
 import signal
@@ -27,7 +26,7 @@ from deepcanon.engine import parallel
 from deepcanon.engine.batches import endless, map_tensors, split, to
 from deepcanon.engine.callbacks import EMA, Evaluate, evaluation_mode
 from deepcanon.engine.log import Log
-from deepcanon.engine.optimizers import Factory
+from deepcanon.engine.optimizers import Factory, spare_dynamo, update
 from deepcanon.engine.folder import RunFolder
 from deepcanon.engine.options import current_options
 from deepcanon.engine.recipe import current_call
@@ -80,7 +79,7 @@ class Trainer:
                 parallel.clip_value(params, self.clip_value)
             if self.clip_norm is not None:
                 parallel.clip_norm(params, self.clip_norm)
-            optimizer.step()
+            update(optimizer)
         self.step += 1
 
     def forward(self, batch) -> Iterator[tuple[str, Loss]]:
@@ -129,7 +128,6 @@ class Trainer:
         """Steps until the budget is spent, a callback sets `stop`, or a signal arrives."""
         self.method.train()
         batches = self._batches()
-        importlib.import_module("torch._dynamo")                       # as the first optimizer would, seconds later and on the run's clock
         with interruptible(self), self.log.open(self):
             while not self.stop and (self.total is None or self.step < self.total):
                 self.train_step(next(batches))
@@ -326,6 +324,7 @@ def compile_nets(method: nn.Module, names: Sequence[str], device: torch.device) 
     if names and device.type == "cpu" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
         warnings.warn("no C++ compiler found: the nets run uncompiled, which is slower and otherwise the same", stacklevel=3)
         return
+    spare_dynamo(not names)
     for name in names:
         method.get_submodule(name).compile()
 

@@ -5,6 +5,7 @@ named by `Factory(Class, lr, options={...})`.
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -31,6 +32,7 @@ class Factory:
 
     def __call__(self, params: Iterable[Parameter]) -> torch.optim.Optimizer:
         params = list(params)
+        spare_dynamo()
         has_fused = "fused" in inspect.signature(self.build).parameters
         fused = has_fused and all(p.is_floating_point() and not hasattr(p, "full_tensor") for p in params)
         groups = [{"params": params, "fused": fused}]
@@ -38,6 +40,36 @@ class Factory:
             matrices, vectors = [p for p in params if p.ndim > 1], [p for p in params if p.ndim <= 1]
             groups = [{"params": matrices, "fused": fused}, {"params": vectors, "fused": fused, "weight_decay": 0.0}]
         return self.build([g for g in groups if g["params"]], lr=self.lr, **self.options)
+
+
+UNTRACED = tuple(getattr(torch.optim.Optimizer, name, None) for name in ("add_param_group", "state_dict", "load_state_dict", "zero_grad"))
+
+
+def spare_dynamo(spared: bool = True) -> None:
+    """Let torch's optimizers work without importing torch._dynamo, a second or two of every process.
+
+    They import it only to tell it not to trace four of their methods, for which these are marked as told; `spared=False`, before something is
+    compiled, takes the marks back. Nothing happens where torch._dynamo is loaded already.
+    """
+    for method in UNTRACED:
+        plain = getattr(method, "__wrapped__", None)
+        if plain is None:
+            continue
+        if spared and "torch._dynamo" not in sys.modules:
+            plain.__dynamo_disable = plain
+        elif not spared and getattr(plain, "__dynamo_disable", None) is plain:
+            del plain.__dynamo_disable
+
+
+def update(optimizer: torch.optim.Optimizer) -> None:
+    """One step of the optimizer; without hooks and outside the compiler, its plain function, which is the same arithmetic."""
+    hooks = optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks
+    own = type(optimizer).__module__.startswith(("torch.optim.", "deepcanon."))
+    if "torch._dynamo" in sys.modules or hooks or not own or optimizer.defaults.get("differentiable"):
+        optimizer.step()
+        return
+    with torch.no_grad():
+        inspect.unwrap(type(optimizer).step)(optimizer)
 
 
 def Adam(lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, schedule: Schedule | None = None) -> Factory:
