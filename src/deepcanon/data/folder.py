@@ -29,12 +29,13 @@ ROLES = {"train": "train", "training": "train", "val": "val", "valid": "val", "v
 HOW_TO_SAY = "rename a folder, or give a CSV file with the columns path, label and split"
 
 Directory = tuple[str, ...]
+Stamp = tuple[int, int]                                                          # bytes, time of the last change
 
 
 class Found(NamedTuple):
     """The files below a folder, by their paths inside it."""
 
-    pictures: dict[str, int]            # those with the suffix of a picture, folder by folder in order of name -> bytes
+    pictures: dict[str, Stamp]          # those with the suffix of a picture, folder by folder in order of name
     others: list[str]                   # files that are no pictures
     bad: dict[str, str]                 # what has the name of a picture and cannot be one -> why
     folders: list[Directory]
@@ -93,7 +94,7 @@ def is_folder(entry: os.DirEntry, parts: Directory, found: Found) -> bool:
     elif wrong or status is None:
         found.bad[name] = wrong
     else:
-        found.pictures[name] = status.st_size
+        found.pictures[name] = status.st_size, status.st_mtime_ns
     return False
 
 

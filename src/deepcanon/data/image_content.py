@@ -8,6 +8,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,16 +67,41 @@ def content(source: Any, split: str | None, options: Options) -> Content:
         ValueError: pictures that cannot be read (named), a source or an option that cannot be meant.
         FileNotFoundError: the source or a split is not there.
     """
-    index, survey, plan = prepared(source, split, options)
+    index = unsplit(source, predict=split is None)
+    return built(index, split, options) if index.stamp is None else kept(Stamped(index), split, options, IN_MEMORY)
+
+
+class Stamped:
+    """An index that equals another of the same pictures, unchanged since."""
+
+    def __init__(self, index: Index):
+        self.index = index
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stamped) and self.index.stamp == other.index.stamp
+
+    def __hash__(self) -> int:
+        return hash(self.index.stamp)
+
+
+@lru_cache(maxsize=4)
+def kept(stamped: Stamped, split: str | None, options: Options, in_memory: int) -> Content:
+    """One copy in memory of what several ask for: a run reads each split more than once."""
+    return built(stamped.index, split, options)
+
+
+def built(index: Index, split: str | None, options: Options) -> Content:
+    """The pictures of a split of an index."""
+    index, survey, plan = prepared(index, split, options)
     rows = [row for row in range(len(index.rows)) if row not in survey.bad and (split is None or index.splits[row] == split)]
     if split == "train":
         check_test(index, survey, plan, options)
     return packed(index, survey, plan, rows, options, with_paths=split is None)
 
 
-def prepared(source: Any, split: str | None, options: Options) -> tuple[Index, Survey, Plan]:
-    """The index of a source, split; what its headers say; what every picture will be brought to."""
-    index, survey, plan = planned(unsplit(source, predict=split is None), options)
+def prepared(index: Index, split: str | None, options: Options) -> tuple[Index, Survey, Plan]:
+    """The index, split; what its headers say; what every picture will be brought to."""
+    index, survey, plan = planned(index, options)
     if split is not None:
         split_index(index, split)
     tell(index, survey, plan, options)
@@ -98,11 +124,11 @@ def packed(index: Index, survey: Survey, plan: Plan, rows: list[int], options: O
     if bad or survey.bad or index.bad:
         if not options.skip_unreadable:
             raise ValueError(unreadable(index, survey.bad | bad))
-        kept = [place for place, row in enumerate(rows) if row not in bad]
-        if not kept:
+        places = [place for place, row in enumerate(rows) if row not in bad]
+        if not places:
             raise ValueError(unreadable(index, bad))
         say(f"{index.name}: left out, as they cannot be read: {listed({index.names[row]: why for row, why in bad.items()})}")
-        rows, x = [rows[place] for place in kept], x[kept]
+        rows, x = [rows[place] for place in places], x[places]
     if isinstance(x, Tensor):
         tell_dark(index, survey, rows, x)
     metadata = {"classes": index.classes, "levels": 256, **digest(index, rows, x)}
@@ -212,7 +238,8 @@ def tell_dark(index: Index, survey: Survey, rows: Sequence[int], x: Tensor) -> N
     """Say that pictures of 16 bits seem to hold 12 or fewer."""
     deep = [place for place, row in enumerate(rows) if row in survey.looks and survey.looks[row].bits == 16]
     if deep and x[deep].max() < 2**12 >> 8:
-        say(f"{index.name}: {counted(len(deep), 'picture')} of 16 bits, none with a value above 4095: read by the full range of 16 bits, they are dark")
+        say(f"{index.name}: {counted(len(deep), 'picture')} of 16 bits, none with a value above 4095: "
+            "read by the full range of 16 bits, they are dark")
 
 
 def check_test(index: Index, survey: Survey, plan: Plan, options: Options) -> None:

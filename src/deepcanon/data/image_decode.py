@@ -52,7 +52,7 @@ def looked_at(source: Any) -> Look:
         ValueError: the file is not a picture that can be read, or has too many pixels.
     """
     with opened(source) as picture:
-        turned = picture.getexif().get(ORIENTATION, 1)
+        turned = orientation(picture)
         width, height = picture.size
         frames = picture.n_frames if getattr(picture, "is_animated", False) and picture.format != "MPO" else 1
         return Look((height, width) if turned in (5, 6, 7, 8) else (width, height), picture.mode, depth(picture), is_grey(picture),
@@ -212,6 +212,11 @@ def on_white(picture: "Picture") -> "Picture":
     white = pil().new("RGBA", clear.size, "white")
     white.alpha_composite(clear)
     return white.convert("RGB")
+
+
+def orientation(picture: "Picture") -> int:
+    """EXIF's orientation, 1 to 8, as far as the header tells: of a PNG that has none there Pillow would decode the whole to look behind it."""
+    return 1 if picture.format == "PNG" and "exif" not in picture.info else picture.getexif().get(ORIENTATION, 1)
 
 
 def tags(picture: "Picture") -> dict[int, Any]:

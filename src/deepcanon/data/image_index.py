@@ -7,7 +7,7 @@ these by split. Each becomes an `Index`.
 import csv
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -38,6 +38,7 @@ class Index:
         notes: what is worth saying.
         parallel: whether rows may be read by several threads.
         strict: whether a class must be in the test split.
+        stamp: changes when the pictures do; None: whether they have changed cannot be told.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Index:
     notes: list[str] = field(default_factory=list)
     parallel: bool = True
     strict: bool = False
+    stamp: Hashable = None
 
     def only(self, rows: Sequence[int]) -> "Index":
         """These pictures, and none that cannot be read."""
@@ -118,8 +120,9 @@ def of_folder(root: Path, predict: bool) -> Index:
     if tables and len(arranged.classes) == 1:
         notes.append(f"give {root / tables[0]} to use the labels of that file")
     return Index(name, [str(root / path) for path in kept], kept, [number.get(places[path][1], 0) for path in kept], arranged.classes,
-                 None if None in splits else splits, [found.pictures[path] for path in kept], found.bad, found.others,
-                 [path for path, place in places.items() if not place], notes, strict=True)
+                 None if None in splits else splits, [found.pictures[path][0] for path in kept], found.bad, found.others,
+                 [path for path, place in places.items() if not place], notes, strict=True,
+                 stamp=(str(root.resolve()), predict, hash(tuple(found.pictures.items())), tuple(found.bad), tuple(found.others)))
 
 
 def of_files(paths: Sequence[Path]) -> Index:
@@ -136,7 +139,9 @@ def of_files(paths: Sequence[Path]) -> Index:
         kept.extend([path] if not wrong else [])
     names = [str(path) for path in kept]
     title = names[0] if len(names) == 1 else counted(len(names), "file")
-    return Index(title, names, names, [0] * len(names), [], None, [path.stat().st_size for path in kept], bad)
+    stats = [path.stat() for path in kept]
+    stamp = hash(tuple((name, status.st_size, status.st_mtime_ns) for name, status in zip(names, stats, strict=True)))
+    return Index(title, names, names, [0] * len(names), [], None, [status.st_size for status in stats], bad, stamp=stamp)
 
 
 def read_table(path: Path) -> dict[str, list[str]]:
@@ -174,6 +179,7 @@ def of_table(name: str, columns: Mapping[str, Sequence[Any]], base: Path) -> Ind
     index.labels = [number.get(answers[row], 0) for row in readable]
     index.splits = with_test([splits[row] for row in readable]) if splits else None
     unused = [other for other in columns if other not in (path, label, split)]
+    index.stamp = (index.stamp, tuple(index.names), tuple(index.labels), tuple(classes), tuple(index.splits or ()))
     index.notes = [f"paths from column {path}, " + (f"classes from column {label}" if label else f"no column of classes ({', '.join(LABEL)})")
                    + (f", splits from column {split}" if split else "") + (f"; not used: {some(unused)}" if unused else "")]
     return index
@@ -262,7 +268,8 @@ def joined(sources: Mapping[str, Any]) -> Index:
     return Index(" and ".join(dict.fromkeys(part.name for part in parts)), Chain([part.rows for part in parts]), names, labels, classes,
                  with_test(splits) if len(sources) > 1 else None, sizes,
                  {name: why for part in parts for name, why in part.bad.items()}, [name for part in parts for name in part.others], [],
-                 list(dict.fromkeys(note for part in parts for note in part.notes)), all(part.parallel for part in parts))
+                 list(dict.fromkeys(note for part in parts for note in part.notes)), all(part.parallel for part in parts),
+                 stamp=None if any(part.stamp is None for part in parts) else (tuple(sources), tuple(part.stamp for part in parts)))
 
 
 def joined_classes(parts: Sequence[Index]) -> list[str]:

@@ -50,7 +50,7 @@ def described(name: str, rows: Sequence[Any], y: Any, classes: Sequence[str] | N
     labels, classes = ([0] * len(rows), []) if y is None else encoded(y, len(rows), classes)
     notes = list(rows.notes) if isinstance(rows, ArrayRows) else []
     return {"name": name, "rows": rows, "names": [f"row {row}" for row in range(len(rows))], "labels": labels, "classes": classes,
-            "notes": notes, "parallel": parallel}
+            "notes": notes, "parallel": parallel, "stamp": None if parallel else (name, id(rows.source))}
 
 
 def is_array(x: Any) -> bool:

@@ -56,7 +56,7 @@ def images(source: Any, *, split: str | None = "train", batch: int = 128, seed: 
         FileNotFoundError: a file or folder is missing and cannot be fetched.
     """
     check_arguments(split, size, fit, channels)
-    own = not isinstance(source, str) or sets.is_path(source)
+    own = not isinstance(source, str) or sets.is_path(source) or (source not in sets.names("images") and Path(source).exists())
     if own:
         options = Options(size, fit, channels, skip_unreadable)
         key, load = own_key(source, split, options), partial(image_content.content, source, split, options)
