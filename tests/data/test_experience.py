@@ -2,12 +2,14 @@
 
 import io
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
 
 from deepcanon.data.envs import env
 from deepcanon.data.experience import Experience, anneal
+from deepcanon.data.vector_envs import envs
 
 
 class Counter:
@@ -123,3 +125,92 @@ def test_another_capacity_is_refused():
 def test_ranks_see_different_episodes():
     data = Experience(env("CartPole-v1"), Scripted(), seed=4)
     assert not np.array_equal(data.shard(0, 2).observation, data.shard(1, 2).observation)
+
+
+class Reused:
+    """Writes into one array, as dm_control does."""
+
+    observation_shape, action_shape, num_actions = (1,), (), 2
+
+    def reset(self, seed=None):
+        self.s = np.zeros(1)
+        return self.s
+
+    def step(self, action):
+        self.s += 1
+        return self.s, 0.0, False, False
+
+    def state_dict(self):
+        return {"s": float(self.s[0])}
+
+    def load_state_dict(self, state):
+        self.s = np.full(1, state["s"])
+
+
+def test_an_array_that_the_environment_uses_again_is_copied():
+    s, _, _, s_next, _ = next(Experience(Reused(), Scripted(), warmup=50, batch=64))
+    assert (s_next - s).unique().tolist() == [1.0]
+    assert s.dtype == torch.float32
+    data = Experience(Reused(), Scripted(), warmup=50, batch=64)
+    first = data.observation
+    data.step()
+    assert (first.tolist(), data.observation.tolist()) == ([0.0], [1.0])
+
+
+def test_integers_first_and_fractions_later_are_stored_as_they_are():
+    class Mixed(Reused):
+        def step(self, action):
+            return [0.5], 0.0, False, False
+
+        def reset(self, seed=None):
+            return np.zeros(1, np.int64)
+
+    data = Experience(Mixed(), Scripted(), warmup=5, batch=4)
+    next(data)
+    assert data.buffer[3][:5, 0].tolist() == [0.5] * 5
+    assert data.buffer[0][:2, 0].tolist() == [0.0, 0.5]
+
+
+def test_a_fault_late_in_an_episode_names_its_step():
+    class Breaks(Reused):
+        def step(self, action):
+            self.s = self.s + 1
+            return self.s, float("nan") if self.s[0] == 30 else 0.0, False, False
+
+    data = Experience(Breaks(), Scripted(), warmup=50)
+    with pytest.raises(ValueError, match=r"^environment 'Breaks', step 30: expected a finite reward, got nan$"):
+        next(data)
+
+
+def test_a_gymnasium_environment_needs_no_wrapping():
+    data = Experience(gymnasium.make("FrozenLake-v1"), Scripted(), warmup=20, batch=4)
+    assert next(data)[0].shape == (4, 16)
+    with pytest.raises(ValueError, match=r"^environment 'SequentialEnvs' is several environments at once"):
+        Experience(envs("Acrobot-v1", 2), Scripted())
+
+
+def test_the_users_environment_resumes_to_the_bit():
+    def made():
+        return Experience(Reused(), Scripted(), capacity=40, batch=8, warmup=10, seed=2)
+
+    data, other = made(), made()
+    for _ in range(20):
+        next(data)
+    other.load_state_dict(data.state_dict())
+    for _ in range(20):
+        assert all(torch.equal(a, b) for a, b in zip(next(data), next(other), strict=True))
+
+
+def test_a_three_step_counter_gives_three_transitions_an_episode():
+    class Three(Reused):
+        def step(self, action):
+            self.s = self.s + 1
+            return self.s, 1.0, bool(self.s[0] == 3), False
+
+    data = Experience(Three(), Scripted(), warmup=9)
+    next(data)
+    s, _, _, s_next, terminated = (column[:9] for column in data.buffer)
+    assert s[:, 0].tolist() == [0, 1, 2] * 3
+    assert s_next[:, 0].tolist() == [1, 2, 3] * 3
+    assert terminated.tolist() == [0, 0, 1] * 3
+    assert data.returns == [3.0] * 3

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepcanon.data.envs import CartPole, Pendulum, env
+from deepcanon.data.envs import CartPole, Pendulum, action_bounds, env
 from deepcanon.data.rollouts import Rollouts
 from deepcanon.data.vector_envs import SequentialEnvs, envs
 
@@ -164,3 +164,80 @@ def test_bad_input_is_refused_in_words():
         next(real)
     with pytest.raises(ValueError, match=r"^expected observations \(2, 4\), got \(3, 4\): the environment or the number of environments is another one$"):
         rollouts(envs("CartPole-v1", 2)).load_state_dict(rollouts(envs("CartPole-v1", 3)).state_dict())
+
+
+class Joint:
+    """Environments of the user's own that step together, in arrays that they use again."""
+
+    count, observation_shape, action_shape, num_actions = 3, (1,), (), 2
+
+    def __init__(self, rewards=None):
+        self.rewards = np.ones(3) if rewards is None else rewards
+        self.s, self.ends = np.zeros((3, 1)), np.zeros(3, bool)
+
+    def reset(self, seed=None):
+        self.s[:] = 0
+        return self.s
+
+    def step(self, actions):
+        self.s += 1
+        self.ends[:] = self.s[:, 0] == [2, 3, 4]
+        return self.s, self.rewards, self.ends, np.zeros(3)
+
+    def restart(self, done):
+        self.s[done] = 0
+        return self.s
+
+    def state_dict(self):
+        return {"s": torch.tensor(self.s)}
+
+    def load_state_dict(self, state):
+        self.s = state["s"].numpy().copy()
+        return [None] * 3
+
+
+def test_environments_that_use_their_arrays_again_are_copied():
+    s, _, r, s_next, terminated, done = next(rollouts(Joint(), steps=6))
+    assert s[..., 0].T.tolist() == [[0, 1] * 3, [0, 1, 2] * 2, [0, 1, 2, 3, 0, 1]]
+    assert torch.equal(s_next, s + 1)
+    assert torch.equal(terminated, done)
+    assert terminated.sum(0).tolist() == [3, 2, 1]
+    assert {column.dtype for column in (s, r, s_next, terminated, done)} == {torch.float32}
+
+
+def test_an_agent_that_uses_its_array_again_is_copied():
+    class Again:
+        drawn = np.zeros(2, np.int64)
+
+        def acts(self, observations, *, rng):
+            self.drawn[:] = 1 - self.drawn
+            return self.drawn
+
+    assert next(Rollouts(envs("CartPole-v1", 2), Again(), steps=4))[1].tolist() == [[1, 1], [0, 0], [1, 1], [0, 0]]
+
+
+@pytest.mark.parametrize(("rewards", "message"), [
+    (np.ones((3, 1)), r"expected rewards and ends of shape \(3,\), got array\(\[\[1\.\], \[1\.\], \[1\.\]\]\)"),
+    (1.0, r"expected rewards and ends of shape \(3,\), got 1\.0"),
+    (np.array([1, np.nan, 1]), r"expected finite rewards, got \[ 1\. nan  1\.\]"),
+])
+def test_rewards_of_environments_have_one_shape(rewards, message):
+    with pytest.raises(ValueError, match=f"^environment 'Joint', step 1: {message}$"):
+        next(rollouts(Joint(rewards)))
+
+
+def test_one_environment_is_refused_where_several_are_meant():
+    with pytest.raises(ValueError, match=r"^expected several environments, as envs\(source, count\) makes them, got CartPole$"):
+        Rollouts(env("CartPole-v1"), Chance(envs("CartPole-v1", 2)))
+    one = env("CartPole-v1")
+    with pytest.raises(ValueError, match=r"^expected one environment or more, each an object of its own, got 2$"):
+        SequentialEnvs([one, one])
+    with pytest.raises(ValueError, match=r"^expected environments of one kind: number 1 has observations, actions and their count "
+                                         r"\(\(3,\), \(1,\), None\), number 0 \(\(4,\), \(\), 2\)$"):
+        SequentialEnvs([env("CartPole-v1"), env("Pendulum-v1")])
+
+
+def test_bounds_of_several_are_those_of_one():
+    for name in ("Pendulum-v1", "MountainCarContinuous-v0"):
+        for bounds in zip(action_bounds(envs(name, 2)), action_bounds(env(name))):
+            np.testing.assert_array_equal(*bounds)

@@ -1,5 +1,6 @@
 """DQN on environments whose values are known, and its equation term by term."""
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -130,3 +131,41 @@ def test_returns_are_those_of_whole_episodes():
             return 0
 
     assert returns(Left(), Corridor(), episodes=2).tolist() == [0.0, 0.0]
+
+
+def test_an_episode_without_end_is_cut():
+    class Endless(Corridor):
+        def step(self, action):
+            return np.eye(8, dtype=np.float32)[0], 1.0, False, False
+
+    class Left:
+        def act(self, observation):
+            return 0
+
+    assert returns(Left(), Endless(), episodes=2, max_steps=7).tolist() == [7.0, 7.0]
+    with pytest.warns(UserWarning, match=r"^an episode of Endless did not end within 100,000 steps, and its return counts those only: give max_steps"):
+        assert returns(Left(), Endless(), episodes=1).tolist() == [100_000.0]
+    assert returns(Left(), Corridor(), episodes=1, max_steps=30).tolist() == [0.0]
+    for wrong in ({"episodes": 0}, {"max_steps": 0}):
+        with pytest.raises(ValueError, match=r"^expected one episode or more of one step or more"):
+            returns(Left(), Corridor(), **wrong)
+
+
+def test_returns_are_taken_in_evaluation_mode_and_the_mode_comes_back():
+    modes = []
+
+    class Watching(DQN):
+        def act(self, observation, **how):
+            modes.append(self.q.training)
+            return 1
+
+    method = Watching(mlp(8, 8, 2))
+    assert returns(method, Corridor(), episodes=1).tolist() == [1.0]
+    assert not any(modes)
+    assert method.training
+    assert method.q.training
+
+
+def test_an_environment_that_was_not_opened_is_refused():
+    with pytest.raises(ValueError, match=r"^expected an environment of deepcanon\.data\.env, got TimeLimit: pass env\(TimeLimit\)$"):
+        returns(DQN(mlp(4, 8, 2)), gymnasium.make("CartPole-v1"), episodes=1)

@@ -154,3 +154,42 @@ def test_a_minibatch_that_does_not_fit_is_refused():
     message = r"^a minibatch of 64 does not divide the 36 rows of a rollout \(12 steps of 3 environments\)$"
     with pytest.raises(ValueError, match=message):
         next(small(minibatch=64).losses(rollout()))
+
+
+def test_a_time_limit_bootstraps_and_an_end_does_not():
+    """r = [1, 1], V = [2, 3], V(final) = 4, gamma 0.9, lambda 0.8."""
+    class Table(nn.Module):
+        def forward(self, s):
+            return s
+
+    method = PPO(nn.Linear(1, 2), Table(), gamma=0.9, lam=0.8, minibatch=2)
+    s, s_next = torch.tensor([[[2.0]], [[3.0]]]), torch.tensor([[[3.0]], [[4.0]]])
+    rest = torch.zeros(2, 1, dtype=torch.long), torch.ones(2, 1), s_next
+    end = torch.tensor([[0.0], [1.0]])
+    for terminated, expected in ((torch.zeros(2, 1), [2.852, 1.6]), (end, [0.26, -2.0])):
+        *_, advantage, _ = method.prepare(s, *rest, terminated, end)
+        torch.testing.assert_close(advantage, torch.tensor(expected))
+
+
+def test_clipped_actions_stay_as_drawn_in_the_density():
+    """N(0, 1), a = 2, bounds +-1: the environment gets 1, the log-probability is that of 2, -2.9189, and the first ratio is 1."""
+    got = []
+
+    class Bounded(Target):
+        bounds = np.array([-1.0], np.float32), np.array([1.0], np.float32)
+
+        def step(self, action):
+            got.append(float(action[0]))
+            return super().step(action)
+
+    method = PPO(nn.Linear(1, 2), nn.Linear(1, 1), kind=gaussian, minibatch=3)
+    nn.init.zeros_(method.policy.weight)
+    nn.init.zeros_(method.policy.bias)
+    method.acts = lambda observations, *, rng: np.full((1, 1), 2.0, np.float32)
+    batch = next(Rollouts(SequentialEnvs([Bounded()]), method, steps=3))
+    assert got[-3:] == [1.0] * 3
+    rows = method.prepare(*batch)
+    torch.testing.assert_close(rows[1], torch.full((3, 1), 2.0))
+    torch.testing.assert_close(rows[2], torch.full((3,), -2.9189385))
+    log_prob, _ = gaussian.judge(method.policy(rows[0]), rows[1])
+    assert torch.equal((log_prob - rows[2]).exp(), torch.ones(3))

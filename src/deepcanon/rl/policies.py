@@ -53,7 +53,8 @@ def mode_categorical(logits: Float[np.ndarray, "N A"]) -> Int[np.ndarray, "N"]:
 
 def judge_gaussian(parameters: Float[Tensor, "B P"], a: Float[Tensor, "B A"]) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
     """log N(a; mu, sigma^2) and sum_i log sigma_i + A log(2 pi e) / 2. Raises ValueError for parameters that do not fit the actions."""
-    of_shape("mu and log sigma", parameters, (len(a), 2 * a.shape[-1]))
+    if parameters.shape[-1] % 2:
+        raise ValueError(f"expected mu and log sigma, as many of one as of the other, got {tuple(parameters.shape)}")
     actions("actions", a, (len(parameters), parameters.shape[-1] // 2), discrete=False)
     mu, log_std = parameters.chunk(2, -1)                                        # (B, A) each
     return log_normal((a - mu) * (-log_std).exp(), log_std), (log_std + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
