@@ -7,16 +7,18 @@
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from .array_read import finite, is_array_file, label_rows, number_rows, rows_of
 from .metadata import Metadata, recorded
+from .notices import say
 from .order import Order, mix
+from .split import test_rows
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]    # (x, generator) -> x, a whole batch at a time
 
@@ -191,37 +193,92 @@ class StackedBatches:
         return {"sources": [source.metadata for source in self.sources]}
 
 
-def arrays(x: np.ndarray | Tensor, y: np.ndarray | Tensor | None = None, *, batch: int = 128, seed: int = 0, augment: Augment | None = None,
-           shuffle: bool = True, classes: list[str] | None = None) -> Batches:
+def arrays(x: Any, y: Any = None, *, batch: int = 128, seed: int = 0, augment: Augment | None = None, shuffle: bool | None = None,
+           classes: list[str] | None = None, split: str | None = None) -> Batches:
     """Your own numbers: rows of x with labels or values y (none: all labels are 0).
 
     uint8 x is given out as float32 x / 255, other x as float32; whole-number y are int64 labels, other y float32 values.
 
+    Args:
+        x: an array or tensor; a `.npy` file, or a `.npz` file with x and y; a frame of numbers; a torch data set; a pair (x, y).
+        y: numbers, words or truths.
+        shuffle: by default rows are shuffled, of the test split they are in order.
+        classes: names, in the order of the labels.
+        split: `train` (four fifths, drawn once, of each class) or `test`; None: all rows.
+
     Raises:
-        ValueError: lengths differ, x or y is not finite, a label is out of range.
+        ValueError: lengths differ, x or y is not finite, a label is out of range, x holds no numbers.
+        FileNotFoundError: there is no such file.
     """
-    x = torch.as_tensor(x)
-    y = torch.zeros(len(x), dtype=torch.int64) if y is None else torch.as_tensor(y)
+    if split not in ("train", "test", None):
+        raise ValueError(f"split must be 'train', 'test' or None, got {split!r}")
+    how = {"batch": batch, "shuffle": split != "test" if shuffle is None else shuffle, "seed": seed, "augment": augment}
+    if is_array_file(x):
+        return Batches(f"arrays:{x}:{split or 'all'}", lambda: array_content(x, y, classes, split), **how)
+    content = array_content(x, y, classes, split)
+    return Batches(f"arrays:{sha256(content.x, content.y)[:16]}", lambda: content, **how)
+
+
+def array_content(x: Any, y: Any, classes: list[str] | None, split: str | None) -> Content:
+    """Rows and labels of a source, checked."""
+    rows = rows_of(x, y)
+    x = number_rows(rows.x)
+    y, names = (torch.zeros(len(x), dtype=torch.int64), classes) if rows.y is None else label_rows(rows.y, classes)
     if len(x) == 0 or len(x) != len(y):
         raise ValueError(f"expected as many rows of x as of y, at least one, got {len(x)} and {len(y)}")
-    if x.is_complex() or x.dtype == torch.bool:
-        raise ValueError(f"expected x as numbers or bytes, got {x.dtype}")
     x, peak = (x, 255) if x.dtype == torch.uint8 else (finite(x, "x"), None)
     metadata: Metadata = {}
     if y.is_floating_point():
         y = finite(y, "y")
     else:
-        y, metadata["classes"] = labels(y, classes)
-    return Batches(f"arrays:{sha256(x, y)[:16]}", lambda: Content(x, y, peak, metadata), batch=batch, shuffle=shuffle, seed=seed, augment=augment)
+        y, metadata["classes"] = labels(y, names)
+    if split is None:
+        return Content(x, y, peak, metadata)
+    test = torch.from_numpy(test_rows(len(y), y.numpy() if metadata else None) if rows.test is None else rows.test)
+    part = test == (split == "test")
+    if not part.any():
+        raise ValueError(f"{len(y)} rows are too few to leave one for the {split} split")
+    return Content(x[part], y[part], peak, metadata)
 
 
-def finite(values: Tensor, name: str) -> Tensor:
-    """The values as float32; ValueError names the first row that is not finite."""
-    values = values.float()
-    bad = ~values.isfinite().flatten(1).all(1) if values.ndim > 1 else ~values.isfinite()
-    if bad.any():
-        raise ValueError(f"{name} is NaN or infinite in {int(bad.sum())} of {len(values)} rows, first in row {int(bad.nonzero()[0])}")
-    return values
+class Stream:
+    """Batches that an iterable gives, as they come: nothing is known of their order, so a resumed run sees others.
+
+    Args:
+        source: an iterable of batches that can be gone through again and again, such as a torch DataLoader.
+    """
+
+    def __init__(self, source: Iterable[Any]):
+        if not isinstance(source, Iterable):
+            raise ValueError(f"expected an iterable of batches, got {type(source).__name__}")
+        if isinstance(source, Iterator):
+            raise ValueError(f"a {type(source).__name__} is used up after one pass: pass a list, a DataLoader, or an object with __iter__")
+        self.source = source
+        self.key = f"stream:{type(source).__name__}"
+
+    def __iter__(self) -> Iterator[Any]:
+        return (tuple(batch) if isinstance(batch, list) else batch for batch in self.source)
+
+    def __len__(self) -> int:
+        return len(cast(Sized, self.source))
+
+    @property
+    def metadata(self) -> Metadata:
+        return {"source": type(self.source).__name__}
+
+
+def batches_of(source: Iterable[Any]) -> Stream:
+    """Your own batches, from any iterable; says so when a DataLoader shuffles them, because then a resumed run is not the unbroken one.
+
+    Raises:
+        ValueError: no iterable, or an iterator, which is used up after one pass.
+    """
+    stream = Stream(source)
+    sampler = getattr(source, "sampler", None)
+    if sampler is not None and type(sampler).__name__ != "SequentialSampler":
+        say([f"this {type(source).__name__} draws its rows anew in each pass and keeps no state: a resumed run sees other batches than an "
+             "unbroken one; pass its data set to arrays() for an order that is a function of seed and step"], stream.key)
+    return stream
 
 
 def labels(y: Tensor, classes: list[str] | None) -> tuple[Tensor, list[str]]:

@@ -51,10 +51,10 @@ class Handle:
     Args:
         name: what messages and keys call it.
         version: changes when the content does.
-        read: reads it.
+        read: reads it, as a `Table` or what else its user makes of it.
     """
 
-    def __init__(self, name: str, version: Hashable, read: Callable[[Reading], Table]):
+    def __init__(self, name: str, version: Hashable, read: Callable[[Reading], Any]):
         self.name, self.version, self.read = name, version, read
 
     def __eq__(self, other: object) -> bool:
@@ -202,15 +202,15 @@ def decimal_mark(where: str, columns: Mapping[str, tuple[str, ...]], separator: 
 
 def columns_of(source: Any) -> dict[str, Values]:
     """The columns of an object of the user's, by name, each an array that NumPy or pandas can type."""
-    library = type(source).__module__.partition(".")[0]
+    library, frame = type(source).__module__.partition(".")[0], source
     if isinstance(source, tuple) and len(source) == 2:
         return pair_columns(*source)
     if isinstance(source, Mapping):
         return {str(name): as_array(str(name), values) for name, values in source.items()}
     if library == "polars":
-        return columns_of(source.to_dict(as_series=False))
+        return columns_of(frame.to_dict(as_series=False))
     if library == "datasets":
-        return labelled(dict(source.with_format(None)[:]), source.features)
+        return labelled(dict(frame.with_format(None)[:]), frame.features)
     if hasattr(source, "columns") and hasattr(source, "iloc"):
         return frame_columns(source)
     array = as_array("x", source)

@@ -77,7 +77,7 @@ def table(source: Any, *, target: str | None = None, split: str | None = "train"
     """
     if split not in ("train", "test", None):
         raise ValueError(f"split must be 'train', 'test' or None, got {split!r}")
-    options = checked(target, task, types, fill, Reading(separator, decimal, encoding, missing and tuple(missing), names and tuple(names)))
+    options = checked(target, task, types, fill, Reading(separator, decimal, encoding, frozen(missing), frozen(names)))
     content = handle(source)
     key = ":".join(["table", content.name, *asked(options), split or "all"])
     shuffled = split == "train" if shuffle is None else shuffle
@@ -95,6 +95,13 @@ def checked(target: str | None, task: str | None, types: Mapping[str, str] | Non
     if reading.separator is not None and reading.separator == reading.decimal:
         raise ValueError(f"separator and decimal are both {reading.separator!r}")
     return Options(target, task, tuple(sorted((types or {}).items())), fill, reading)
+
+
+def frozen(texts: Sequence[str] | None) -> tuple[str, ...] | None:
+    """A list that can be compared and kept; ValueError for a single string, which is one only by mistake."""
+    if isinstance(texts, str):
+        raise ValueError(f"expected a list of texts, got {texts!r}")
+    return None if texts is None else tuple(texts)
 
 
 def asked(options: Options) -> list[str]:
@@ -186,7 +193,7 @@ def encode_rows(metadata: Metadata, source: Any, *, separator: str | None = None
         ValueError: columns are missing (all are named), or a cell does not fit its column.
     """
     content, marks = handle(source), metadata.get("missing_marks")
-    reading = Reading(separator, decimal or metadata.get("decimal"), encoding, marks and tuple(marks), names and tuple(names))
+    reading = Reading(separator, decimal or metadata.get("decimal"), encoding, frozen(marks), frozen(names))
     found = content.read(reading)
     types: dict[str, str] = metadata["types"]
     absent = [name for name in types if name not in found.columns]
@@ -208,7 +215,7 @@ def describe_table(source: Any, *, target: str | None = None, task: str | None =
                    decimal: str | None = None, encoding: str | None = None, missing: Sequence[str] | None = None,
                    types: Mapping[str, str] | None = None, fill: str = "mean", names: Sequence[str] | None = None) -> dict[str, Any]:
     """What `table` would read, as plain values: rows, columns with their types, target, what is left out and why."""
-    options = checked(target, task, types, fill, Reading(separator, decimal, encoding, missing and tuple(missing), names and tuple(names)))
+    options = checked(target, task, types, fill, Reading(separator, decimal, encoding, frozen(missing), frozen(names)))
     content = handle(source)
     x, y, test, metadata, cells = prepared(content, options, False)
     kinds = metadata["types"] | dict.fromkeys(metadata["dropped"], "left out") | {metadata["target"]: "target"}

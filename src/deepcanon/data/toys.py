@@ -60,7 +60,8 @@ def toy(name: str, *, count: int = 10_000, split: str = "train", batch: int = 12
 
     def load() -> Content:
         x, y = mixture.sample(count, torch.Generator().manual_seed(mix(count, ("train", "test").index(split))))
-        return Content(x, y, None, {"classes": [str(part) for part in range(int(mixture.parts.max()) + 1)]})
+        moments = {"mean": x.mean(0).tolist(), "std": x.std(0, correction=0).tolist()}
+        return Content(x, y, None, {"classes": [str(part) for part in range(int(mixture.parts.max()) + 1)], **moments})
 
     shuffled = split == "train" if shuffle is None else shuffle
     return Batches(f"toy:{name}:{split}:{count}", load, batch=batch, shuffle=shuffled, seed=seed, augment=None)
