@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .kinds import Arrays, Env, Images, Points, Table, Tokens
     from .metadata import recorded_metadata, recorded_sources
     from .pictures import images
-    from .points import describe_points, points
+    from .point_sets import describe_points, points
     from .rollouts import Rollouts
     from .source import Source, open_data
     from .tables import describe_table, encode_rows, table
@@ -22,15 +22,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Arrays", "Env", "Experience", "Images", "Points", "Rollouts", "Sinusoids", "Source", "Table", "Tokens",
-    "after", "anneal", "arrays", "augment", "batches_of", "describe_points", "describe_table", "describe_text", "download", "encode_rows", "env", "envs", "episodes", "images", "open_data", "points",
+    "after", "anneal", "arrays", "augment", "batches_of", "describe_points", "describe_table", "describe_text",
+    "download", "encode_rows", "env", "envs", "episodes", "images", "open_data", "points",
     "recorded_metadata", "recorded_sources", "sets", "table", "text", "toy",
 ]
 
 _HOME = {
-    **dict.fromkeys(("Arrays", "Env", "Images", "Points", "Table", "Tokens"), "kinds"), "points": "points", "recorded_sources": "metadata",
-    "open_data": "source", "Source": "source", "images": "pictures", "text": "texts", "table": "tables", "arrays": "batches", "recorded_metadata": "metadata",
+    **dict.fromkeys(("Arrays", "Env", "Images", "Points", "Table", "Tokens"), "kinds"), "points": "point_sets", "recorded_sources": "metadata",
+    "open_data": "source", "Source": "source", "images": "pictures", "text": "texts", "table": "tables", "arrays": "batches",
+    "recorded_metadata": "metadata",
     "Experience": "experience", "after": "experience", "anneal": "experience", "env": "envs", "envs": "vector_envs", "Rollouts": "rollouts",
-    "batches_of": "batches", "describe_points": "points", "describe_table": "tables", "describe_text": "texts", "encode_rows": "tables",
+    "batches_of": "batches", "describe_points": "point_sets", "describe_table": "tables", "describe_text": "texts", "encode_rows": "tables",
     "episodes": "few_shot", "Sinusoids": "few_shot", "toy": "toys",
 }
 
