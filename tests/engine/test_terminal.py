@@ -51,3 +51,43 @@ def test_silence_elsewhere():
     done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, check=True,
                           env=os.environ | {"PYTHONPATH": str(ROOT)})
     assert done.stdout + done.stderr == ""
+
+
+NOTEBOOK = """
+import builtins, sys, time, types
+outputs = []
+
+class Handle:
+    def update(self, html):
+        outputs.append(html)
+
+def display(html, display_id):
+    outputs.append(html)
+    return Handle()
+
+class ZMQInteractiveShell:
+    config = {}
+
+ipython = types.ModuleType("IPython")
+ipython.display = types.ModuleType("IPython.display")
+ipython.display.HTML, ipython.display.display = str, display
+sys.modules |= {"ipykernel": types.ModuleType("ipykernel"), "IPython": ipython, "IPython.display": ipython.display}
+builtins.get_ipython = ZMQInteractiveShell
+""" + SCRIPT + """
+print(len(outputs))
+print(outputs[0])
+print(outputs[-1])
+"""
+
+
+def test_a_bar_in_a_notebook():
+    done = subprocess.run([sys.executable, "-c", NOTEBOOK], cwd=ROOT, capture_output=True, text=True, check=True,
+                          env=os.environ | {"PYTHONPATH": str(ROOT)})
+    count, first, *_, last = done.stdout.strip().splitlines()
+    assert int(count) >= 3
+    assert "VAE" in first
+    assert "0/40" in first
+    assert first.startswith("<pre ")
+    assert "40/40" in done.stdout
+    rate = float(done.stdout.rpartition(" steps/s")[0].rpartition(" ")[2])
+    assert 1 < rate < 50

@@ -1,4 +1,4 @@
-"""What a run says while it trains: one bar on a terminal, one row of metrics.csv every few steps, and an alarm at the first loss that is not finite.
+"""What a run says while it trains: one bar on a terminal or in a notebook, one row of metrics.csv every few steps, and an alarm at the first loss that is not finite.
 
 Losses stay on the device as they come and are read together every `every` steps, so that logging costs the loop almost nothing.
 """
@@ -35,6 +35,7 @@ class Log:
         self.evaluation: dict[str, float] = {}                         # the latest
         self.before, self.started = 0.0, None                          # seconds of earlier sessions, start of this one
         self.bar: Any = None
+        self.output: NotebookOutput | None = None
         self.drawn = 0.0
 
     @property
@@ -152,13 +153,14 @@ class Log:
                 if not trainer.stop.startswith("SIG"):                 # an interrupted run resumes in the middle of a row
                     self.row(trainer.step)
             finally:
-                self.before, self.started = self.seconds, None
                 if self.bar is not None:
                     self._draw(trainer.step)
-                self.bar = None
+                self.before, self.started = self.seconds, None
+                self.bar = self.output = None
 
     def _make_bar(self, trainer):
-        if self.quiet or not sys.stderr.isatty():
+        notebook = in_notebook()
+        if self.quiet or not (notebook or sys.stderr.isatty()):
             return contextlib.nullcontext()
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -167,11 +169,16 @@ class Log:
                             TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=Console(stderr=True), auto_refresh=False)
         self.task = self.bar.add_task(type(trainer.method).__name__, total=trainer.total, completed=trainer.step, shown="", rate="")
         self.first = trainer.step
-        return self.bar
+        if not notebook:
+            return self.bar
+        self.output = NotebookOutput(self.bar)
+        return contextlib.nullcontext()
 
     def _draw(self, step: int) -> None:
         rate = (step - self.first) / max(self.seconds - self.before, 1e-9)
-        self.bar.update(self.task, completed=step, shown=self._shown(), rate=f"{rate:.3g} steps/s", refresh=True)
+        self.bar.update(self.task, completed=step, shown=self._shown(), rate=f"{rate:.3g} steps/s", refresh=self.output is None)
+        if self.output is not None:
+            self.output.draw()
 
     def _shown(self) -> str:
         for name, values in self.pending.items():
@@ -184,3 +191,34 @@ class Log:
         """One line for the user, above the bar."""
         if not self.quiet:
             print(message, file=sys.stderr, flush=True)
+
+
+class NotebookOutput:
+    """A rich bar as one output of a notebook's cell, drawn again in place; it needs no widgets."""
+
+    def __init__(self, bar: Any):
+        from IPython.display import HTML, display  # pyright: ignore[reportMissingImports]
+
+        self.bar, self.html = bar, HTML
+        self.handle = display(HTML(self.text()), display_id=True)
+
+    def draw(self) -> None:
+        """Show the bar as it is now."""
+        self.handle.update(self.html(self.text()))
+
+    def text(self) -> str:
+        """The bar as HTML."""
+        from rich.console import Console
+
+        page = Console(record=True, file=io.StringIO(), width=110, force_jupyter=False, force_terminal=True, color_system="truecolor")
+        page.print(self.bar.get_renderable())
+        return page.export_html(inline_styles=True, code_format="<pre style='white-space:pre;overflow-x:auto;margin:0'>{code}</pre>")
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    if "ipykernel" not in sys.modules:
+        return False
+    from rich.console import Console
+
+    return Console().is_jupyter
