@@ -2,6 +2,7 @@
 
 import math
 
+import jaxtyping
 import pytest
 import torch
 from torch import nn
@@ -12,6 +13,12 @@ from deepcanon.flows.maf import maf
 from deepcanon.flows.nice import AdditiveCoupling, Scaling
 from deepcanon.flows.realnvp import AffineCoupling, realnvp
 from deepcanon.nets.mlp import mlp
+
+
+@pytest.fixture
+def annotations_unchecked(monkeypatch):
+    """What a user meets, whose calls are not checked against the annotations."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.mark.row("GEN-36")
@@ -106,3 +113,33 @@ def test_layers_that_would_broadcast_are_refused(layer):
 def test_numbers_without_a_logit_are_refused():
     with pytest.raises(ValueError, match=r"numbers in \[0, 1\], which have a logit, got some from -2 to 0.5"):
         Logit()(torch.tensor([[-2.0, 0.5]]))
+
+
+class Broadcasting(nn.Module):
+    """x + b with b (D,), as a user writes it, whose log-determinant may be of any shape."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.b, self.shape = nn.Parameter(torch.zeros(3)), shape
+
+    def forward(self, x):
+        return x + self.b, x.new_zeros(self.shape(x))
+
+    inverse = forward
+
+
+def test_data_that_broadcast_are_refused():
+    flow = Flow(Broadcasting(lambda x: (len(x),)), (3,))
+    assert flow.log_prob(torch.zeros(5, 3)).shape == (5,)
+    for method in (flow.log_prob, flow.encode, lambda x: flow.loss((x,)), lambda x: flow.metrics((x,))):
+        with pytest.raises(ValueError, match=r"^expected data points that become z of shape \(3,\), got shape \(1,\), z \(3,\)$"):
+            method(torch.zeros(5, 1))
+
+
+@pytest.mark.parametrize(("shape", "shown"), [(lambda x: (len(x), 1), r"\(5, 1\)"), (lambda x: (5, 5), r"\(5, 5\)")])
+@pytest.mark.parametrize("chain", [True, False])
+def test_a_log_determinant_that_broadcasts_is_refused(shape, shown, chain, annotations_unchecked):
+    transform = Broadcasting(shape)
+    flow = Flow(Chain(transform) if chain else transform, (3,))
+    with pytest.raises(ValueError, match=rf"^expected one log-determinant for each of 5 data points, got shape {r'[(]5, 5[)]' if chain else shown}$"):
+        flow.loss((torch.zeros(5, 3),))

@@ -2,6 +2,7 @@
 
 import math
 
+import jaxtyping
 import pytest
 import torch
 
@@ -38,6 +39,12 @@ def uncached(net, row, n):
             first = len(row) - net.context // 2
         row.append(net(torch.tensor([row[first:]]))[0, -1].argmax().item())
     return row
+
+
+@pytest.fixture
+def annotations_unchecked(monkeypatch):
+    """What a user meets, whose calls are not checked against the annotations."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.mark.row("LLM-01")
@@ -179,3 +186,70 @@ def test_learns_a_text():
         optimizer.step()
     assert loss.item() < 0.2
     assert model.extend(x[:, :24], 24, temperature=0.0).equal(x[:, :48])
+
+
+@pytest.mark.parametrize(("following", "message"), [
+    (torch.zeros(5, 3, dtype=torch.long), r"expected next tokens of shape \(3, 5\), got \(5, 3\)"),
+    (torch.zeros(15, dtype=torch.long), r"expected next tokens of shape \(3, 5\), got \(15,\)"),
+    (torch.zeros(3, 1, dtype=torch.long), r"expected next tokens of shape \(3, 5\), got \(3, 1\)"),
+    (torch.zeros(3, 5), r"expected integer next tokens, got torch\.float32"),
+    (torch.full((3, 5), 26), r"expected tokens in the vocabulary, got 0\.\.0, and next tokens 26\.\.26"),
+    (torch.full((3, 5), -1), r"expected tokens in the vocabulary, got 0\.\.0, and next tokens -1\.\.-1"),
+])
+def test_next_tokens_have_the_shape_of_the_tokens(model, following, message, annotations_unchecked):
+    tokens = torch.zeros(3, 5, dtype=torch.long)
+    for method in (model.loss, model.metrics, lambda batch: model.log_prob(*batch)):
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            method((tokens, following))
+
+
+def test_tokens_outside_the_vocabulary_are_named(model):
+    tokens = torch.tensor([[3, 99]])
+    with pytest.raises(ValueError, match=r"^expected tokens in the vocabulary, got 3\.\.99, and next tokens 1\.\.1$"):
+        model.loss((tokens, torch.ones_like(tokens)))
+
+
+def test_logits_have_one_row_a_token(model):
+    tokens = torch.zeros(3, 5, dtype=torch.long)
+    model.net.forward = lambda tokens: torch.zeros(5, 3, 26)
+    with pytest.raises(ValueError, match=r"^expected logits of shape \(3, 5, 26\), got \(5, 3, 26\)$"):
+        model.loss((tokens, tokens))
+
+
+def test_a_batch_in_which_nothing_counts_has_loss_zero_and_no_gradient(model):
+    tokens = torch.zeros(2, 5, dtype=torch.long)
+    loss = model.loss((tokens, torch.full_like(tokens, -100)))
+    loss.backward()
+    assert loss.item() == 0
+    assert all((p.grad == 0).all() for p in model.parameters())
+    assert model.metrics((tokens, torch.full_like(tokens, -100)))["nll"].tolist() == [0, 0]
+
+
+def test_the_loss_is_the_mean_over_the_tokens_that_count_of_all_rows(model):
+    """Losses {4} and {1, 1, 1}: 1.75, not the 2.5 that is the mean of the rows."""
+    losses = torch.tensor([[4.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
+    p = (-losses).exp()
+    model.net.forward = lambda tokens: torch.stack([p, 1 - p], -1).log()
+    tokens = torch.zeros(2, 3, dtype=torch.long)
+    assert model.loss((tokens, torch.tensor([[0, -100, -100], [0, 0, 0]]))).item() == pytest.approx(1.75)
+
+
+def test_next_tokens_may_be_int32(model):
+    tokens = torch.randint(26, (2, 5))
+    assert torch.equal(model.loss((tokens, tokens.int())), model.loss((tokens, tokens)))
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_net_of_nan_draws_no_token(model, temperature):
+    with torch.no_grad():
+        model.net.head.weight[3] = math.nan
+    with pytest.raises(ValueError, match="^the network's logits are nan: no token can be drawn$"):
+        model.sample("abc", 3, temperature=temperature)
+
+
+def test_perplexity_needs_a_mask_of_its_shape_and_a_token(annotations_unchecked):
+    log_prob = torch.zeros(2, 3)
+    with pytest.raises(ValueError, match=r"^expected the mask of shape \(2, 3\), got \(2,\)$"):
+        perplexity(log_prob, torch.tensor([True, False]))
+    with pytest.raises(ValueError, match="^expected one token or more that counts, got none$"):
+        perplexity(log_prob, torch.zeros(2, 3, dtype=torch.bool))

@@ -1,13 +1,15 @@
 import pytest
 import torch
 
-from deepcanon.layers.checks import classes, finite, on_levels, shaped, unit
+from deepcanon.layers.checks import classes, finite, of_shape, on_levels, shaped, unit
 
 NAN, INF = float("nan"), float("inf")
 
 
 @pytest.mark.parametrize(("check", "message"), [
     (lambda: shaped(torch.zeros(5, 1, 8, 8), (3, 8, 8)), r"expected data of shape \(B, 3, 8, 8\), got \(5, 1, 8, 8\)"),
+    (lambda: of_shape("rewards", torch.zeros(5, 1), (5,)), r"^expected rewards of shape \(5,\), got \(5, 1\)$"),
+    (lambda: of_shape("rewards", torch.zeros(()), (5,)), r"^expected rewards of shape \(5,\), got \(\)$"),
     (lambda: finite(torch.tensor([0.0, NAN, INF])), "expected finite values, got 2 of 3 that are nan or inf"),
     (lambda: unit(torch.tensor([-1.0, 2.0])), r"expected values in \[0, 1\], got some from -1 to 2"),
     (lambda: unit(torch.tensor([0.5, NAN])), r"expected values in \[0, 1\], got some from nan to nan"),
@@ -27,6 +29,7 @@ def test_data_that_cannot_be_meant_is_refused(check, message):
 def test_data_pass_as_they_are():
     x, y = torch.rand(4, 2), torch.tensor([0, 2, 1, 1])
     assert shaped(x, (2,)) is x
+    assert of_shape("x", x, (4, 2)) is x
     assert finite(x) is x
     assert unit(x) is x
     assert classes(y, 3, 4) is y

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
 
 from deepcanon.layers.quantize import AveragedQuantizer, VectorQuantizer, nearest, straight_through
+from deepcanon.vae.vq_vae import VQVAE
 
 
 @pytest.fixture
@@ -126,3 +128,23 @@ def test_codes_that_no_vector_is_near_stay_where_they_are():
     for _ in range(100):
         quantizer(torch.ones(4, 1))
     torch.testing.assert_close(quantizer.codebook, torch.tensor([[1.0], [9.0]]))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("make", [VectorQuantizer, AveragedQuantizer])
+def test_a_vector_that_is_not_finite_has_no_code_and_its_loss_says_so(make, bad):
+    z = torch.randn(5, 3)
+    z[2, 1] = bad
+    quantizer = make(8, 3)
+    with torch.no_grad(), pytest.raises(ValueError, match="^expected finite values, got 1 of 15 that are nan or inf$"):
+        quantizer(z)
+    vectors, _, loss = make(8, 3)(z.requires_grad_())
+    assert not loss[2].isfinite()
+    assert not vectors[2].isfinite().all()
+    assert loss[[0, 1, 3, 4]].isfinite().all()
+
+
+def test_codes_of_nan_are_refused_by_the_autoencoder():
+    method = VQVAE(nn.Linear(4, 3), nn.Linear(3, 4), VectorQuantizer(8, 3))
+    with pytest.raises(ValueError, match="^expected finite values, got 3 of 6 that are nan or inf$"):
+        method.encode(torch.tensor([[0.0, 1, 2, 3], [0, 1, 2, float("nan")]]))

@@ -128,8 +128,24 @@ def test_decoder_drops_nothing_out():
         (torch.zeros(2, 33).long(), "33 tokens do not fit the context of 32"),
         (torch.zeros(2, 3), "integer tokens"),
         (torch.zeros(3).long(), "integer tokens"),
+        (torch.zeros(2, 3, dtype=torch.bool), r"expected integer tokens \(B, T\), int32 or int64, got torch\.bool \(2, 3\)"),
+        (torch.zeros(2, 3, dtype=torch.uint8), "int32 or int64, got torch.uint8"),
     ],
 )
 def test_bad_input_is_refused_in_words(bad, message):
     with pytest.raises(ValueError, match=message):
         check(bad, 32)
+
+
+def test_tokens_may_be_int32():
+    net = small()
+    assert torch.equal(net(tokens().int()), net(tokens()))
+
+
+def test_decoding_refuses_other_rows_and_a_full_context():
+    decoder = small().decoder()
+    with pytest.raises(ValueError, match=r"^expected the 3 rows that the caches began with, got 1$"):
+        decoder(tokens(1), decoder.start(3))
+    _, caches = decoder(tokens(2, 32), decoder.start(2))
+    with pytest.raises(ValueError, match=r"^33 tokens do not fit the context of 32$"):
+        decoder(tokens(2, 1), caches)

@@ -68,6 +68,7 @@ def test_predict_gives_probabilities_and_changes_nothing(training):
     [
         ([0, 1, 10], r"labels must lie in 0\.\.9, got 0\.\.10"),
         ([0, -1, 3], r"labels must lie in 0\.\.9, got -1\.\.3"),
+        ([0, -100, 3], r"labels must lie in 0\.\.9, got -100\.\.3"),             # which torch would leave out
         ([0, 1], r"expected one integer label an image, \(3,\), got torch\.int64 \(2,\)"),
         ([[0], [1], [2]], r"expected one integer label an image, \(3,\), got torch\.int64 \(3, 1\)"),
         ([0.0, 1.0, 2.0], r"expected one integer label an image, \(3,\), got torch\.float32 \(3,\)"),
@@ -78,3 +79,15 @@ def test_refuses_labels_that_name_no_class(labels, message, annotations_unchecke
     for refuse in (Classifier(LeNet()).loss, Classifier(LeNet()).metrics):
         with pytest.raises(ValueError, match=message):
             refuse(batch)
+
+
+def test_logits_have_one_row_an_image(annotations_unchecked):
+    maps = Classifier(nn.Identity())
+    with pytest.raises(ValueError, match=r"^expected logits \(B, K\), one row an image, got \(3, 5, 2, 2\)$"):
+        maps.loss((torch.zeros(3, 5, 2, 2), torch.zeros(3, dtype=torch.long)))
+
+
+def test_logits_of_nan_are_neither_right_nor_wrong():
+    logits = torch.tensor([[float("nan"), 1.0], [0.0, 1.0], [1.0, 0.0]])
+    accuracy = Classifier(nn.Identity()).metrics((logits, torch.tensor([0, 1, 1])))["accuracy"]
+    torch.testing.assert_close(accuracy, torch.tensor([float("nan"), 1.0, 0.0]), equal_nan=True)

@@ -60,17 +60,30 @@ class Flow(nn.Module):
         """log p(x) in nats; it passes gradients.
 
         Raises:
-            ValueError: z is not of the flow's shape.
+            ValueError: data points of another shape, or a transform that gives more than one log-determinant for each.
         """
+        z, log_det = self.mapped(x)
+        log_prob = standard_normal(z) + log_det
+        if log_prob.shape != x.shape[:1]:
+            raise ValueError(f"expected one log-determinant for each of {len(x)} data points, got shape {tuple(log_det.shape)}")
+        return log_prob
+
+    def mapped(self, x: Float[Tensor, "B *D"]) -> Mapped:
+        """f(x) and log|det dz/dx|. Raises ValueError for data points that do not become z of the flow's shape, number by number."""
         z, log_det = self.transform(x)
-        if z.shape[1:] != self.shape:
-            raise ValueError(f"expected data points that become z of shape {self.shape}, got shape {tuple(x.shape[1:])}, z {tuple(z.shape[1:])}")
-        return standard_normal(z) + log_det
+        if z.shape != (len(x), *self.shape) or z.numel() != x.numel():
+            raise ValueError(f"expected data points that become z of shape {self.shape}, got shape {tuple(x.shape[1:])}, "
+                             f"z {tuple(z.shape[1:])}")
+        return z, log_det
 
     @torch.no_grad()
     def encode(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *Z"]:
-        """z = f(x)."""
-        return finite(self.transform(x)[0])
+        """z = f(x).
+
+        Raises:
+            ValueError: data points of another shape, or a scale that overflows.
+        """
+        return finite(self.mapped(x)[0])
 
     @torch.no_grad()
     def sample(self, n: int, temperature: float = 1.0) -> Float[Tensor, "n *D"]:

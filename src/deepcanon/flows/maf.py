@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from deepcanon.flows.flow import Chain, Mapped, Reverse
 from deepcanon.flows.functional import bounded
+from deepcanon.layers.checks import shaped
 from deepcanon.nets.made import MADE, Unrolled, check_causal
 
 
@@ -37,12 +38,14 @@ class MaskedAutoregressive(nn.Module):
         self.net, self.dim, self.bound = net, dim, bound
 
     def forward(self, x: Float[Tensor, "B D"]) -> Mapped:
-        m, alpha = self.net(x).unbind(1)                                         # (B, D) each
+        """Raises ValueError for data of another width."""
+        m, alpha = self.net(shaped(x, (self.dim,))).unbind(1)                                         # (B, D) each
         alpha = bounded(alpha, self.bound)
         return x * torch.exp(-alpha) - m, -alpha.sum(1)
 
     def inverse(self, z: Float[Tensor, "B D"]) -> Mapped:
-        """The slow direction: unrolled where no gradient is asked for."""
+        """The slow direction: unrolled where no gradient is asked for. Raises ValueError for data of another width."""
+        shaped(z, (self.dim,))
         if isinstance(self.net, MADE) and not torch.is_grad_enabled():
             return unrolled_inverse(self.net.unroll(len(z)), z, self.bound)
         return plain_inverse(self.net, z, self.bound)

@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from deepcanon.layers.checks import of_shape
+
 
 @runtime_checkable
 class Tokenizer(Protocol):
@@ -53,18 +55,32 @@ class LanguageModel(nn.Module):
         self.net, self.tokenizer = net, tokenizer
 
     def loss(self, batch) -> Float[Tensor, ""]:
-        """Mean nats a token. A batch is (tokens, next tokens), (B, T) each; the next token is -100 where it does not count."""
+        """Mean nats a token. A batch is (tokens, next tokens), (B, T) each; the next token is -100 where it does not count.
+
+        The mean is that of the tokens that count, 0 where none does.
+
+        Raises:
+            ValueError: next tokens of another shape or type, or a token that is not in the vocabulary.
+        """
         tokens, following = batch
-        return F.cross_entropy(self.net(tokens).flatten(0, 1), following.flatten())
+        return -self.log_prob(tokens, following).sum() / counted(following).sum().clamp(min=1)
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """Nats and bits a token (a character, when the tokens are characters), the mean over each sequence."""
-        nll = -self.log_prob(*batch).sum(1) / (batch[1] != -100).sum(1)
+        nll = -self.log_prob(*batch).sum(1) / counted(batch[1]).sum(1).clamp(min=1)
         return {"nll": nll, "bits_per_token": nll / math.log(2)}
 
     def log_prob(self, tokens: Int[Tensor, "B T"], following: Int[Tensor, "B T"]) -> Float[Tensor, "B T"]:
-        """log p(next token | tokens up to here) in nats; 0 where the next token is -100."""
-        return -F.cross_entropy(self.net(tokens).mT, following, reduction="none")
+        """log p(next token | tokens up to here) in nats; 0 where the next token is -100. Raises ValueError as `loss`."""
+        of_shape("next tokens", following, tokens.shape)
+        if following.dtype not in (torch.int32, torch.int64):
+            raise ValueError(f"expected integer next tokens, got {following.dtype}")
+        try:
+            logits = self.net(tokens)                                            # (B, T, V)
+            of_shape("logits", logits, (*tokens.shape, logits.shape[-1]))
+            return -F.cross_entropy(logits.flatten(0, 1), following.flatten().long(), reduction="none").view_as(following)
+        except IndexError:
+            raise ValueError(f"expected tokens in the vocabulary, got {spread(tokens)}, and next tokens {spread(following)}") from None
 
     def stream(self, prompt: str, n: int, **how) -> Iterator[str]:
         """The prompt's continuation, one piece of text for each of n tokens, as they come."""
@@ -96,6 +112,17 @@ class LanguageModel(nn.Module):
         return self.tokenizer.decode(tokens.tolist())
 
 
+def counted(following: Int[Tensor, "B T"]) -> Bool[Tensor, "B T"]:
+    """Which next tokens count."""
+    return following != -100
+
+
+def spread(tokens: Int[Tensor, "B T"]) -> str:
+    """The least and the greatest token, -100 aside."""
+    tokens = tokens[counted(tokens)]
+    return f"{tokens.min()}..{tokens.max()}" if len(tokens) else "none"
+
+
 @torch.inference_mode()
 def decode(
     net: Network,
@@ -118,6 +145,9 @@ def decode(
         top_k, top_p: draw from the k likeliest tokens; from the fewest that hold the mass p.
         generator: of the draws; torch's global one when None.
         dtype: of the copy of the weights that is used; torch.bfloat16 is faster where the processor computes in it, and rounds.
+
+    Raises:
+        ValueError: an empty prompt, options that make no sense, or logits that are nan.
     """
     (B, T), start = tokens.shape, given(tokens)
     check(temperature, top_k, top_p)
@@ -131,6 +161,8 @@ def decode(
             end = first
         logits, state = decoder(seen[:, end:t], state)
         end = t
+        if t == start and logits.isnan().any():
+            raise ValueError("the network's logits are nan: no token can be drawn")
         drawn = draw(logits, temperature, top_k, top_p, generator)
         seen[:, t] = torch.where(seen[:, t] < 0, drawn, seen[:, t]) if t < T else drawn
         yield seen[:, t].clone()
@@ -162,8 +194,16 @@ def truncate(logits: Float[Tensor, "B V"], top_k: int | None = None, top_p: floa
 
 
 def perplexity(log_prob: Float[Tensor, "*N"], counted: Bool[Tensor, "*N"] | None = None) -> Float[Tensor, ""]:
-    """exp of the mean nats a token, that is prod_t p_t^(-1/N), over the N tokens that count (not padding)."""
-    return (-(log_prob if counted is None else log_prob[counted]).mean()).exp()
+    """exp of the mean nats a token, that is prod_t p_t^(-1/N), over the N tokens that count (not padding).
+
+    Raises:
+        ValueError: a mask of another shape, or no token that counts.
+    """
+    if counted is not None:
+        log_prob = log_prob[of_shape("the mask", counted, log_prob.shape).bool()]
+    if log_prob.numel() == 0:
+        raise ValueError("expected one token or more that counts, got none")
+    return (-log_prob.mean()).exp()
 
 
 def given(tokens: Tensor) -> int:

@@ -17,6 +17,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from deepcanon.layers.checks import finite
+
 
 class Quantized(NamedTuple):
     """What a quantizer returns: q with z's gradient, the code numbers v, and the loss of each vector, a squared distance."""
@@ -106,10 +108,13 @@ def nearest(z: Float[Tensor, "*P _"], codebook: Float[Tensor, "K Z"]) -> Int[Ten
     """The number of the code nearest to each vector, by ||z - e||^2 = ||z||^2 - 2 z.e + ||e||^2.
 
     Raises:
-        ValueError: the vectors have another dimension than the codes.
+        ValueError: the vectors have another dimension than the codes; where no gradient is asked for, vectors that are not finite, which
+            no code is nearest to. (In training their loss is not finite either, and says so.)
     """
     if z.shape[-1] != codebook.shape[-1]:
         raise ValueError(f"expected vectors of the codes' dimension {codebook.shape[-1]}, got {tuple(z.shape)}")
+    if not torch.is_grad_enabled():
+        finite(z)
     with torch.autocast(z.device.type, enabled=False):                           # a difference of large numbers, the smaller about the codes' mean
         mean = codebook.detach().mean(0)
         z, e = z.detach().to(mean) - mean, codebook.detach() - mean

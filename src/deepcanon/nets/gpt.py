@@ -122,6 +122,10 @@ class Decoder:
     @torch.inference_mode()
     def __call__(self, tokens: Int[Tensor, "B T"], caches: list[KVCache]) -> tuple[Float[Tensor, "B V"], list[KVCache]]:
         (B, T), start = tokens.shape, caches[0].length
+        if caches[0].buffer.shape[1] != B:
+            raise ValueError(f"expected the {caches[0].buffer.shape[1]} rows that the caches began with, got {B}")
+        if start + T > self.context:
+            raise ValueError(f"{start + T} tokens do not fit the context of {self.context}")
         x = (self.token[tokens] + self.position[start : start + T]).flatten(0, 1)                         # (B T, E)
         grown = []
         for cache, (norm1, project, out, norm2, up, gelu, down) in zip(caches, self.blocks):
@@ -149,8 +153,8 @@ def initialize(module: nn.Module) -> None:
 
 def check(tokens: Tensor, context: int) -> int:
     """T of tokens (B, T), which the context must hold."""
-    if tokens.ndim != 2 or tokens.is_floating_point():
-        raise ValueError(f"expected integer tokens (B, T), got {tokens.dtype} {tuple(tokens.shape)}")
+    if tokens.ndim != 2 or tokens.dtype not in (torch.int32, torch.int64):
+        raise ValueError(f"expected integer tokens (B, T), int32 or int64, got {tokens.dtype} {tuple(tokens.shape)}")
     if tokens.shape[1] > context:
         raise ValueError(f"{tokens.shape[1]} tokens do not fit the context of {context}")
     return tokens.shape[1]

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from deepcanon.layers.modes import evaluating
 
 
+NO_LABEL = -(2**40)                                                              # which no label is: none is left out
+
+
 class Classifier(nn.Module):
     """Any net from images to logits, trained on (image, label) pairs.
 
@@ -27,16 +30,16 @@ class Classifier(nn.Module):
         self.net, self.label_smoothing = net, label_smoothing
 
     def loss(self, batch) -> Float[Tensor, ""]:
-        """Cross-entropy in nats an example. Raises ValueError for a label outside 0..K-1."""
+        """Cross-entropy in nats an example. Raises ValueError for a label outside 0..K-1, or logits or labels of another shape."""
         x, y = batch
         return cross_entropy(self.net(x), y, label_smoothing=self.label_smoothing)
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
-        """Accuracy (1 or 0) and negative log-likelihood in nats, an example."""
+        """Accuracy (1 or 0, nan where the logits are) and negative log-likelihood in nats, an example."""
         x, y = batch
         logits = self.net(x)
         nll = cross_entropy(logits, y, reduction="none")
-        return {"accuracy": (logits.argmax(1) == y).float(), "nll": nll}
+        return {"accuracy": torch.where(nll.isnan(), nll, logits.argmax(1) == y).float(), "nll": nll}
 
     @torch.no_grad()
     def predict(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
@@ -46,10 +49,16 @@ class Classifier(nn.Module):
 
 
 def cross_entropy(logits: Float[Tensor, "B K"], y: Int[Tensor, "B"], **options) -> Tensor:
-    """`F.cross_entropy` that names a label without a class."""
+    """`F.cross_entropy` that names a label without a class; -100 is none either.
+
+    Raises:
+        ValueError: logits or labels of another shape or type, or a label outside 0..K-1.
+    """
+    if logits.ndim != 2:
+        raise ValueError(f"expected logits (B, K), one row an image, got {tuple(logits.shape)}")
     if y.shape != logits.shape[:1] or y.dtype != torch.int64:
         raise ValueError(f"expected one integer label an image, ({len(logits)},), got {y.dtype} {tuple(y.shape)}")
     try:
-        return F.cross_entropy(logits, y, **options)
+        return F.cross_entropy(logits, y, ignore_index=NO_LABEL, **options)
     except IndexError:
         raise ValueError(f"labels must lie in 0..{logits.shape[1] - 1}, got {y.min()}..{y.max()}") from None
