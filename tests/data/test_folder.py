@@ -43,7 +43,9 @@ def counts(source):
     """Classes, and pictures a class of the train and the test split."""
     train, test = images(source, batch=1), images(source, split="test")
     assert train.classes == test.classes
-    return train.classes, *(data.content.y.bincount(minlength=len(data.classes)).tolist() for data in (train, test))
+    return train.classes, *(
+        data.content.y.bincount(minlength=len(data.classes)).tolist() for data in (train, test)
+    )
 
 
 # splits
@@ -54,7 +56,11 @@ def test_a_picture_stays_in_its_split_whatever_is_added(photos):
     assert train.classes == ["cat", "dog"]
     assert sorted(levels(train) + levels(test)) == sorted(10 * i + k for k in range(2) for i in range(20))
     before = levels(test)
-    assert before == sorted(10 * int(p.stem) + (p.parent.name == "dog") for p in photos.rglob("*.png") if folder.is_test(p.relative_to(photos)))
+    assert before == sorted(
+        10 * int(p.stem) + (p.parent.name == "dog")
+        for p in photos.rglob("*.png")
+        if folder.is_test(p.relative_to(photos))
+    )
     for i in range(20):
         paint(photos / "cat" / f"new{i}.png", 255)
     after = levels(images(str(photos), split="test", batch=1))
@@ -80,10 +86,21 @@ def test_labels_follow_the_folders(photos):
         assert torch.equal((x[:, 0, 0, 0] * 255).round().long() % 10, y)
 
 
-@pytest.mark.parametrize(("names", "train", "test"), [
-    (("train", "test"), 1, 1), (("train", "val"), 1, 1), (("Train", "Valid"), 1, 1), (("training", "validation"), 1, 1),
-    (("train", "eval"), 1, 1), (("train", "dev"), 1, 1), (("seg_train", "seg_test"), 1, 1), (("train2017", "val2017"), 1, 1),
-    (("wrapped/train", "wrapped/test"), 1, 1), (("seg_train/seg_train", "seg_test/seg_test"), 1, 1)])
+@pytest.mark.parametrize(
+    ("names", "train", "test"),
+    [
+        (("train", "test"), 1, 1),
+        (("train", "val"), 1, 1),
+        (("Train", "Valid"), 1, 1),
+        (("training", "validation"), 1, 1),
+        (("train", "eval"), 1, 1),
+        (("train", "dev"), 1, 1),
+        (("seg_train", "seg_test"), 1, 1),
+        (("train2017", "val2017"), 1, 1),
+        (("wrapped/train", "wrapped/test"), 1, 1),
+        (("seg_train/seg_train", "seg_test/seg_test"), 1, 1),
+    ],
+)
 def test_folders_of_the_splits(tmp_path, names, train, test):
     for name, level in zip(names, (1, 2), strict=True):
         tree(tmp_path, f"{name}/a/deep", f"{name}/b", each=1)
@@ -99,7 +116,11 @@ def test_a_validation_split_beside_the_test_split(tmp_path):
     for split, level in (("train", 1), ("val", 2), ("test", 3)):
         paint(tmp_path / split / "a" / "x.png", level)
         paint(tmp_path / split / "b" / "x.png", level)
-    assert [levels(images(tmp_path, split=split, batch=2)) for split in ("train", "val", "test")] == [[1, 1], [2, 2], [3, 3]]
+    assert [levels(images(tmp_path, split=split, batch=2)) for split in ("train", "val", "test")] == [
+        [1, 1],
+        [2, 2],
+        [3, 3],
+    ]
     for name in ("val", "test"):
         (tmp_path / name).rename(tmp_path / f"{name}.gone")
     (tmp_path / "val.gone").rename(tmp_path / "val")
@@ -124,15 +145,20 @@ def test_splits_without_classes_are_one_class(tmp_path):
 # classes
 
 
-@pytest.mark.parametrize(("names", "classes"), [
-    (("bus", "car", "train"), ["bus", "car", "train"]),
-    (("control", "test", "train"), ["control", "test", "train"]),
-    (("control", "test"), ["control", "test"]),
-    (("bullet_train", "freight_train"), ["bullet_train", "freight_train"]),
-    (("images/cat", "images/dog"), ["cat", "dog"]),
-    (("cat/indoors", "cat/outdoors/night", "dog"), ["cat", "dog"]),
-    (("cat/1", "cat/2", "dog/1"), ["cat", "dog"]),
-    (("cat",), ["cat"]), (("train",), ["train"])])
+@pytest.mark.parametrize(
+    ("names", "classes"),
+    [
+        (("bus", "car", "train"), ["bus", "car", "train"]),
+        (("control", "test", "train"), ["control", "test", "train"]),
+        (("control", "test"), ["control", "test"]),
+        (("bullet_train", "freight_train"), ["bullet_train", "freight_train"]),
+        (("images/cat", "images/dog"), ["cat", "dog"]),
+        (("cat/indoors", "cat/outdoors/night", "dog"), ["cat", "dog"]),
+        (("cat/1", "cat/2", "dog/1"), ["cat", "dog"]),
+        (("cat",), ["cat"]),
+        (("train",), ["train"]),
+    ],
+)
 def test_the_class_is_the_first_folder_that_differs(tmp_path, names, classes):
     tree(tmp_path, *names, each=8)
     kinds, train, test = counts(tmp_path)
@@ -148,19 +174,42 @@ def test_a_folder_without_classes_is_one_class(tmp_path):
     assert data.at(0)[1].tolist() == [0, 0]
 
 
-@pytest.mark.parametrize(("names", "error", "line"), [
-    (("train/a", "train/b"), FileNotFoundError, "has a folder train but no folder test; give .*train itself to keep one picture in five"),
-    (("test/a", "test/b"), FileNotFoundError, "has a folder test but no folder train"),
-    (("val/a", "test/a"), FileNotFoundError, "has a folder test but no folder train"),
-    (("train/a", "train/b", "test"), ValueError, "cannot tell whether test, train are splits or classes .test holds pictures that are in no class"),
-    (("control", "train/a", "test"), ValueError, "cannot tell whether test, train beside control .*rename a folder, or give a CSV"),
-    (("bus", "train/a", "train/b"), ValueError, "cannot tell whether train beside bus are splits or classes"),
-    (("train/a", "test/a", "testing/a"), ValueError, "name one split more than once"),
-    (("train/a", "train/b", "test/a"), ValueError, "class b only in train, not in test"),
-    (("train/a", "test/a", "test/b", "test/c"), ValueError, "classes b, c only in test, not in train"),
-    (("cat", "dog", "."), ValueError, "holds pictures beside the folders cat, dog"),
-    (("photos", "photos/cat", "photos/dog"), ValueError, "photos holds pictures beside the folders cat, dog"),
-])
+@pytest.mark.parametrize(
+    ("names", "error", "line"),
+    [
+        (
+            ("train/a", "train/b"),
+            FileNotFoundError,
+            "has a folder train but no folder test; give .*train itself to keep one picture in five",
+        ),
+        (("test/a", "test/b"), FileNotFoundError, "has a folder test but no folder train"),
+        (("val/a", "test/a"), FileNotFoundError, "has a folder test but no folder train"),
+        (
+            ("train/a", "train/b", "test"),
+            ValueError,
+            "cannot tell whether test, train are splits or classes .test holds pictures that are in no class",
+        ),
+        (
+            ("control", "train/a", "test"),
+            ValueError,
+            "cannot tell whether test, train beside control .*rename a folder, or give a CSV",
+        ),
+        (
+            ("bus", "train/a", "train/b"),
+            ValueError,
+            "cannot tell whether train beside bus are splits or classes",
+        ),
+        (("train/a", "test/a", "testing/a"), ValueError, "name one split more than once"),
+        (("train/a", "train/b", "test/a"), ValueError, "class b only in train, not in test"),
+        (("train/a", "test/a", "test/b", "test/c"), ValueError, "classes b, c only in test, not in train"),
+        (("cat", "dog", "."), ValueError, "holds pictures beside the folders cat, dog"),
+        (
+            ("photos", "photos/cat", "photos/dog"),
+            ValueError,
+            "photos holds pictures beside the folders cat, dog",
+        ),
+    ],
+)
 def test_folders_that_cannot_be_meant_are_refused_in_one_line(tmp_path, names, error, line):
     tree(tmp_path, *names)
     for split in ("train", "test"):
@@ -170,10 +219,16 @@ def test_folders_that_cannot_be_meant_are_refused_in_one_line(tmp_path, names, e
     assert images(tmp_path, split=None).count == 4 * len(names)
 
 
-@pytest.mark.parametrize(("names", "empty", "line"), [
-    (("cat", "dog"), "zebra", "zebra has no images"), (("cat",), "zebra", "zebra has no images"),
-    (("train/a", "train/b", "test/a", "test/b"), "test/c", "test/c has no images"),
-    (("train/a", "train/b"), "test", "test has no images"), (("train/a", "val/a"), "test", "test has no images")])
+@pytest.mark.parametrize(
+    ("names", "empty", "line"),
+    [
+        (("cat", "dog"), "zebra", "zebra has no images"),
+        (("cat",), "zebra", "zebra has no images"),
+        (("train/a", "train/b", "test/a", "test/b"), "test/c", "test/c has no images"),
+        (("train/a", "train/b"), "test", "test has no images"),
+        (("train/a", "val/a"), "test", "test has no images"),
+    ],
+)
 def test_a_class_or_split_without_pictures_is_named(tmp_path, names, empty, line):
     tree(tmp_path, *names)
     (tmp_path / empty / "deeper").mkdir(parents=True)
@@ -186,7 +241,10 @@ def test_pictures_in_no_split_are_said(tmp_path):
     tree(tmp_path, "train/a", "train/b", "test/a", "test/b", "raw")
     with collected() as lines:
         assert counts(tmp_path) == (["a", "b"], [4, 4], [4, 4])
-    assert f"{tmp_path.name}: 4 files are in no split and left out: raw/0.png, raw/1.png, raw/2.png and 1 more" in lines
+    assert (
+        f"{tmp_path.name}: 4 pictures in no split, left out: raw/0.png, raw/1.png, raw/2.png and 1 more"
+        in lines
+    )
 
 
 # files
@@ -195,7 +253,14 @@ def test_pictures_in_no_split_are_said(tmp_path):
 def test_other_files_are_counted_and_said_and_hidden_ones_are_not(photos):
     for name in ("notes.txt", "cat/a.heic", "cat/b.svg", "dog/model.xyz"):
         (photos / name).write_text("x")
-    for name in (".DS_Store", "cat/._1.png", "Thumbs.db", "dog/desktop.ini", "__MACOSX/cat/._1.png", ".git/x.png"):
+    for name in (
+        ".DS_Store",
+        "cat/._1.png",
+        "Thumbs.db",
+        "dog/desktop.ini",
+        "__MACOSX/cat/._1.png",
+        ".git/x.png",
+    ):
         (photos / name).parent.mkdir(parents=True, exist_ok=True)
         (photos / name).write_text("x")
     paint(photos / "dog" / "30.jfif.jpg", 3)
@@ -203,7 +268,7 @@ def test_other_files_are_counted_and_said_and_hidden_ones_are_not(photos):
     with collected() as lines:
         train, test = (images(photos, split=split) for split in ("train", "test"))
         assert train.count + test.count == 41
-    assert lines == ["photos: 4 files are not an image that is read: notes.txt, cat/a.heic, cat/b.svg and 1 more"]
+    assert lines == ["photos: 4 files are not images: notes.txt, cat/a.heic, cat/b.svg and 1 more"]
 
 
 def test_a_table_beside_pictures_without_classes_is_pointed_to(tmp_path):
@@ -229,8 +294,16 @@ def break_files(root):
         os.chdir(root)
         bound.bind("socket.png")
         os.chdir(here)
-    return {"empty": r"empty \(0 bytes\)", "text": "not an image in a known format", "pipe": "a pipe, not a file", "folder": "a folder, not a file",
-            "loop": "a link that leads nowhere", "gone": "a link that leads nowhere", "cut": "", "socket": "a socket, not a file"}
+    return {
+        "empty": r"empty \(0 bytes\)",
+        "text": "not an image in a known format",
+        "pipe": "a pipe, not a file",
+        "folder": "a folder, not a file",
+        "loop": "a link that leads nowhere",
+        "gone": "a link that leads nowhere",
+        "cut": "",
+        "socket": "a socket, not a file",
+    }
 
 
 def test_all_that_cannot_be_read_is_listed_at_once_and_can_be_left_out(photos):
@@ -252,7 +325,9 @@ def test_all_that_cannot_be_read_is_listed_at_once_and_can_be_left_out(photos):
 def test_only_ten_unreadable_files_are_named(photos):
     for i in range(14):
         (photos / "dog" / f"bad{i:02}.png").touch()
-    with pytest.raises(ValueError, match=r"14 images \(dog/bad00.png: .*; and 4 more\); .*skip_unreadable=True") as error:
+    with pytest.raises(
+        ValueError, match=r"14 images \(dog/bad00.png: .*; and 4 more\); .*skip_unreadable=True"
+    ) as error:
         images(photos).at(0)
     assert str(error.value).count("empty") == 10
 

@@ -1,10 +1,12 @@
 """The pictures of a folder: which files there are, and what the folders say of their class and split.
 
-    photos/cat/1.jpg, photos/dog/a/2.jpg            the class is the first folder whose name differs; deeper folders belong to it
-    photos/train/cat/1.jpg, photos/test/cat/2.jpg   train, val, test and their usual other names, above the classes
+    photos/cat/1.jpg, photos/dog/a/2.jpg            the class is the first folder that differs
+    photos/train/cat/1.jpg, photos/test/cat/2.jpg   train, val, test or their other names, above the classes
 
-Without folders for the splits a picture belongs to the test split when the sum of its path inside the folder says so: one in five, whatever
-else is there. Only where this leaves a class of two pictures or more without one in either split, the picture with the lowest (highest) sum moves.
+Without folders for the splits a picture belongs to the test split when the sum of its path inside the
+folder says
+so: one in five, whatever else is there. Only where this leaves a class of two pictures or more without one in
+either split, the picture with the lowest (or highest) sum moves.
 """
 
 import hashlib
@@ -20,29 +22,61 @@ from .image_notices import counted, some
 
 __all__ = ["Arranged", "Found", "arranged", "decoded", "held_out", "is_test", "listing", "role", "scan"]
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".webp", ".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff",
-            ".jp2", ".avif"}
+SUFFIXES = {
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".bmp",
+    ".dib",
+    ".gif",
+    ".webp",
+    ".ppm",
+    ".pgm",
+    ".pbm",
+    ".pnm",
+    ".tif",
+    ".tiff",
+    ".jp2",
+    ".avif",
+}
 ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}
-SYSTEM = {"__macosx", "thumbs.db", "desktop.ini", "icon\r"}                      # left by file managers, as are names that begin with a dot
-ROLES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "eval": "val",
-         "test": "test", "testing": "test"}
+SYSTEM = {
+    "__macosx",
+    "thumbs.db",
+    "desktop.ini",
+    "icon\r",
+}  # left by file managers, as are names that begin with a dot
+ROLES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "eval": "val",
+    "test": "test",
+    "testing": "test",
+}
 HOW_TO_SAY = "rename a folder, or give a CSV file with the columns path, label and split"
 
 Directory = tuple[str, ...]
-Stamp = tuple[int, int]                                                          # bytes, time of the last change
+Stamp = tuple[int, int]  # bytes, time of the last change
 
 
 class Found(NamedTuple):
     """The files below a folder, by their paths inside it."""
 
-    pictures: dict[str, Stamp]          # those with the suffix of a picture, folder by folder in order of name
-    others: list[str]                   # files that are no pictures
-    bad: dict[str, str]                 # what has the name of a picture and cannot be one -> why
+    pictures: dict[str, Stamp]  # those with the suffix of a picture, folder by folder in order of name
+    others: list[str]  # files that are no pictures
+    bad: dict[str, str]  # what has the name of a picture and cannot be one -> why
     folders: list[Directory]
 
 
 class Arranged(NamedTuple):
-    """What the folders say: of each directory that holds pictures its split (None: not split) and class; directories that are left out."""
+    """What the folders say: of each directory that holds pictures its split (None: not split) and class;
+    directories that are left out."""
 
     classes: list[str]
     places: dict[Directory, tuple[str | None, str]]
@@ -68,7 +102,11 @@ def scan(root: Path) -> Found:
             found.bad["/".join(parts)] = reason(error)
             continue
         found.folders.append(parts)
-        below = [entry.name for entry in inside if entry.name[0] != "." and entry.name.lower() not in SYSTEM and is_folder(entry, parts, found)]
+        below = [
+            entry.name
+            for entry in inside
+            if entry.name[0] != "." and entry.name.lower() not in SYSTEM and is_folder(entry, parts, found)
+        ]
         waiting.extend(((*parts, name), (*above, identity)) for name in reversed(below))
     return found
 
@@ -125,7 +163,9 @@ def arranged(root: Path, found: Found) -> Arranged:
     if not one and prefix in rests:
         raise ValueError(beside(root, full, places, prefix))
     under = prefix[:-1] if one else prefix
-    empty = [d for d in bare if (place := cut(d)) and place[1][:-1] == under and len(place[1]) == len(under) + 1]
+    empty = [
+        d for d in bare if (place := cut(d)) and place[1][:-1] == under and len(place[1]) == len(under) + 1
+    ]
     if empty and (prefix or not one):
         raise ValueError("; ".join(f"{root.joinpath(*d)} has no images" for d in empty))
     only = prefix[-1] if prefix else root.name or root.resolve().name
@@ -144,30 +184,45 @@ def common(directories: Iterable[Directory]) -> Directory:
     """The longest beginning that all have."""
     directories = list(directories)
     low, high = min(directories), max(directories)
-    same = next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
+    same = next(
+        (i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high))
+    )
     return low[:same]
 
 
 def beside(root: Path, full: Sequence[Directory], places: dict, prefix: Directory) -> str:
     """That pictures lie beside the folders of the classes."""
     lone = next(d for d in full if places[d] and places[d][1] == prefix)
-    folders = sorted({place[1][len(prefix)] for place in places.values() if place and len(place[1]) > len(prefix)})
-    return f"{root.joinpath(*lone)} holds pictures beside the folders {some(folders)}: move them into the folder of their class"
+    folders = sorted(
+        {place[1][len(prefix)] for place in places.values() if place and len(place[1]) > len(prefix)}
+    )
+    return (
+        f"{root.joinpath(*lone)} holds pictures beside the folders {some(folders)}: move them into the "
+        f"folder of their class"
+    )
 
 
 def nothing_in(root: Path, found: Found) -> str:
     """That a folder has no pictures, and what it has."""
     if found.bad:
-        return f"{root} has no images that can be read: " + "; ".join(f"{name}: {why}" for name, why in list(found.bad.items())[:10])
+        return f"{root} has no images that can be read: " + "; ".join(
+            f"{name}: {why}" for name, why in list(found.bad.items())[:10]
+        )
     archives = [name for name in found.others if PurePath(name).suffix.lower() in ARCHIVES]
     if archives:
         return f"{root} has no images; unpack {some(archives)} first"
-    other = f"; it holds {counted(len(found.others), 'other file')}: {some(found.others)}" if found.others else ""
-    return f"{root} has no images (expected files such as {root / '1.png'}; known: {', '.join(sorted(SUFFIXES))}){other}"
+    other = (
+        f"; it holds {counted(len(found.others), 'other file')}: {some(found.others)}" if found.others else ""
+    )
+    return (
+        f"{root} has no images (expected files such as {root / '1.png'}; known: "
+        f"{', '.join(sorted(SUFFIXES))}){other}"
+    )
 
 
 def role(name: str) -> tuple[str, str]:
-    """Which split the name of a folder means, and what else it says: `test` is (test, ""), `seg_train` (train, seg), `cat` ("", cat)."""
+    """Which split the name of a folder means, and what else it says: `test` is (test, ""), `seg_train`
+    (train, seg), `cat` ("", cat)."""
     words = re.findall(r"[^\W\d_]+|\d+", name.lower())
     meant = [word for word in words if word in ROLES]
     if len(meant) != 1:
@@ -176,10 +231,11 @@ def role(name: str) -> tuple[str, str]:
 
 
 def split_cut(root: Path, full: Sequence[Directory], bare: Sequence[Directory]):
-    """The function that takes a directory to its split (None: not split) and the rest of its folders; to None when it lies in no split."""
+    """The function that takes a directory to its split (None: not split) and the rest of its folders; to
+    None when it lies in no split."""
     wrapped = common(full)
     refuse_lone_split(root, wrapped, full, bare)
-    inner = [d[len(wrapped):] for d in full]
+    inner = [d[len(wrapped) :] for d in full]
     turned = by_class_first(inner)
     tops = {(i[1] if turned else i[0]) for i in inner if i}
     family = split_family(root.joinpath(*wrapped), inner, turned, tops)
@@ -190,16 +246,19 @@ def split_cut(root: Path, full: Sequence[Directory], bare: Sequence[Directory]):
             raise ValueError(f"{root.joinpath(*d)} has no images")
 
     def cut(d: Directory) -> tuple[str | None, Directory] | None:
-        i = d[len(wrapped):]
+        i = d[len(wrapped) :]
         i = (i[1], i[0], *i[2:]) if turned and len(i) > 1 else i
-        i = i[1:] if len(i) > 1 and i[0] == i[1] else i                          # seg_train/seg_train/cat
+        i = i[1:] if len(i) > 1 and i[0] == i[1] else i  # seg_train/seg_train/cat
         return (family[i[0]], i[1:]) if i and d[: len(wrapped)] == wrapped and i[0] in family else None
 
     return cut
 
 
-def refuse_lone_split(root: Path, wrapped: Directory, full: Sequence[Directory], bare: Sequence[Directory]) -> None:
-    """Refuse a folder train (or test) with class folders and no other split; with pictures only it is a class of that name."""
+def refuse_lone_split(
+    root: Path, wrapped: Directory, full: Sequence[Directory], bare: Sequence[Directory]
+) -> None:
+    """Refuse a folder train (or test) with class folders and no other split; with pictures only it is a
+    class of that name."""
     for i, name in enumerate(wrapped):
         lone = ROLES.get(name.lower())
         if lone is None or (i == len(wrapped) - 1 and list(full) == [wrapped]):
@@ -208,8 +267,10 @@ def refuse_lone_split(root: Path, wrapped: Directory, full: Sequence[Directory],
         for d in bare:
             if d[:-1] == wrapped[:i] and d[-1].lower() in ROLES:
                 raise ValueError(f"{top / d[-1]} has no images")
-        raise FileNotFoundError(f"{top} has a folder {name} but no folder {'test' if lone == 'train' else 'train'}; "
-                                f"give {top / name} itself to keep one picture in five for testing")
+        raise FileNotFoundError(
+            f"{top} has a folder {name} but no folder {'test' if lone == 'train' else 'train'}; "
+            f"give {top / name} itself to keep one picture in five for testing"
+        )
 
 
 def by_class_first(inner: Sequence[Directory]) -> bool:
@@ -221,7 +282,8 @@ def by_class_first(inner: Sequence[Directory]) -> bool:
 
 
 def split_family(top: Path, inner: Sequence[Directory], turned: bool, tops: set[str]) -> dict[str, str]:
-    """The folders that are splits -> train, val or test; empty when the folders are classes, a ValueError when that cannot be told."""
+    """The folders that are splits -> train, val or test; empty when the folders are classes, a ValueError
+    when that cannot be told."""
     families: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for name in sorted(tops):
         meant, stem = role(name)
@@ -237,22 +299,42 @@ def split_family(top: Path, inner: Sequence[Directory], turned: bool, tops: set[
     deep = {i[0] for i in inner if len(i) > 1}
     if not whole:
         if "train" in plain and not set(plain["train"]) & flat and flat:
-            raise ValueError(ambiguous(top, plain["train"], sorted(flat), "has folders inside, as a split would, and others have not"))
+            raise ValueError(
+                ambiguous(
+                    top,
+                    plain["train"],
+                    sorted(flat),
+                    "has folders inside, as a split would, and others have not",
+                )
+            )
         return {}
     if not turned and splits <= flat and not splits & deep and others:
         return {}
     if len(whole) > 1 or any(len(names) > 1 for names in whole[0].values()):
         raise ValueError(ambiguous(top, sorted(splits), others, "name one split more than once"))
     if not turned and splits & flat and not (splits <= flat and not splits & deep):
-        raise ValueError(ambiguous(top, sorted(splits), others, f"{some(sorted(splits & flat))} holds pictures that are in no class folder"))
+        raise ValueError(
+            ambiguous(
+                top,
+                sorted(splits),
+                others,
+                f"{some(sorted(splits & flat))} holds pictures that are in no class folder",
+            )
+        )
     family = {names[0]: meant for meant, names in whole[0].items()}
-    return family if "test" in whole[0] else {name: "test" if meant == "val" else meant for name, meant in family.items()}
+    return (
+        family
+        if "test" in whole[0]
+        else {name: "test" if meant == "val" else meant for name, meant in family.items()}
+    )
 
 
 def ambiguous(top: Path, splits: Sequence[str], others: Sequence[str], why: str) -> str:
     """That folders can be splits or classes, and how to say which."""
     rest = f" beside {some(list(others))}" if others else ""
-    return f"{top}: cannot tell whether {some(list(splits))}{rest} are splits or classes ({why}); {HOW_TO_SAY}"
+    return (
+        f"{top}: cannot tell whether {some(list(splits))}{rest} are splits or classes ({why}); {HOW_TO_SAY}"
+    )
 
 
 def is_test(path: PurePath | str) -> bool:
@@ -267,7 +349,8 @@ def digest(path: PurePath | str) -> int:
 
 
 def held_out(names: Sequence[str], labels: Sequence[int]) -> list[bool]:
-    """Which pictures are for testing: one in five by the sums of their names, at least one of each class in both splits where it has two."""
+    """Which pictures are for testing: one in five by the sums of their names, at least one of each class in
+    both splits where it has two."""
     groups: dict[int, list[int]] = defaultdict(list)
     sums = [digest(name) for name in names]
     test = [number % 5 == 0 for number in sums]

@@ -4,26 +4,36 @@ import statistics
 from collections import Counter
 from typing import Any
 
-from .image_content import Options, Survey, decided, surveyed, tell
+from .image_content import Options, Survey, cannot_read, decided, surveyed, tell
 from .image_index import Index, split_index, unsplit
 from .image_notices import collected
 from .pictures import check_arguments
 
 
-def describe_images(source: Any, *, size: int | str | None = "auto", fit: str = "crop", channels: int | None = None,
-                    skip_unreadable: bool = False) -> dict[str, Any]:
+def describe_images(
+    source: Any,
+    *,
+    size: int | str | None = "auto",
+    fit: str = "crop",
+    channels: int | None = None,
+    skip_unreadable: bool = False,
+) -> dict[str, Any]:
     """What `images` would read of a source, from names and headers alone.
 
     Args:
         source, size, fit, channels, skip_unreadable: as for `images`.
 
     Returns:
-        kind, name; counts of each split; of each split the pictures of each class; sizes (width and height: smallest, median, largest,
-        and how many different); modes with the bits of a sample; what is left out and why; what each picture is brought to; how many are
-        changed and how; the notices that a run would print. All JSON.
+        kind, name; counts of each split; of each split the pictures of each class; sizes (width and height:
+        smallest, median, largest,
+        and how many different); modes with the bits of a sample; what is left out and why; what each
+        picture is brought to; how many are
+        changed and how; the problems for which `images` would refuse to train on them; the notices that it
+        would print. All JSON.
 
     Raises:
-        ValueError: the source as a whole cannot be read, as in `images`; pictures that cannot be read are described.
+        ValueError: the source as a whole cannot be read, as in `images`; pictures that cannot be read are
+        described.
         FileNotFoundError: it is not there.
     """
     check_arguments("train", size, fit, channels)
@@ -31,29 +41,50 @@ def describe_images(source: Any, *, size: int | str | None = "auto", fit: str = 
     index = unsplit(source)
     survey = surveyed(index)
     unreadable = index.bad | {index.names[row]: why for row, why in survey.bad.items()}
-    told: dict[str, Any] = {"kind": "images", "name": index.name, "left_out": {
-        "unreadable": unreadable, "not images": index.others, "in no split": index.left_out}}
+    told: dict[str, Any] = {
+        "kind": "images",
+        "name": index.name,
+        "left_out": {"unreadable": unreadable, "not images": index.others, "in no split": index.left_out},
+    }
+    problems = []
     with collected() as lines:
-        split_index(index, "train")
+        try:
+            split_index(index, "train")
+        except ValueError as error:
+            problems.append(str(error))
         told |= contents(index, survey)
         if survey.looks:
-            plan = decided(index, survey, options)
-            tell(index, survey, plan, options)
-            told["done"] = done(survey) | {"shape": list(plan.shape), "size": plan.size, "fit": fit}
-    return told | {"notices": lines}
+            try:
+                plan = decided(index, survey, options)
+                tell(index, survey, plan, options)
+                told["done"] = done(survey) | {"shape": list(plan.shape), "size": plan.size, "fit": fit}
+            except ValueError as error:
+                problems.append(str(error))
+    if unreadable and not skip_unreadable:
+        problems.append(cannot_read(index, survey.bad))
+    return told | {"problems": problems, "notices": lines}
 
 
 def contents(index: Index, survey: Survey) -> dict[str, Any]:
     """Counts, classes, sizes and modes."""
     splits = index.splits or []
-    kinds = {split: Counter(index.labels[row] for row, part in enumerate(splits) if part == split) for split in sorted(set(splits))}
+    kinds = {
+        split: Counter(index.labels[row] for row, part in enumerate(splits) if part == split)
+        for split in sorted(set(splits))
+    }
     sizes = [look.size for look in survey.looks.values()]
     modes = Counter(f"{look.mode}, {look.bits} bits" for look in survey.looks.values())
     return {
         "count": dict(Counter(splits)),
-        "classes": {split: {name: counts[k] for k, name in enumerate(index.classes)} for split, counts in kinds.items()},
-        "sizes": {word: [int(f(side)) for side in zip(*sizes, strict=True)]
-                  for word, f in (("min", min), ("median", statistics.median), ("max", max))} | {"different": len(set(sizes))},
+        "classes": {
+            split: {name: counts[k] for k, name in enumerate(index.classes)}
+            for split, counts in kinds.items()
+        },
+        "sizes": {
+            word: [int(f(side)) for side in zip(*sizes, strict=True)]
+            for word, f in (("min", min), ("median", statistics.median), ("max", max))
+        }
+        | {"different": len(set(sizes))},
         "modes": dict(modes.most_common()),
     }
 

@@ -1,6 +1,8 @@
-"""From an index of pictures to tensors: their headers are looked at, size and channels decided, then they are decoded.
+"""From an index of pictures to tensors: their headers are looked at, size and channels decided, then they
+are decoded.
 
-Up to a gigabyte is decoded once and kept; more is decoded by a few threads when a batch asks for it, the next batch while this one is used.
+Up to a gigabyte is decoded once and kept; more is decoded by a few threads when a batch asks for it, the
+next batch while this one is used.
 """
 
 import hashlib
@@ -19,15 +21,15 @@ from . import folder, image_objects
 from .batches import Content
 from .image_decode import Look, decoded, looked_at
 from .image_index import Index, split_index, unsplit
-from .image_notices import counted, say, some
+from .image_notices import collected, counted, say, some
 
-IN_MEMORY = 2**30           # bytes
-LARGEST = 64                # pixels a side that `size="auto"` keeps
-SIZE = 32                   # that it resizes to otherwise
-LOOKED_AT = 10_000          # headers; of more pictures as many are looked at, evenly spaced
+IN_MEMORY = 2**30  # bytes
+LARGEST = 64  # pixels a side that `size="auto"` keeps
+SIZE = 32  # that it resizes to otherwise
+LOOKED_AT = 10_000  # headers; of more pictures as many are looked at, evenly spaced
 THREADS = 4
-DECODED_TO_LIST = 2_000     # pictures: up to as many, all that cannot be decoded are listed at once
-MOST_NAMED = 10             # unreadable files in one message
+DECODED_TO_LIST = 2_000  # pictures: up to as many, all that cannot be decoded are listed at once
+MOST_NAMED = 10  # unreadable files in one message
 FITS = {"crop": "the middle square of each", "pad": "each with black borders", "stretch": "each stretched"}
 
 
@@ -45,30 +47,36 @@ class Survey(NamedTuple):
 
     looks: dict[int, Look]
     bad: dict[int, str]
-    whole: bool             # every picture was looked at
+    whole: bool  # every picture was looked at
 
 
 class Plan(NamedTuple):
     """What every picture is brought to."""
 
-    size: int | None                # None: as it is
+    size: int | None  # None: as it is
     fit: str
     channels: int
     shape: tuple[int, int, int]
-    must_be_grey: bool              # decided by a sample of the pictures
+    must_be_grey: bool  # decided by a sample of the pictures
 
 
 def content(source: Any, split: str | None, options: Options) -> Content:
     """The pictures of a split (None: all, in order), with their classes.
 
-    Opening a split looks at all that a run will need: every header, both splits, the first picture for testing.
+    Opening a split looks at all that a run will need: every header, both splits, the first picture for
+    testing.
 
     Raises:
         ValueError: pictures that cannot be read (named), a source or an option that cannot be meant.
         FileNotFoundError: the source or a split is not there.
     """
     index = unsplit(source, predict=split is None)
-    return built(index, split, options) if index.stamp is None else kept(Stamped(index), split, options, IN_MEMORY)
+    if index.stamp is None:
+        return built(index, split, options)
+    content, lines = kept(Stamped(index), split, options, IN_MEMORY)
+    for line in lines:
+        say(line)
+    return content
 
 
 class Stamped:
@@ -85,15 +93,22 @@ class Stamped:
 
 
 @lru_cache(maxsize=4)
-def kept(stamped: Stamped, split: str | None, options: Options, in_memory: int) -> Content:
-    """One copy in memory of what several ask for: a run reads each split more than once."""
-    return built(stamped.index, split, options)
+def kept(stamped: Stamped, split: str | None, options: Options, in_memory: int) -> tuple[Content, list[str]]:
+    """One copy in memory of what several ask for (a run reads each split more than once), with what was
+    said of it."""
+    with collected(also_said=True) as lines:
+        return built(stamped.index, split, options), lines
 
 
 def built(index: Index, split: str | None, options: Options) -> Content:
     """The pictures of a split of an index."""
     index, survey, plan = prepared(index, split, options)
-    rows = [row for row in range(len(index.rows)) if row not in survey.bad and (split is None or index.splits[row] == split)]
+    splits = index.splits or [None] * len(index.rows)
+    rows = [
+        row
+        for row in range(len(index.rows))
+        if row not in survey.bad and split in (None, splits[row])
+    ]
     if split == "train":
         check_test(index, survey, plan, options)
     return packed(index, survey, plan, rows, options, with_paths=split is None)
@@ -109,25 +124,31 @@ def prepared(index: Index, split: str | None, options: Options) -> tuple[Index, 
 
 
 def planned(index: Index, options: Options) -> tuple[Index, Survey, Plan]:
-    """An index without what may be left out, what its headers say, and what every picture will be brought to."""
+    """An index without what may be left out, what its headers say, and what every picture will be brought
+    to."""
     survey = surveyed(index)
     if options.skip_unreadable:
         index, survey = readable(index, survey)
     if (survey.bad or index.bad) and (len(index.rows) > DECODED_TO_LIST or not survey.looks):
-        raise ValueError(unreadable(index, survey.bad))
+        raise ValueError(cannot_read(index, survey.bad))
     return index, survey, decided(index, survey, options)
 
 
-def packed(index: Index, survey: Survey, plan: Plan, rows: list[int], options: Options, with_paths: bool = False) -> Content:
+def packed(
+    index: Index, survey: Survey, plan: Plan, rows: list[int], options: Options, with_paths: bool = False
+) -> Content:
     """The pictures of some rows as they will be kept."""
     x, bad = gathered(index, rows, plan)
     if bad or survey.bad or index.bad:
         if not options.skip_unreadable:
-            raise ValueError(unreadable(index, survey.bad | bad))
+            raise ValueError(cannot_read(index, survey.bad | bad))
         places = [place for place, row in enumerate(rows) if row not in bad]
         if not places:
-            raise ValueError(unreadable(index, bad))
-        say(f"{index.name}: left out, as they cannot be read: {listed({index.names[row]: why for row, why in bad.items()})}")
+            raise ValueError(cannot_read(index, bad))
+        say(
+            f"{index.name}: left out, as they cannot be read: "
+            f"{listed({index.names[row]: why for row, why in bad.items()})}"
+        )
         rows, x = [rows[place] for place in places], x[places]
     if isinstance(x, Tensor):
         tell_dark(index, survey, rows, x)
@@ -142,12 +163,23 @@ def surveyed(index: Index) -> Survey:
     count = len(index.rows)
     if isinstance(index.rows, image_objects.ArrayRows):
         height, width, channels = index.rows.array.shape[1:]
-        look = Look((width, height), {1: "L", 3: "RGB", 4: "RGBA"}[channels], 8, channels == 1, channels == 4, 1, False, "")
+        look = Look(
+            (width, height),
+            {1: "L", 3: "RGB", 4: "RGBA"}[channels],
+            8,
+            channels == 1,
+            channels == 4,
+            1,
+            False,
+            "",
+        )
         return Survey(dict.fromkeys(range(count), look), {}, True)
     chosen = range(count) if count <= LOOKED_AT else np.linspace(0, count - 1, LOOKED_AT).astype(int).tolist()
     looks, bad = {}, {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")         # of pictures with very many pixels, which are refused, and of odd tags
+        warnings.simplefilter(
+            "ignore"
+        )  # of pictures with very many pixels, which are refused, and of odd tags
         for row in chosen:
             try:
                 looks[row] = looked_at(index.rows[row])
@@ -163,17 +195,20 @@ def readable(index: Index, survey: Survey) -> tuple[Index, Survey]:
         return index, survey
     kept = [row for row in range(len(index.rows)) if row not in survey.bad]
     if not kept:
-        raise ValueError(unreadable(index, survey.bad))
+        raise ValueError(cannot_read(index, survey.bad))
     say(f"{index.name}: left out, as they cannot be read: {listed(bad)}")
     place = {row: number for number, row in enumerate(kept)}
     looks = {place[row]: look for row, look in survey.looks.items()}
     return index.only(kept), Survey(looks, {}, survey.whole)
 
 
-def unreadable(index: Index, bad: dict[int, str]) -> str:
+def cannot_read(index: Index, bad: dict[int, str]) -> str:
     """That pictures cannot be read, with their names and the reasons."""
     every = index.bad | {index.names[row]: why for row, why in bad.items()}
-    return f"{index.name}: cannot be read: {listed(every)}; mend or remove them, or leave them out with skip_unreadable=True"
+    return (
+        f"{index.name}: cannot be read: {listed(every)}; mend or remove them, or leave them out with "
+        f"skip_unreadable=True"
+    )
 
 
 def listed(bad: dict[str, str]) -> str:
@@ -191,16 +226,24 @@ def decided(index: Index, survey: Survey, options: Options) -> Plan:
     """
     looks = survey.looks
     sizes = {look.size: row for row, look in reversed(looks.items())}
-    size = options.size
-    if size == "auto":
-        size = None if len(sizes) == 1 and max(next(iter(sizes))) <= LARGEST else SIZE
+    small = len(sizes) == 1 and max(next(iter(sizes))) <= LARGEST
+    size = options.size if not isinstance(options.size, str) else None if small else SIZE
     if size is None and len(sizes) > 1:
         (one, row), (other, second) = sorted(sizes.items(), key=lambda item: item[1])[:2]
-        raise ValueError(f"{index.name}: {index.names[second]} is {other[0]} x {other[1]} pixels but {index.names[row]} is {one[0]} x {one[1]}; "
-                         "pass size= to bring all to one size")
+        raise ValueError(
+            f"{index.name}: {index.names[second]} is {other[0]} x {other[1]} pixels but "
+            f"{index.names[row]} is {one[0]} x {one[1]}; "
+            "pass size= to bring all to one size"
+        )
     channels = options.channels or (1 if all(look.grey for look in looks.values()) else 3)
     width, height = (size, size) if size else next(iter(sizes))
-    return Plan(size, options.fit, channels, (channels, height, width), channels == 1 and options.channels is None and not survey.whole)
+    return Plan(
+        size,
+        options.fit,
+        channels,
+        (channels, height, width),
+        channels == 1 and options.channels is None and not survey.whole,
+    )
 
 
 def tell(index: Index, survey: Survey, plan: Plan, options: Options) -> None:
@@ -209,23 +252,30 @@ def tell(index: Index, survey: Survey, plan: Plan, options: Options) -> None:
     sizes = Counter(look.size for look in looks)
     if options.size == "auto" and plan.size:
         of = f"of {len(sizes):,} sizes" if len(sizes) > 1 else "of {} x {} pixels".format(*next(iter(sizes)))
-        say(f"{name}: {counted(len(index.rows), 'image')} {of}, {FITS[plan.fit]} resized to {plan.size} x {plan.size} (size=, fit=)")
+        say(
+            f"{name}: {counted(len(index.rows), 'image')} {of}, {FITS[plan.fit]} resized to {plan.size} x "
+            f"{plan.size} (size=, fit=)"
+        )
     if options.channels is None and plan.channels == 1:
         say(f"{name}: every picture is grey: 1 channel (channels=)")
     if not survey.whole:
         say(f"{name}: {len(looks):,} of {len(index.rows):,} pictures were looked at to decide this")
-    many = {
-        "{} not an image that is read": index.others,
-        "{} in no split and left out": index.left_out,
-    }
-    for line, names in many.items():
-        if names:
-            say(f"{name}: {counted(len(names), 'file')} {line.format('is' if len(names) == 1 else 'are')}: {some(names)}")
+    if index.others:
+        say(
+            f"{name}: {counted(len(index.others), 'file')} "
+            f"{'is not an image' if len(index.others) == 1 else 'are not images'}: {some(index.others)}"
+        )
+    if index.left_out:
+        say(
+            f"{name}: {counted(len(index.left_out), 'picture')} in no split, left out: {some(index.left_out)}"
+        )
     changes = {
         "with transparency: laid on white": sum(look.alpha for look in looks),
         "with several frames: the first is taken": sum(look.frames > 1 for look in looks),
         "of more than 8 bits: kept in 256 levels": sum(look.bits > 8 for look in looks),
-        "with a damaged colour profile: its colours are taken as sRGB": sum(look.profile == "damaged" for look in looks),
+        "with a damaged colour profile: its colours are taken as sRGB": sum(
+            look.profile == "damaged" for look in looks
+        ),
     }
     for line, number in changes.items():
         if number:
@@ -238,8 +288,10 @@ def tell_dark(index: Index, survey: Survey, rows: Sequence[int], x: Tensor) -> N
     """Say that pictures of 16 bits seem to hold 12 or fewer."""
     deep = [place for place, row in enumerate(rows) if row in survey.looks and survey.looks[row].bits == 16]
     if deep and x[deep].max() < 2**12 >> 8:
-        say(f"{index.name}: {counted(len(deep), 'picture')} of 16 bits, none with a value above 4095: "
-            "read by the full range of 16 bits, they are dark")
+        say(
+            f"{index.name}: {counted(len(deep), 'picture')} of 16 bits, none with a value above 4095: "
+            "read by the full range of 16 bits, they are dark"
+        )
 
 
 def check_test(index: Index, survey: Survey, plan: Plan, options: Options) -> None:
@@ -252,24 +304,33 @@ def check_test(index: Index, survey: Survey, plan: Plan, options: Options) -> No
             return
         except ValueError as error:
             if not options.skip_unreadable:
-                raise ValueError(unreadable(index, survey.bad | {row: str(error)})) from None
+                raise ValueError(cannot_read(index, survey.bad | {row: str(error)})) from None
     raise ValueError(f"{index.name}: no picture of the test split can be read")
 
 
 def picture(index: Index, plan: Plan, row: int) -> Tensor:
-    """One picture, uint8 (C, H, W); ValueError with the reason when it cannot be read or has another shape."""
+    """One picture, uint8 (C, H, W); ValueError with the reason when it cannot be read or has another
+    shape."""
     x = decoded(index.rows[row], plan.size, plan.fit, plan.channels, plan.must_be_grey)
     if x.shape != plan.shape:
-        raise ValueError(f"{x.shape[2]} x {x.shape[1]} pixels, the others are {plan.shape[2]} x {plan.shape[1]}; pass size= to bring all to one size")
+        raise ValueError(
+            f"{x.shape[2]} x {x.shape[1]} pixels, the others are {plan.shape[2]} x {plan.shape[1]}; pass "
+            f"size= to bring all to one size"
+        )
     return x
 
 
 def gathered(index: Index, rows: list[int], plan: Plan) -> tuple[Any, dict[int, str]]:
-    """The pictures of some rows, and of those that cannot be read why: a tensor, or pictures decoded when asked for if they are many."""
+    """The pictures of some rows, and of those that cannot be read why: a tensor, or pictures decoded when
+    asked for if they are many."""
     every = index.rows
     if len(rows) * int(np.prod(plan.shape)) > IN_MEMORY:
         return Lazy(index, rows, plan), {}
-    if isinstance(every, image_objects.ArrayRows) and plan.size is None and every.array.shape[3] == plan.channels:
+    if (
+        isinstance(every, image_objects.ArrayRows)
+        and plan.size is None
+        and every.array.shape[3] == plan.channels
+    ):
         return torch.from_numpy(every.array[rows]).permute(0, 3, 1, 2).contiguous(), {}
     x, bad = torch.empty((len(rows), *plan.shape), dtype=torch.uint8), {}
 
@@ -285,17 +346,25 @@ def gathered(index: Index, rows: list[int], plan: Plan) -> tuple[Any, dict[int, 
 
 
 def digest(index: Index, rows: Sequence[int], x: Any) -> dict[str, str]:
-    """The sum of the names and sizes of files; of a tensor it is taken by the batches; else of the labels and some pictures."""
+    """The sum of the names and sizes of files; of a tensor it is taken by the batches; else of the labels
+    and some pictures."""
     if index.bytes:
-        return {"sha256": folder.listing([index.names[row] for row in rows], [index.bytes[row] for row in rows])}
+        return {
+            "sha256": folder.listing([index.names[row] for row in rows], [index.bytes[row] for row in rows])
+        }
     if isinstance(x, Tensor):
         return {}
     some_rows = x.index_select(0, torch.linspace(0, len(rows) - 1, 64).long())
-    return {"sha256": hashlib.sha256(bytes(some_rows.numpy().data) + repr([index.labels[row] for row in rows]).encode()).hexdigest()}
+    return {
+        "sha256": hashlib.sha256(
+            bytes(some_rows.numpy().data) + repr([index.labels[row] for row in rows]).encode()
+        ).hexdigest()
+    }
 
 
 class Lazy:
-    """Pictures that answer like a uint8 tensor (N, C, H, W): a shape, a length, rows by number; they are decoded when asked for.
+    """Pictures that answer like a uint8 tensor (N, C, H, W): a shape, a length, rows by number; they are
+    decoded when asked for.
 
     Args:
         index: of all pictures.
@@ -314,10 +383,13 @@ class Lazy:
 
     def index_select(self, dim: int, rows: Tensor) -> Tensor:
         wanted = tuple(rows.tolist())
-        return torch.stack([future.result() for future in self.coming.pop(wanted, None) or self.start(wanted)]).to(rows.device)
+        return torch.stack(
+            [future.result() for future in self.coming.pop(wanted, None) or self.start(wanted)]
+        ).to(rows.device)
 
     def prepare(self, rows: Tensor) -> None:
-        """Begin to decode rows that will be asked for next; what was prepared before and not taken is forgotten."""
+        """Begin to decode rows that will be asked for next; what was prepared before and not taken is
+        forgotten."""
         wanted = tuple(rows.tolist())
         self.coming = {wanted: self.start(wanted)}
 
@@ -328,7 +400,9 @@ class Lazy:
         try:
             return picture(self.index, self.plan, self.rows[row])
         except ValueError as error:
-            raise ValueError(f"{self.index.name}: {self.index.names[self.rows[row]]} cannot be read: {error}") from None
+            raise ValueError(
+                f"{self.index.name}: {self.index.names[self.rows[row]]} cannot be read: {error}"
+            ) from None
 
     def to(self, device: torch.device) -> "Lazy":
         """Itself: pictures are decoded on the CPU and moved a batch at a time."""

@@ -1,11 +1,13 @@
-"""One picture, from a file or in memory, to uint8 (C, H, W): what the file says of its pixels is honoured, or refused by name.
+"""One picture, from a file or in memory, to uint8 (C, H, W): what the file says of its pixels is honoured,
+or refused by name.
 
-    depth           16 bits are read by their full range (v >> 8), or by the bits that a TIFF states (BitsPerSample)
-    floats          must lie in 0..1
-    transparency    is laid on white
-    orientation     EXIF's is applied
-    frames          the first one
-    colour          palettes, CMYK, YCbCr and LAB become RGB; RGB and CMYK with a colour profile become sRGB
+depth           16 bits are read by their full range (v >> 8), or by the bits that a TIFF states
+(BitsPerSample)
+floats          must lie in 0..1
+transparency    is laid on white
+orientation     EXIF's is applied
+frames          the first one
+colour          palettes, CMYK, YCbCr and LAB become RGB; RGB and CMYK with a colour profile become sRGB
 """
 
 import io
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "GIF", "WEBP", "PPM", "TIFF", "JPEG2000", "AVIF")
-LARGE = 2**24                       # pixels; pictures larger than this are decoded one at a time
-WHITE_IS_ZERO = 0                   # TIFF's PhotometricInterpretation
+LARGE = 2**24  # pixels; pictures larger than this are decoded one at a time
+WHITE_IS_ZERO = 0  # TIFF's PhotometricInterpretation
 BITS, PHOTOMETRIC, ORIENTATION = 258, 262, 274
 
 _one_large_at_a_time = threading.Lock()
@@ -35,14 +37,14 @@ _one_large_at_a_time = threading.Lock()
 class Look(NamedTuple):
     """What the header of a picture says."""
 
-    size: tuple[int, int]           # width and height, upright
-    mode: str                       # Pillow's
-    bits: int                       # of a sample
+    size: tuple[int, int]  # width and height, upright
+    mode: str  # Pillow's
+    bits: int  # of a sample
     grey: bool
     alpha: bool
     frames: int
-    turned: bool                    # by its EXIF orientation
-    profile: str                    # "", "sRGB", "other", "damaged"
+    turned: bool  # by its EXIF orientation
+    profile: str  # "", "sRGB", "other", "damaged"
 
 
 def looked_at(source: Any) -> Look:
@@ -54,18 +56,32 @@ def looked_at(source: Any) -> Look:
     with opened(source) as picture:
         turned = orientation(picture)
         width, height = picture.size
-        frames = picture.n_frames if getattr(picture, "is_animated", False) and picture.format != "MPO" else 1
-        return Look((height, width) if turned in (5, 6, 7, 8) else (width, height), picture.mode, depth(picture), is_grey(picture),
-                    picture.has_transparency_data, frames, turned in range(2, 9), profile_kind(picture.info.get("icc_profile")))
+        several = (
+            getattr(picture, "is_animated", False) and picture.format != "MPO"
+        )  # an MPO's others are previews
+        frames = getattr(picture, "n_frames", 1) if several else 1
+        return Look(
+            (height, width) if turned in (5, 6, 7, 8) else (width, height),
+            picture.mode,
+            depth(picture),
+            is_grey(picture),
+            picture.has_transparency_data,
+            frames,
+            turned in range(2, 9),
+            profile_kind(picture.info.get("icc_profile")),
+        )
 
 
-def decoded(source: Any, size: int | None = None, fit: str = "crop", channels: int = 3, must_be_grey: bool = False) -> Tensor:
+def decoded(
+    source: Any, size: int | None = None, fit: str = "crop", channels: int = 3, must_be_grey: bool = False
+) -> Tensor:
     """A picture as uint8 (channels, H, W).
 
     Args:
         source: a path, a Pillow image, an array (H, W) or (H, W, C), or the bytes of a file.
         size: resize to size x size pixels; None: as it is.
-        fit: `crop` takes the middle square first, `pad` adds black borders, `stretch` changes the proportions.
+        fit: `crop` takes the middle square first, `pad` adds black borders, `stretch` changes the
+        proportions.
         channels: 3 for RGB, 1 for grey.
         must_be_grey: refuse a picture in colour.
 
@@ -74,7 +90,9 @@ def decoded(source: Any, size: int | None = None, fit: str = "crop", channels: i
     """
     with opened(source) as picture:
         if must_be_grey and not is_grey(picture):
-            raise ValueError("it is in colour, and the others that were looked at are grey: pass channels=3 or channels=1")
+            raise ValueError(
+                "it is in colour, and the others that were looked at are grey: pass channels=3 or channels=1"
+            )
         large = picture.width * picture.height > LARGE
         with _one_large_at_a_time if large else nullcontext():
             result = reduced(picture, size, fit, "L" if channels == 1 else "RGB", fresh=picture is not source)
@@ -84,7 +102,8 @@ def decoded(source: Any, size: int | None = None, fit: str = "crop", channels: i
 
 @contextmanager
 def opened(source: Any) -> Iterator["Picture"]:
-    """An image that Pillow has opened, its header read; what goes wrong with it, here or in the block, is a ValueError with the reason alone."""
+    """An image that Pillow has opened, its header read; what goes wrong with it, here or in the block, is a
+    ValueError with the reason alone."""
     pillow = pil()
     try:
         if isinstance(source, pillow.Image):
@@ -95,12 +114,14 @@ def opened(source: Any) -> Iterator["Picture"]:
         else:
             if not isinstance(source, bytes):
                 regular(source)
-            with pillow.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats()) as picture:
+            with pillow.open(
+                io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats()
+            ) as picture:
                 within_limit(picture.size)
                 yield picture
     except MemoryError:
         raise
-    except Exception as error:      # decoders raise many types on damaged files
+    except Exception as error:  # decoders raise many types on damaged files
         raise ValueError(plain(error)) from None
 
 
@@ -115,7 +136,8 @@ def plain(error: Exception) -> str:
 
 
 def regular(path: str | os.PathLike) -> None:
-    """Refuse what is not a file with something in it, before it is opened: opening a pipe would wait for ever."""
+    """Refuse what is not a file with something in it, before it is opened: opening a pipe would wait for
+    ever."""
     reason = why_not(os.stat(path))
     if reason:
         raise ValueError(reason)
@@ -124,7 +146,13 @@ def regular(path: str | os.PathLike) -> None:
 def why_not(status: os.stat_result) -> str:
     """Why something cannot be a picture: it is no regular file, or is empty; "" when it may be one."""
     if not stat.S_ISREG(status.st_mode):
-        kinds = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket", stat.S_IFDIR: "folder", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
+        kinds = {
+            stat.S_IFIFO: "pipe",
+            stat.S_IFSOCK: "socket",
+            stat.S_IFDIR: "folder",
+            stat.S_IFCHR: "device",
+            stat.S_IFBLK: "device",
+        }
         return f"a {kinds.get(stat.S_IFMT(status.st_mode), 'special file')}, not a file"
     return "" if status.st_size else "empty (0 bytes)"
 
@@ -133,17 +161,24 @@ def within_limit(size: tuple[int, int]) -> None:
     """Refuse a picture with more pixels than Pillow's limit."""
     most = pil().MAX_IMAGE_PIXELS
     if most is not None and size[0] * size[1] > most:
-        raise ValueError(f"too large: {size[0]:,} x {size[1]:,} is {size[0] * size[1]:,} pixels, "
-                         f"the limit is {most:,} (PIL.Image.MAX_IMAGE_PIXELS)")
+        raise ValueError(
+            f"too large: {size[0]:,} x {size[1]:,} is {size[0] * size[1]:,} pixels, "
+            f"the limit is {most:,} (PIL.Image.MAX_IMAGE_PIXELS)"
+        )
 
 
 def reduced(picture: "Picture", size: int | None, fit: str, mode: str, fresh: bool) -> "Picture":
-    """The decoded picture, upright, in 8 bits, at its size, in mode L or RGB; only a fresh one may be changed in place."""
+    """The decoded picture, upright, in 8 bits, at its size, in mode L or RGB; only a fresh one may be
+    changed in place."""
     from PIL import ImageOps
 
-    top, inverted, profile = highest(picture), tags(picture).get(PHOTOMETRIC) == WHITE_IS_ZERO, picture.info.get("icc_profile")
+    top, inverted, profile = (
+        highest(picture),
+        tags(picture).get(PHOTOMETRIC) == WHITE_IS_ZERO,
+        picture.info.get("icc_profile"),
+    )
     if size and fresh:
-        picture.draft(None, (2 * size, 2 * size))                  # JPEG decodes to a half, a quarter or an eighth at once
+        picture.draft(None, (2 * size, 2 * size))  # JPEG decodes to a half, a quarter or an eighth at once
     if fresh:
         ImageOps.exif_transpose(picture, in_place=True)
     else:
@@ -151,7 +186,7 @@ def reduced(picture: "Picture", size: int | None, fit: str, mode: str, fresh: bo
     eight = on_white(in_eight_bits(picture, top, inverted))
     if size:
         eight = resized(eight, size, fit)
-    if eight.mode in ("RGB", "CMYK") and profile_kind(profile) == "other":
+    if profile and eight.mode in ("RGB", "CMYK") and profile_kind(profile) == "other":
         eight = in_srgb(eight, profile)
     return eight if eight.mode == mode else eight.convert("RGB").convert(mode)
 
@@ -182,14 +217,19 @@ def in_eight_bits(picture: "Picture", top: int | None, inverted: bool) -> "Pictu
         return pil().fromarray(255 - values if inverted else values)
     if mode == "1":
         return picture if "transparency" in picture.info else picture.convert("L")
-    return picture if mode in ("L", "RGB", "CMYK") or picture.has_transparency_data else picture.convert("RGB")
+    return (
+        picture if mode in ("L", "RGB", "CMYK") or picture.has_transparency_data else picture.convert("RGB")
+    )
 
 
 def whole_levels(values: np.ndarray, top: int | None) -> np.ndarray:
     """0..top in 256 levels; ValueError when the range is not known or exceeded."""
     low, high = int(values.min()), int(values.max())
     if top is None:
-        raise ValueError(f"whole numbers from {low} to {high} in 32 bits or with a sign, which state no range: save it in 8 or 16 bits")
+        raise ValueError(
+            f"whole numbers from {low} to {high} in 32 bits or with a sign, which state no range: save it "
+            f"in 8 or 16 bits"
+        )
     if low < 0 or high > top:
         raise ValueError(f"values from {low} to {high}, but the file states 0 to {top}")
     return (values.astype(np.uint32) * 256 // (top + 1)).astype(np.uint8)
@@ -215,8 +255,11 @@ def on_white(picture: "Picture") -> "Picture":
 
 
 def orientation(picture: "Picture") -> int:
-    """EXIF's orientation, 1 to 8, as far as the header tells: of a PNG that has none there Pillow would decode the whole to look behind it."""
-    return 1 if picture.format == "PNG" and "exif" not in picture.info else picture.getexif().get(ORIENTATION, 1)
+    """EXIF's orientation, 1 to 8, as far as the header tells: of a PNG that has none there Pillow would
+    decode the whole to look behind it."""
+    return (
+        1 if picture.format == "PNG" and "exif" not in picture.info else picture.getexif().get(ORIENTATION, 1)
+    )
 
 
 def tags(picture: "Picture") -> dict[int, Any]:
@@ -264,11 +307,13 @@ def profile_kind(profile: bytes | None) -> str:
 
 
 def in_srgb(picture: "Picture", profile: bytes) -> "Picture":
-    """The colours of a profile as sRGB; a profile of another colour space than the picture's is none of its own."""
+    """The colours of a profile as sRGB; a profile of another colour space than the picture's is none of its
+    own."""
     from PIL import ImageCms
 
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-    if source.profile.xcolor_space.strip() != picture.mode:
+    space: str = getattr(source.profile, "xcolor_space", "")
+    if space.strip() != picture.mode:
         return picture
     converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     return converted or picture

@@ -1,12 +1,12 @@
 """Every picture of a source before any is decoded: where it is, its class, its split.
 
-A source is a folder, a CSV file of paths and labels, a frame with the same columns, an image file, a list of files, arrays, a data set, or a dict of
+A source is a folder, a CSV file of paths and labels, a frame with the same columns, an image file, a list
+of files, arrays, a data set, or a dict of
 these by split. Each becomes an `Index`.
 """
 
 import csv
 import os
-from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
@@ -58,14 +58,26 @@ class Index:
 
     def only(self, rows: Sequence[int]) -> "Index":
         """These pictures, and none that cannot be read."""
-        return replace(self, rows=Picked(self.rows, rows), names=[self.names[row] for row in rows], labels=[self.labels[row] for row in rows],
-                       splits=self.splits and [self.splits[row] for row in rows], bytes=self.bytes and [self.bytes[row] for row in rows], bad={})
+        return replace(
+            self,
+            rows=Picked(self.rows, rows),
+            names=[self.names[row] for row in rows],
+            labels=[self.labels[row] for row in rows],
+            splits=self.splits and [self.splits[row] for row in rows],
+            bytes=self.bytes and [self.bytes[row] for row in rows],
+            bad={},
+        )
 
 
 def split_index(index: Index, split: str) -> None:
-    """Split the pictures of an index that has no splits of its own; ValueError when a split or a class of one is missing."""
+    """Split the pictures of an index that has no splits of its own; ValueError when a split or a class of
+    one is missing."""
     if index.splits is None:
-        held = folder.held_out(index.names, index.labels) if index.bytes else image_objects.held_out(index.labels)
+        held = (
+            folder.held_out(index.names, index.labels)
+            if index.bytes
+            else image_objects.held_out(index.labels)
+        )
         index.splits, index.strict = ["test" if test else "train" for test in held], False
     check_splits(index, split)
 
@@ -78,7 +90,11 @@ def unsplit(source: Any, predict: bool = False) -> Index:
         return joined(source)
     if image_objects.is_frame(source):
         return of_table("the frame", {str(name): list(source[name]) for name in source.columns}, Path())
-    if isinstance(source, list | tuple) and source and all(isinstance(item, str | os.PathLike) for item in source):
+    if (
+        isinstance(source, list | tuple)
+        and source
+        and all(isinstance(item, str | os.PathLike) for item in source)
+    ):
         return of_files([Path(item) for item in source])
     return Index(**image_objects.parts(source))
 
@@ -89,7 +105,9 @@ def of_path(path: Path, predict: bool) -> Index:
     if path.is_dir():
         return of_folder(path, predict)
     if not os.path.lexists(path):
-        raise FileNotFoundError(f"there is no {'file' if suffix in TABLES | folder.SUFFIXES else 'folder'} {path}")
+        raise FileNotFoundError(
+            f"there is no {'file' if suffix in TABLES | folder.SUFFIXES else 'folder'} {path}"
+        )
     if suffix in TABLES:
         return of_table(str(path), read_table(path), path.parent)
     if suffix in folder.ARCHIVES:
@@ -97,7 +115,10 @@ def of_path(path: Path, predict: bool) -> Index:
     if suffix in (".npy", ".npz"):
         raise ValueError(f"{path} holds arrays: load it with numpy.load and give the arrays (x, y)")
     if suffix not in folder.SUFFIXES:
-        raise ValueError(f"{path} is no folder, no CSV file and no image that is read ({', '.join(sorted(folder.SUFFIXES))})")
+        raise ValueError(
+            f"{path} is no folder, no CSV file and no image that is read "
+            f"({', '.join(sorted(folder.SUFFIXES))})"
+        )
     return of_files([path])
 
 
@@ -110,19 +131,44 @@ def of_folder(root: Path, predict: bool) -> Index:
     except (ValueError, FileNotFoundError):
         if not predict or not found.pictures:
             raise
-        arranged = folder.Arranged([], {folder.directory(path): (None, "") for path in (*found.pictures, *found.bad)}, [], [])
-    places = {path: arranged.places.get(folder.directory(path)) for path in found.pictures}
-    kept = sorted((path for path, place in places.items() if place), key=lambda path: places[path][1])     # stable: by name inside a class
+        arranged = folder.Arranged(
+            [], {folder.directory(path): (None, "") for path in (*found.pictures, *found.bad)}, [], []
+        )
+    places = {
+        path: arranged.places[parts]
+        for path in found.pictures
+        if (parts := folder.directory(path)) in arranged.places
+    }
+    kept = sorted(places, key=lambda path: places[path][1])  # stable: by name inside a class
     number = {kind: k for k, kind in enumerate(arranged.classes)}
-    splits = [places[path][0] for path in kept]
+    splits = [split for path in kept if (split := places[path][0])]
     notes = list(arranged.notes)
-    tables = [other for other in found.others if PurePath(other).suffix.lower() in TABLES and "/" not in other]
+    tables = [
+        other for other in found.others if PurePath(other).suffix.lower() in TABLES and "/" not in other
+    ]
     if tables and len(arranged.classes) == 1:
         notes.append(f"give {root / tables[0]} to use the labels of that file")
-    return Index(name, [str(root / path) for path in kept], kept, [number.get(places[path][1], 0) for path in kept], arranged.classes,
-                 None if None in splits else splits, [found.pictures[path][0] for path in kept], found.bad, found.others,
-                 [path for path, place in places.items() if not place], notes, strict=True,
-                 stamp=(str(root.resolve()), predict, hash(tuple(found.pictures.items())), tuple(found.bad), tuple(found.others)))
+    return Index(
+        name,
+        [str(root / path) for path in kept],
+        kept,
+        [number.get(places[path][1], 0) for path in kept],
+        arranged.classes,
+        splits or None,
+        [found.pictures[path][0] for path in kept],
+        found.bad,
+        found.others,
+        [path for path in found.pictures if path not in places],
+        notes,
+        strict=True,
+        stamp=(
+            str(root.resolve()),
+            predict,
+            hash(tuple(found.pictures.items())),
+            tuple(found.bad),
+            tuple(found.others),
+        ),
+    )
 
 
 def of_files(paths: Sequence[Path]) -> Index:
@@ -140,8 +186,20 @@ def of_files(paths: Sequence[Path]) -> Index:
     names = [str(path) for path in kept]
     title = names[0] if len(names) == 1 else counted(len(names), "file")
     stats = [path.stat() for path in kept]
-    stamp = hash(tuple((name, status.st_size, status.st_mtime_ns) for name, status in zip(names, stats, strict=True)))
-    return Index(title, names, names, [0] * len(names), [], None, [status.st_size for status in stats], bad, stamp=stamp)
+    stamp = hash(
+        tuple((name, status.st_size, status.st_mtime_ns) for name, status in zip(names, stats, strict=True))
+    )
+    return Index(
+        title,
+        names,
+        names,
+        [0] * len(names),
+        [],
+        None,
+        [status.st_size for status in stats],
+        bad,
+        stamp=stamp,
+    )
 
 
 def read_table(path: Path) -> dict[str, list[str]]:
@@ -164,11 +222,17 @@ def of_table(name: str, columns: Mapping[str, Sequence[Any]], base: Path) -> Ind
     """Paths and labels by row; paths are relative to `base`."""
     path, label, split = (column(columns, known) for known in (PATH, LABEL, SPLIT))
     if path is None:
-        raise ValueError(f"{name} has no column of paths ({', '.join(PATH)}); it has {', '.join(columns) or 'no columns'}")
+        raise ValueError(
+            f"{name} has no column of paths ({', '.join(PATH)}); it has {', '.join(columns) or 'no columns'}"
+        )
     cells = [text(name, path, row, cell) for row, cell in enumerate(columns[path], 1)]
     if not cells:
         raise ValueError(f"{name} has no rows")
-    answers = [text(name, label, row, cell) for row, cell in enumerate(columns[label], 1)] if label else [""] * len(cells)
+    answers = (
+        [text(name, label, row, cell) for row, cell in enumerate(columns[label], 1)]
+        if label
+        else [""] * len(cells)
+    )
     refuse_two_labels(name, cells, answers)
     splits = [split_name(name, row, cell) for row, cell in enumerate(columns[split], 1)] if split else None
     index = of_files([base / cell for cell in cells])
@@ -179,9 +243,19 @@ def of_table(name: str, columns: Mapping[str, Sequence[Any]], base: Path) -> Ind
     index.labels = [number.get(answers[row], 0) for row in readable]
     index.splits = with_test([splits[row] for row in readable]) if splits else None
     unused = [other for other in columns if other not in (path, label, split)]
-    index.stamp = (index.stamp, tuple(index.names), tuple(index.labels), tuple(classes), tuple(index.splits or ()))
-    index.notes = [f"paths from column {path}, " + (f"classes from column {label}" if label else f"no column of classes ({', '.join(LABEL)})")
-                   + (f", splits from column {split}" if split else "") + (f"; not used: {some(unused)}" if unused else "")]
+    index.stamp = (
+        index.stamp,
+        tuple(index.names),
+        tuple(index.labels),
+        tuple(classes),
+        tuple(index.splits or ()),
+    )
+    index.notes = [
+        f"paths from column {path}, "
+        + (f"classes from column {label}" if label else f"no column of classes ({', '.join(LABEL)})")
+        + (f", splits from column {split}" if split else "")
+        + (f"; not used: {some(unused)}" if unused else "")
+    ]
     return index
 
 
@@ -213,7 +287,10 @@ def refuse_two_labels(name: str, cells: Sequence[str], answers: Sequence[str]) -
     for row, (cell, answer) in enumerate(zip(cells, answers, strict=True)):
         before = first.setdefault(cell, row)
         if answers[before] != answer:
-            raise ValueError(f"{name}: {cell} is {answers[before]} in row {before + 1} and {answer} in row {row + 1}, expected one class a picture")
+            raise ValueError(
+                f"{name}: {cell} is {answers[before]} in row {before + 1} and {answer} in row {row + 1}, "
+                f"expected one class a picture"
+            )
 
 
 def with_test(splits: Sequence[str]) -> list[str]:
@@ -250,30 +327,52 @@ class Chain(Sequence):
 
 def joined(sources: Mapping[str, Any]) -> Index:
     """A dict of sources by split as one index; their classes are joined by name."""
-    meant = {key: folder.ROLES.get(str(key).lower()) for key in sources}
-    unknown = [str(key) for key, split in meant.items() if split is None]
-    twice = [split for split, number in Counter(meant.values()).items() if number > 1]
-    if not sources or unknown or twice:
-        raise ValueError(f"expected a dict of pictures by split, such as {{'train': ..., 'test': ...}}, got the keys {', '.join(map(str, sources))}")
+    meant = [folder.ROLES.get(str(key).lower(), "") for key in sources]
+    if not sources or "" in meant or len(set(meant)) < len(meant):
+        raise ValueError(
+            f"expected a dict of pictures by split, such as {{'train': ..., 'test': ...}}, got the keys "
+            f"{', '.join(map(str, sources))}"
+        )
     parts = [unsplit(source) for source in sources.values()]
     for key, part in zip(sources, parts, strict=True):
         if part.splits is not None:
-            raise ValueError(f"the part '{key}' is split itself ({part.name} has {', '.join(sorted(set(part.splits)))})")
+            raise ValueError(
+                f"the part '{key}' is split itself ({part.name} has {', '.join(sorted(set(part.splits)))})"
+            )
     classes = joined_classes(parts)
     number = {kind: k for k, kind in enumerate(classes)}
-    labels = [number.get(part.classes[label], 0) if part.classes else 0 for part in parts for label in part.labels]
-    splits = [split for split, part in zip(meant.values(), parts, strict=True) for _ in part.labels]
-    names = [f"{key}: {name}" if not part.bytes else name for key, part in zip(sources, parts, strict=True) for name in part.names]
+    labels = [
+        number.get(part.classes[label], 0) if part.classes else 0 for part in parts for label in part.labels
+    ]
+    splits = [split for split, part in zip(meant, parts, strict=True) for _ in part.labels]
+    names = [
+        f"{key}: {name}" if not part.bytes else name
+        for key, part in zip(sources, parts, strict=True)
+        for name in part.names
+    ]
     sizes = [size for part in parts for size in part.bytes] if all(part.bytes for part in parts) else []
-    return Index(" and ".join(dict.fromkeys(part.name for part in parts)), Chain([part.rows for part in parts]), names, labels, classes,
-                 with_test(splits) if len(sources) > 1 else None, sizes,
-                 {name: why for part in parts for name, why in part.bad.items()}, [name for part in parts for name in part.others], [],
-                 list(dict.fromkeys(note for part in parts for note in part.notes)), all(part.parallel for part in parts),
-                 stamp=None if any(part.stamp is None for part in parts) else (tuple(sources), tuple(part.stamp for part in parts)))
+    return Index(
+        " and ".join(dict.fromkeys(part.name for part in parts)),
+        Chain([part.rows for part in parts]),
+        names,
+        labels,
+        classes,
+        with_test(splits) if len(sources) > 1 else None,
+        sizes,
+        {name: why for part in parts for name, why in part.bad.items()},
+        [name for part in parts for name in part.others],
+        [],
+        list(dict.fromkeys(note for part in parts for note in part.notes)),
+        all(part.parallel for part in parts),
+        stamp=None
+        if any(part.stamp is None for part in parts)
+        else (tuple(sources), tuple(part.stamp for part in parts)),
+    )
 
 
 def joined_classes(parts: Sequence[Index]) -> list[str]:
-    """The classes of all parts: the order of the first when it has all of them, else sorted; one class a part is no class."""
+    """The classes of all parts: the order of the first when it has all of them, else sorted; one class a
+    part is no class."""
     if all(len(part.classes) <= 1 for part in parts):
         return parts[0].classes if len({tuple(part.classes) for part in parts}) == 1 else []
     known = {kind for part in parts for kind in part.classes}
@@ -288,12 +387,21 @@ def check_splits(index: Index, split: str) -> None:
         raise ValueError(f"{index.name} has no split {split}; it has {' and '.join(there)}")
     for needed in ("train", "test"):
         if needed not in there:
-            raise ValueError(f"{index.name}: no picture falls into the {needed} split ({counted(len(splits), 'picture')} in all); "
-                             "make folders train and test, or add pictures")
-    held = {part: {index.labels[row] for row, name in enumerate(splits) if name == part} for part in ("train", "test")}
+            raise ValueError(
+                f"{index.name}: no picture falls into the {needed} split "
+                f"({counted(len(splits), 'picture')} in all); "
+                "make folders train and test, or add pictures"
+            )
+    held = {
+        part: {index.labels[row] for row, name in enumerate(splits) if name == part}
+        for part in ("train", "test")
+    }
     for part, other in (("train", "test"), ("test", "train")):
         lacking = [index.classes[label] for label in sorted(held[other] - held[part]) if index.classes]
         if lacking and (part == "train" or index.strict):
-            raise ValueError(f"{index.name}: {'class' if len(lacking) == 1 else 'classes'} {some(lacking, 10)} only in {other}, not in {part}")
+            raise ValueError(
+                f"{index.name}: {'class' if len(lacking) == 1 else 'classes'} {some(lacking, 10)} only in "
+                f"{other}, not in {part}"
+            )
         if lacking:
             index.notes.append(f"no test pictures of {some(lacking)}")

@@ -1,6 +1,8 @@
-"""Pictures that are in memory or behind an object: arrays, lists of pictures, torch and Hugging Face data sets.
+"""Pictures that are in memory or behind an object: arrays, lists of pictures, torch and Hugging Face data
+sets.
 
-    x (N, H, W), (N, H, W, C) or (N, C, H, W); uint8, bool, uint16 by its full range, or float in 0..1; C is 1, 3 or 4 (RGB and transparency)
+x (N, H, W), (N, H, W, C) or (N, C, H, W); uint8, bool, uint16 by its full range, or float in 0..1; C is 1,
+3 or 4 (RGB and transparency)
 """
 
 import os
@@ -21,7 +23,12 @@ CHANNELS = (1, 3, 4)
 
 def is_frame(source: Any) -> bool:
     """Whether something is a table with named columns, such as a pandas or polars frame."""
-    return hasattr(source, "columns") and hasattr(source, "shape") and hasattr(source, "__getitem__") and not hasattr(source, "features")
+    return (
+        hasattr(source, "columns")
+        and hasattr(source, "shape")
+        and hasattr(source, "__getitem__")
+        and not hasattr(source, "features")
+    )
 
 
 def parts(source: Any) -> dict[str, Any]:
@@ -29,28 +36,50 @@ def parts(source: Any) -> dict[str, Any]:
     name = type(source).__name__
     if is_array(source):
         return described("the array", ArrayRows(source), None)
-    if isinstance(source, tuple | list) and len(source) == 2 and is_array(source[0]) and source[0].ndim > 2 and not is_picture(source[1]):
+    if (
+        isinstance(source, tuple | list)
+        and len(source) == 2
+        and is_array(source[0])
+        and source[0].ndim > 2
+        and not is_picture(source[1])
+    ):
         return described("the array", ArrayRows(source[0]), source[1])
     if is_picture(source):
         return described("the picture", [source], None)
     if isinstance(source, list | tuple):
         strange = [type(item).__name__ for item in source if not (is_picture(item) or is_array(item))]
         if strange or not source:
-            raise ValueError(f"expected a list of files or of pictures, got {'an empty list' if not source else 'one with ' + strange[0]}")
+            raise ValueError(
+                f"expected a list of files or of pictures, got "
+                f"{'an empty list' if not source else 'one with ' + strange[0]}"
+            )
         return described(counted(len(source), "picture"), Rows(source, lambda item: item), None)
     if hasattr(source, "features") and hasattr(source, "column_names"):
         return hugging_face(source)
     if hasattr(source, "__len__") and hasattr(source, "__getitem__"):
         return map_style(name, source)
-    raise ValueError(f"expected pictures as a path, an array, a frame or a data set with a length, got {name}")
+    raise ValueError(
+        f"expected pictures as a path, an array, a frame or a data set with a length, got {name}"
+    )
 
 
-def described(name: str, rows: Sequence[Any], y: Any, classes: Sequence[str] | None = None, parallel: bool = True) -> dict[str, Any]:
+def described(
+    name: str, rows: Sequence[Any], y: Any, classes: Sequence[str] | None = None, parallel: bool = True
+) -> dict[str, Any]:
     """The fields of an index."""
-    labels, classes = ([0] * len(rows), []) if y is None else encoded(y, len(rows), classes)
+    labels, names = ([0] * len(rows), []) if y is None else encoded(y, len(rows), classes)
     notes = list(rows.notes) if isinstance(rows, ArrayRows) else []
-    return {"name": name, "rows": rows, "names": [f"row {row}" for row in range(len(rows))], "labels": labels, "classes": classes,
-            "notes": notes, "parallel": parallel, "stamp": None if parallel else (name, id(rows.source))}
+    stamp = (name, id(rows.source)) if isinstance(rows, Rows) and not parallel else None
+    return {
+        "name": name,
+        "rows": rows,
+        "names": [f"row {row}" for row in range(len(rows))],
+        "labels": labels,
+        "classes": names,
+        "notes": notes,
+        "parallel": parallel,
+        "stamp": stamp,
+    }
 
 
 def is_array(x: Any) -> bool:
@@ -82,12 +111,19 @@ class ArrayRows(Sequence):
     def __init__(self, x: np.ndarray | torch.Tensor):
         x = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x
         if x.ndim not in (3, 4) or 0 in x.shape:
-            raise ValueError(f"expected pictures (N, H, W), (N, H, W, C) or (N, C, H, W), got an array of shape {x.shape}")
+            raise ValueError(
+                f"expected pictures (N, H, W), (N, H, W, C) or (N, C, H, W), got an array of shape {x.shape}"
+            )
         if x.ndim == 3 and x.shape[2] in (3, 4):
-            raise ValueError(f"shape {x.shape} looks like one picture (H, W, C), expected (N, H, W, C): pass x[None]")
+            raise ValueError(
+                f"shape {x.shape} looks like one picture (H, W, C), expected (N, H, W, C): pass x[None]"
+            )
         self.array, self.notes = levels(channels_last(x)), []
         if x.dtype == np.uint16 and x.max() < 4096:
-            self.notes.append(f"16-bit values are read by their full range, and none is above {x.max()}: 12-bit values will be dark")
+            self.notes.append(
+                f"16-bit values are read by their full range, and none is above {x.max()}: 12-bit values "
+                f"will be dark"
+            )
 
     def __len__(self) -> int:
         return len(self.array)
@@ -98,18 +134,27 @@ class ArrayRows(Sequence):
 
 
 def channels_last(x: np.ndarray) -> np.ndarray:
-    """(..., H, W, C) of an array with its channels first, last or not there; the leading dimension is that of the pictures."""
+    """(..., H, W, C) of an array with its channels first, last or not there; the leading dimension is that
+    of the pictures."""
     if x.ndim == 3:
         return x[..., None]
     first, last = x.shape[1] in CHANNELS, x.shape[3] in CHANNELS
     if first == last:
-        which = "both the second and the last dimension can be" if first else "neither the second nor the last dimension can be"
-        raise ValueError(f"pictures of shape {x.shape}: {which} the channels (1, 3 or 4), expected (N, H, W, C) or (N, C, H, W)")
+        which = (
+            "both the second and the last dimension can be"
+            if first
+            else "neither the second nor the last dimension can be"
+        )
+        raise ValueError(
+            f"pictures of shape {x.shape}: {which} the channels (1, 3 or 4), expected (N, H, W, C) or (N, "
+            f"C, H, W)"
+        )
     return x.transpose(0, 2, 3, 1) if first else x
 
 
 def levels(x: np.ndarray) -> np.ndarray:
-    """The values in 256 levels; ValueError names a type or a range that does not say what is black and what is white."""
+    """The values in 256 levels; ValueError names a type or a range that does not say what is black and what
+    is white."""
     if x.dtype == np.uint8:
         return x
     if x.dtype == bool:
@@ -118,7 +163,10 @@ def levels(x: np.ndarray) -> np.ndarray:
         return whole_levels(x, 65535)
     if np.issubdtype(x.dtype, np.floating):
         return float_levels(x)
-    raise ValueError(f"{x.dtype} from {x.min()} to {x.max()} does not say what is white: expected uint8, uint16 or floats in 0 to 1")
+    raise ValueError(
+        f"{x.dtype} from {x.min()} to {x.max()} does not say what is white: expected uint8, uint16 or "
+        f"floats in 0 to 1"
+    )
 
 
 def prepared(cell: Any) -> Any:
@@ -129,7 +177,9 @@ def prepared(cell: Any) -> Any:
         return cell
     x = cell.detach().cpu().numpy() if isinstance(cell, torch.Tensor) else np.asarray(cell)
     if x.ndim not in (2, 3):
-        raise ValueError(f"expected a picture (H, W), (H, W, C) or (C, H, W), got {type(cell).__name__} of shape {x.shape}")
+        raise ValueError(
+            f"expected a picture (H, W), (H, W, C) or (C, H, W), got {type(cell).__name__} of shape {x.shape}"
+        )
     x = levels(channels_last(x[None]))[0]
     return np.ascontiguousarray(x[..., 0] if x.shape[-1] == 1 else x)
 
@@ -144,7 +194,10 @@ def hugging_face(source: Any) -> dict[str, Any]:
     names = getattr(features[label], "names", None) if label else None
     y = list(source[label]) if label else None
     fields = described("the data set", Rows(source, lambda row: row[image]), y, names, parallel=False)
-    fields["notes"].append(f"images from column {image}, " + (f"classes from column {label}" if label else "no column of classes"))
+    fields["notes"].append(
+        f"images from column {image}, "
+        + (f"classes from column {label}" if label else "no column of classes")
+    )
     return fields
 
 
@@ -169,20 +222,29 @@ def map_style(name: str, source: Any) -> dict[str, Any]:
 
 
 def encoded(y: Any, count: int, classes: Sequence[str] | None) -> tuple[list[int], list[str]]:
-    """Labels as the numbers of classes, with the names of the classes: those given, else the different labels in order."""
+    """Labels as the numbers of classes, with the names of the classes: those given, else the different
+    labels in order."""
     values = [scalar(value) for value in (y.tolist() if hasattr(y, "tolist") else y)]
     if len(values) != count:
         raise ValueError(f"expected as many labels as pictures, got {len(values)} and {count}")
     for row, value in enumerate(values):
         if not isinstance(value, int | str) and not (isinstance(value, float) and value.is_integer()):
-            raise ValueError(f"label {value!r} of row {row} is no class: expected one whole number or word a picture")
+            raise ValueError(
+                f"label {value!r} of row {row} is no class: expected one whole number or word a picture"
+            )
     plain = [value if isinstance(value, str) else int(value) for value in values]
-    names = [str(name) for name in classes] if classes is not None else ordered({str(value) for value in plain})
+    names = (
+        [str(name) for name in classes] if classes is not None else ordered({str(value) for value in plain})
+    )
     number = {kind: k for k, kind in enumerate(names)}
-    labels = [number.get(str(value), -1) if classes is None or isinstance(value, str) else value for value in plain]
+    labels = [
+        number.get(str(value), -1) if classes is None or isinstance(value, str) else value for value in plain
+    ]
     for row, label in enumerate(labels):
         if not 0 <= label < len(names):
-            raise ValueError(f"label {plain[row]} of row {row} is out of range: expected 0 to {len(names) - 1}")
+            raise ValueError(
+                f"label {plain[row]} of row {row} is out of range: expected 0 to {len(names) - 1}"
+            )
     return labels, names
 
 
@@ -199,7 +261,8 @@ def ordered(names: Iterable[str]) -> list[str]:
 
 
 def held_out(labels: Sequence[int]) -> list[bool]:
-    """Which rows are for testing: one in five of each class, drawn once; at least one where a class has two."""
+    """Which rows are for testing: one in five of each class, drawn once; at least one where a class has
+    two."""
     groups: dict[int, list[int]] = defaultdict(list)
     for row, label in enumerate(labels):
         groups[label].append(row)

@@ -23,8 +23,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import download, image_content, sets
-from .batches import Augment, Batches, Content, sha256
+from .batches import Augment, Batches, Content
 from .image_content import FITS, Options
+from .image_objects import is_array, is_frame, is_picture
 from .omniglot import omniglot
 
 CIFAR10 = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -64,7 +65,7 @@ def images(source: Any, *, split: str | None = "train", batch: int = 128, seed: 
         sets.lookup(source, "images")
         if split == "val":
             raise ValueError("split must be 'train' or 'test', got 'val'")
-        side = None if size == "auto" else size
+        side = None if isinstance(size, str) else size
         key = f"images:{source}:{split or 'all'}" + (f":{side}" if side else "") + (f":{channels} channels" if channels else "")
         load = partial(in_channels, source, split, side, os.environ.get("DEEPCANON_DATA"), channels)
     return Batches(key, load, batch=batch, shuffle=split == "train" if shuffle is None else shuffle, seed=seed, augment=augment)
@@ -99,13 +100,22 @@ def source_key(source: Any) -> str:
         return str(source)
     if isinstance(source, Mapping):
         return "+".join(f"{part}={source_key(value)}" for part, value in source.items())
-    if isinstance(source, np.ndarray | Tensor):
-        x = torch.as_tensor(source)
-        return f"array-{sha256(x)[:16]}" if x.numel() <= 2**28 else f"array-{tuple(x.shape)}"
+    if is_frame(source):
+        return source_key({str(name): list(source[name]) for name in source.columns})
     if isinstance(source, list | tuple):
-        return f"list-{hashlib.sha256('+'.join(map(source_key, source)).encode()).hexdigest()[:16]}"
-    length = len(source) if hasattr(source, "__len__") else 1
-    return f"{type(source).__name__}-{length}"
+        return f"list-{brief('+'.join(map(source_key, source)).encode())}"
+    if is_array(source) or is_picture(source):
+        x = source.detach().cpu().numpy() if isinstance(source, Tensor) else np.asarray(source)
+        return f"array-{brief(x.tobytes(), repr((x.shape, x.dtype)).encode())}" if x.nbytes <= 2**30 else f"array-{x.shape}"
+    if isinstance(source, int | float | np.generic):
+        return repr(source)
+    version = getattr(source, "_fingerprint", None) or (len(source) if hasattr(source, "__len__") else "")       # the first is Hugging Face's
+    return f"{type(source).__name__}-{version}"
+
+
+def brief(*parts: bytes) -> str:
+    """16 digits that tell contents apart."""
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
 
 
 def in_channels(name: str, split: str | None, size: int | None, place: str | None, channels: int | None) -> Content:
