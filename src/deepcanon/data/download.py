@@ -68,7 +68,7 @@ def download(file: File, target: Path) -> None:
 def read(file: File) -> bytes:
     """The checked content of a file of a named set, unpacked if it is a plain `.gz`."""
     found = path(file)
-    content = unpacked(found, limit=file.size or LIMIT)
+    content = unpacked(found, limit=file.size)
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 != file.sha256:
         raise ValueError(f"{found} is damaged or another file: expected content with sha256 {file.sha256}, found {sha256} "
@@ -76,7 +76,7 @@ def read(file: File) -> bytes:
     return content
 
 
-def unpacked(found: Path, limit: int = LIMIT) -> bytes:
+def unpacked(found: Path, limit: int = 0) -> bytes:
     """The bytes of a file; of what it holds when it is a `.gz` (but not a `.tar.gz`)."""
     return b"".join(stream(found, limit))
 
@@ -86,13 +86,18 @@ def is_packed(found: Path) -> bool:
     return found.suffix.lower() == ".gz" and not found.name.lower().endswith(".tar.gz")
 
 
-def stream(found: Path, limit: int = LIMIT) -> Iterator[bytes]:
+def stream(found: Path, limit: int = 0) -> Iterator[bytes]:
     """The bytes of a file, unpacked if it is a `.gz`, in chunks; one empty chunk for an empty file.
+
+    Args:
+        found: the file.
+        limit: bytes that a `.gz` may hold; 0: `LIMIT`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a damaged `.gz` file, or one that holds more than `limit` bytes.
+        ValueError: a damaged `.gz` file, or one that holds more than it may.
     """
+    limit = limit or LIMIT
     if not found.is_file():
         raise FileNotFoundError(f"there is no file {found}")
     count = 0
@@ -110,12 +115,12 @@ def stream(found: Path, limit: int = LIMIT) -> Iterator[bytes]:
         raise ValueError(f"{found} is damaged: expected a whole gzip file, found: {error}") from None
 
 
-def check_zip(found: Path, limit: int = LIMIT) -> None:
-    """Refuse a zip file (`.npz`, `.xlsx`) that unpacks to more than `limit` bytes, or that is damaged (ValueError)."""
+def check_zip(found: Path) -> None:
+    """Refuse a zip file (`.npz`, `.xlsx`) that unpacks to more than `LIMIT` bytes, or that is damaged (ValueError)."""
     try:
         with zipfile.ZipFile(found) as archive:
             count = sum(member.file_size for member in archive.infolist())
     except (zipfile.BadZipFile, OSError) as error:
         raise ValueError(f"{found} is damaged: expected a whole zip file, found: {error}") from None
-    if count > limit:
-        raise ValueError(f"{found} unpacks to {count:,} bytes, more than the {limit:,} allowed")
+    if count > LIMIT:
+        raise ValueError(f"{found} unpacks to {count:,} bytes, more than the {LIMIT:,} allowed")

@@ -131,6 +131,6 @@ def describe_points(source: Any, *, count: int = 10_000) -> dict[str, Any]:
     """What `points` would read, as plain values: rows, columns, mean and deviation of each."""
     train, test = (points(source, split=split, count=count) for split in ("train", "test"))
     metadata = train.metadata
-    return {"kind": "points", "source": train.key.split(":")[1], "rows": train.count + test.count, "train": train.count, "test": test.count,
+    return {"kind": "points", "source": train.key.partition(":")[2].partition(":train")[0], "rows": train.count + test.count, "train": train.count, "test": test.count,
             "shape": list(train.shape), "columns": metadata.get("columns", []), "mean": metadata["mean"], "std": metadata["std"],
             "classes": train.classes, "notes": metadata.get("notes", []), "sha256": metadata["sha256"]}

@@ -5,11 +5,12 @@ The cells are read as texts by Python's csv module, which keeps count of the row
 
 import csv
 import gzip
+import io
 import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from . import download
 from .notices import counted
@@ -29,14 +30,14 @@ class Layout(NamedTuple):
     notes: list[str]
 
 
-def opened(path: Path, encoding: str) -> IO[str]:
+def opened(path: Path, encoding: str) -> io.TextIOBase:
     """The file as text with its line ends, unpacked if it is a `.gz`."""
     if download.is_packed(path):
-        return gzip.open(path, "rt", encoding=encoding, newline="")
+        return io.TextIOWrapper(gzip.open(path), encoding=encoding, newline="")
     return open(path, encoding=encoding, newline="")
 
 
-def lines_of(file: IO[str]) -> Iterator[str]:
+def lines_of(file: io.TextIOBase) -> Iterator[str]:
     """The lines of a file without the byte order mark."""
     for i, line in enumerate(file):
         yield line.removeprefix("\ufeff") if i == 0 else line
@@ -62,7 +63,8 @@ def layout(path: Path, encoding: str, separator: str | None, names: list[str] | 
     said = [line for line in comments if line.startswith("#")]
     notes = [f"{counted(len(said), 'line')} before the names that begin with # left out"] if said else []
     if not rows:
-        raise ValueError(f"{path}: expected a row of names and at least two rows, found none")
+        why = f", but a line of {len(sample[0]):,} characters that cannot be read" if any(line.strip() for line in sample) else ""
+        raise ValueError(f"{path}: expected a row of names and at least two rows, found none{why}")
     if names is not None:
         return Layout(separator, list(names), len(comments), notes)
     header = [cell.strip() for cell in rows[0]]
