@@ -160,5 +160,5 @@ def described(data: Any) -> str:
     """How data are called in a label: a name as it is, a path by its last part, an object by its type."""
     if isinstance(data, str | Path):
         text = str(data)
-        return "".join(c if c.isalnum() or c in "._" else "_" for c in (Path(text).name or "data" if "/" in text else text.strip("."))) or "data"
+        return "".join(c if c.isalnum() or c in "._-" else "_" for c in (Path(text).name or "data" if "/" in text else text.strip("."))) or "data"
     return type(data).__name__.lower()

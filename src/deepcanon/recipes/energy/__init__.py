@@ -1,0 +1,1 @@
+"""Runs of energy-based models, associative memories and Markov chains."""

@@ -1,0 +1,1 @@
+"""Runs of the learning basics: linear models, perceptrons, optimizers, initialisation, normalisation, ensembles."""
