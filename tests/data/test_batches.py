@@ -1,13 +1,16 @@
 """The data protocol: order as a function of (seed, step), shards, devices, metadata, bad input."""
 
 import json
+import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from deepcanon.data import arrays, images, recorded_metadata, text
+from deepcanon.data import arrays, batches_of, images, recorded_metadata, text
 from deepcanon.data.augment import binarize, compose, crop, flip
+from deepcanon.data.notices import DataNotice
 from deepcanon.data.order import Order, mix
 
 SOURCES = {
@@ -139,7 +142,19 @@ def test_to_a_device_gives_the_same_batches(source):
     (torch.zeros(2, 1), torch.tensor([0, 3]), "label 3 of row 1 is out of range: expected 0 to 1"),
     (torch.zeros(2, 1), torch.tensor([-1, 0]), "label -1 of row 0 is out of range"),
     (torch.zeros(2, 1), torch.zeros(2, 2, dtype=torch.int64), r"expected labels \(N,\)"),
-    (torch.zeros(2, 1, dtype=torch.complex64), None, "expected x as numbers or bytes"),
+    (torch.zeros(2, 1, dtype=torch.complex64), None, "expected x as numbers or bytes, got torch.complex64"),
+    (torch.zeros(2, 1, dtype=torch.bool), None, "expected x as numbers or bytes, got torch.bool"),
+    (np.array([[1], ["a"]], dtype=object), None, "expected x as numbers or bytes, got object, the first of type int"),
+    (np.array(["a", "b"]), None, "expected x as numbers or bytes, got <U1"),
+    ([[1.0], [1.0, 2.0]], None, "x has rows of different shapes"),
+    (np.float32(3), None, "expected rows of x, got one number"),
+    (np.zeros((2, 1)), ["cat", "cow"], "label 'cow' of row 1 is none of the classes cat, dog"),
+    (np.zeros((2, 1)), ["cat", None], "the label of row 1 is missing"),
+    (np.zeros((2, 1)), np.array(["cat", 3], dtype=object), "expected labels as words or numbers, got int in row 1"),
+    (np.zeros((2, 1)), [0.0, 0.5], "label 0.5 of row 1 is not a whole number"),
+    (pd.DataFrame({"a": [1, 2], "w": ["p", "q"]}), None, r"expected columns of numbers, got 'w' \((str|object)\)"),
+    (np.array([[1.0], [1e300]]), None, "x is NaN or infinite in 1 of 2 rows, first in row 1"),
+    ((1, 2, 3), None, "expected x, or x and y, got 3 arrays"),
 ])
 def test_bad_arrays_are_refused_in_one_line(x, y, line):
     with pytest.raises(ValueError, match=line):
@@ -154,6 +169,123 @@ def test_arrays_take_numpy_and_values_to_predict():
     assert data.classes == []
 
 
+X, Y = np.arange(20, dtype=np.float32).reshape(10, 2), np.arange(10) % 2
+
+
+class Items(torch.utils.data.Dataset):
+    """A torch data set."""
+
+    def __init__(self, item):
+        self.item = item
+
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, i):
+        return self.item(i)
+
+
+@pytest.mark.parametrize(("x", "y"), [
+    (X, Y), (torch.tensor(X), torch.tensor(Y)), (X.tolist(), Y.tolist()), ((X, Y), None), (X[::-1], Y[::-1]), (np.asfortranarray(X), Y),
+    (X.astype(">f8"), Y.astype(">i2")), (X.astype(np.longdouble), Y.astype(np.uint8)), (X.astype(np.uint16), Y.astype(bool)),
+    (X, np.array(["0", "1"])[Y]), (X, [str(k) for k in Y]), (pd.DataFrame(X), pd.Series(Y)), (pd.DataFrame(X), pd.DataFrame({"y": Y})),
+    (torch.utils.data.TensorDataset(torch.tensor(X), torch.tensor(Y)), None), (Items(lambda i: (X[i], int(Y[i]))), None),
+    (Items(lambda i: [torch.tensor(X[i]), torch.tensor(Y[i])]), None), (Items(lambda i: X[i]), Y)])
+def test_arrays_from_what_users_have(x, y):
+    data = arrays(x, y, batch=10, shuffle=False)
+    seen, labels = data.at(0)
+    backwards = isinstance(x, np.ndarray) and x[0, 0] > 0
+    assert torch.equal(seen, torch.tensor(X[::-1].copy() if backwards else X))
+    assert labels.tolist() == (Y[::-1] if backwards else Y).tolist()
+    assert (seen.dtype, labels.dtype, len(data.classes)) == (torch.float32, torch.int64, 2)
+
+
+def test_a_read_only_array_is_not_shared_or_warned_of(recwarn):
+    x = X.copy()
+    x.flags.writeable = False
+    arrays(x, batch=2).at(0)
+    assert not recwarn
+
+
+def test_words_and_truths_are_classes_by_name():
+    assert arrays(X, ["dog", "cat"] * 5).classes == ["cat", "dog"]
+    assert arrays(X, ["dog", "cat"] * 5, classes=["dog", "cat"], shuffle=False, batch=2).at(0)[1].tolist() == [0, 1]
+    assert arrays(X, Y == 1).classes == ["False", "True"]
+    assert arrays(X, [0.0, 1.0] * 5, classes=["cat", "dog"], batch=2, shuffle=False).at(0)[1].dtype == torch.int64
+    assert arrays(X, [0.0, 1.0] * 5).classes == []
+
+
+def test_arrays_from_files(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    np.savez(tmp_path / "xy.npz", x=X, y=Y)
+    np.savez(tmp_path / "one.npz", anything=X)
+    np.savez(tmp_path / "split.npz", x_train=X[:7], y_train=Y[:7], x_test=X[7:], y_test=Y[7:])
+    np.savez(tmp_path / "odd.npz", a=X, b=X)
+    np.save(tmp_path / "objects.npy", np.array([{}, {}]), allow_pickle=True)
+    (tmp_path / "bad.npz").write_bytes(b"hello")
+    for name, labels in (("x.npy", [0] * 10), ("xy.npz", Y.tolist()), ("one.npz", [0] * 10), ("split.npz", Y.tolist())):
+        seen, y = arrays(tmp_path / name, batch=10, shuffle=False).at(0)
+        assert torch.equal(seen, torch.tensor(X))
+        assert y.tolist() == labels
+    assert [arrays(tmp_path / "split.npz", split=split).count for split in ("train", "test")] == [7, 3]
+    for name, line in (("odd.npz", "expected arrays named x and y, or one array, found a, b"), ("bad.npz", "bad.npz is damaged"),
+                       ("objects.npy", "it holds Python objects, which are not loaded")):
+        with pytest.raises(ValueError, match=line):
+            arrays(tmp_path / name).at(0)
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        arrays(tmp_path / "none.npy").at(0)
+    with pytest.raises(ValueError, match="or the path of a .npy or .npz file"):
+        arrays("x.csv")
+
+
+def test_an_array_file_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("deepcanon.data.download.LIMIT", 1_000)
+    np.savez_compressed(tmp_path / "zeros.npz", x=np.zeros((1_000, 10)))
+    with pytest.raises(ValueError, match="unpacks to 80,[0-9]+ bytes, more than the 1,000 allowed"):
+        arrays(tmp_path / "zeros.npz").at(0)
+
+
+def test_arrays_are_split_once_and_each_class_has_its_share():
+    x, y = torch.arange(100.0)[:, None], (torch.arange(100) >= 90).long()
+    train, test = (arrays(x, y, split=split, batch=100) for split in ("train", "test"))
+    assert (train.count, test.count, int(train.at(0)[1].sum()), int(test.at(0)[1].sum())) == (80, 20, 8, 2)
+    assert sorted(torch.cat([train.at(0)[0], test.at(0)[0]]).flatten().tolist()) == list(range(100))
+    assert test.at(0)[0].flatten().tolist() == sorted(test.at(0)[0].flatten().tolist())
+    assert not torch.equal(train.at(0)[0], arrays(x, y, split="train", batch=100, seed=1).at(0)[0])
+    with pytest.raises(ValueError, match="1 rows are too few to leave one for the test split"):
+        arrays(x[:1], split="test")
+
+
+@pytest.mark.parametrize(("source", "line"), [
+    (Items(lambda i: "word"), "item 0 of Items holds a str, expected a tensor"), (Items(lambda i: (X[i], 1, 2)), "got 3 values in item 0"),
+    (Items(lambda i: torch.zeros(i + 1)), r"item 1 of Items has the shape \(2,\), item 0 has \(1,\)"),
+    (torch.utils.data.DataLoader(Items(lambda i: X[i])), "a DataLoader gives batches and no rows: pass it to batches_of"),
+    (Items(lambda i: torch.zeros(1).expand(2**30)), "Items holds 40 GB, more than fits in memory")])
+def test_torch_data_sets_that_are_refused(source, line):
+    with pytest.raises(ValueError, match=line):
+        arrays(source)
+
+
+def test_batches_of_any_iterable():
+    batches = [[torch.zeros(2, 1), torch.zeros(2)], {"x": torch.zeros(2)}]
+    stream = batches_of(batches)
+    assert len(stream) == 2
+    for _ in range(2):
+        pair, other = stream
+        assert isinstance(pair, tuple)
+        assert other is batches[1]
+    items = Items(lambda i: X[i])
+    with pytest.warns(DataNotice, match="draws its rows anew in each pass and keeps no state: a resumed run sees other batches"):
+        batches_of(torch.utils.data.DataLoader(items, shuffle=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(batches_of(torch.utils.data.DataLoader(items, batch_size=5))) == 2
+    with pytest.raises(ValueError, match="a generator is used up after one pass"):
+        batches_of(x for x in batches)
+    with pytest.raises(ValueError, match="expected an iterable of batches, got int"):
+        batches_of(3)
+
+
 @pytest.mark.parametrize(("call", "line"), [
     (lambda: images("minst"), "unknown data set 'minst'; did you mean 'mnist'?"),
     (lambda: images("tinyshakespeare"), "unknown data set 'tinyshakespeare'"),
@@ -162,7 +294,8 @@ def test_arrays_take_numpy_and_values_to_predict():
     (lambda: images("digits", batch=0), "batch must be at least 1, got 0"),
     (lambda: images("digits", size=0), "size must be at least 1"),
     (lambda: images("digits").shard(2, 2), "rank must be in 0..1, got 2"),
-    (lambda: text("pydoc", split="test"), "split must be 'train' or 'val'"),
+    (lambda: text("pydoc", split="all"), "split must be 'train', 'val' or 'test'"),
+    (lambda: arrays(torch.zeros(3, 2), split="val"), "split must be 'train', 'test' or None"),
     (lambda: text("pydoc", context=0), "at least 1"),
 ])
 def test_bad_calls_are_refused_in_one_line(call, line):

@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 import tarfile
+import tracemalloc
 
 import pytest
 import torch
@@ -41,6 +42,22 @@ def test_a_damaged_gzip_file_is_refused_with_its_name(folder, damage):
     (folder / "hello.txt.gz").write_bytes(damage(gzip.compress(b"hello" * 100)))
     with pytest.raises(ValueError, match=r"hello.txt.gz is damaged: expected a whole gzip file"):
         download.read(HELLO)
+
+
+def test_a_named_file_that_unpacks_to_more_than_it_should_is_refused_before_it_is_read(folder):
+    file = sets.File("hello.txt", HELLO.address, HELLO.sha256, 5)
+    (folder / "hello.txt.gz").write_bytes(gzip.compress(b"hello"))
+    assert download.read(file) == b"hello"
+    (folder / "hello.txt.gz").write_bytes(gzip.compress(b"\0" * 200_000_000))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="unpacks to more than the 5 bytes expected of it"):
+        download.read(file)
+    assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    tracemalloc.stop()
+
+
+def test_sizes_are_written_beside_the_packed_files_of_known_sets():
+    assert all(file.size for one in sets.SETS.values() for file in one.files if file.name.endswith(".gz") and ".tar" not in file.name)
 
 
 def test_without_network_one_line_says_what_to_do(folder, monkeypatch):

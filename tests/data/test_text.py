@@ -1,9 +1,17 @@
 """Windows of text by characters."""
 
+import gzip
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from deepcanon.data import text
+from deepcanon.data import describe_text, text
+from deepcanon.data.notices import DataNotice
 
 POEM = "äöü twinkle, twinkle, little star\n" * 40
 
@@ -62,14 +70,139 @@ def test_more_characters_than_a_byte_can_number(tmp_path):
 
 
 @pytest.mark.parametrize(("content", "error", "line"), [
-    (b"\xff\xfe\x00broken", ValueError, "expected UTF-8 text, found the byte 0xff at position 0"),
-    (b"too short", ValueError, "too few for one window of 64"),
+    (b"abc\xffbroken", ValueError, "bad.txt: expected UTF-8 text, found the byte 0xff at position 3"),
+    ("straße".encode("latin-1") * 200, ValueError, "found the byte 0xdf at position 4; if it has another encoding, set encoding="),
+    (b"\xff\xfea\0b\0c", ValueError, "expected UTF-16 text"),
+    (b"too short", ValueError, "has 9 characters, too few for a window of 64 . 1 in its last tenth.*; expected 641 or more"),
+    (b"x" * 640, ValueError, "has 640 characters, too few for a window of 64 . 1"),
     (b"", ValueError, "has 0 characters"),
+    (b"abc\0" * 1_000, ValueError, "found a NUL character at position 3; this is a binary file"),
     (None, FileNotFoundError, "there is no file"),
 ])
 def test_bad_files_are_refused_in_one_line(tmp_path, content, error, line):
     path = tmp_path / "bad.txt"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(error, match=line):
-        text(str(path)).at(0)
+    for split in ("train", "val"):
+        with pytest.raises(error, match=line) as raised:
+            text(str(path), split=split).at(0)
+        assert "\n" not in str(raised.value)
+
+
+def test_the_shortest_text_has_a_window_in_both_parts():
+    string = "abcdefghij" * 64 + "k"
+    train, val = (text(io.StringIO(string), context=64, split=split, batch=1) for split in ("train", "val"))
+    assert (train.count, val.count, len(val)) == (576, 65, 1)
+    assert val.at(0)[1].shape == (1, 64)
+
+
+def test_the_position_of_a_wrong_byte_counts_from_the_start_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("deepcanon.data.download.CHUNK", 7)
+    path = tmp_path / "late.txt"
+    path.write_bytes("äöü".encode() * 10 + b"\xe4 " + b"a" * 10)
+    with pytest.raises(ValueError, match="found the byte 0xe4 at position 60"):
+        text(path).at(0)
+
+
+@pytest.mark.parametrize(("encode", "encoding"), [
+    ("utf-8", None), ("utf-8-sig", None), ("utf-16", None), ("utf-32", None), ("utf-16-le", "utf-16-le"), ("latin-1", "latin-1"), ("utf-8", "UTF8")])
+@pytest.mark.parametrize("chunk", [5, 4 * 2**20])
+def test_encodings_are_honoured(tmp_path, monkeypatch, encode, encoding, chunk):
+    monkeypatch.setattr("deepcanon.data.download.CHUNK", chunk)
+    path = tmp_path / "poem.txt"
+    path.write_bytes(POEM.encode(encode))
+    data = text(path, encoding=encoding, context=16)
+    assert data.tokenizer.decode(torch.cat([data.ids, text(path, encoding=encoding, context=16, split="val").ids])) == POEM
+
+
+def test_windows_line_ends_are_one_character_and_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("deepcanon.data.download.CHUNK", 8)
+    path = tmp_path / "dos.txt"
+    path.write_bytes(b"1234567\r\nab\rc\n" * 100)
+    with pytest.warns(DataNotice, match="line ends"):
+        data = text(path, context=8)
+        assert data.tokenizer.vocabulary == sorted(set("1234567\nabc"))
+    assert data.tokenizer.decode(data.ids[:13]) == "1234567\nab\nc\n"
+    assert data.metadata["notes"]
+
+
+def test_a_folder_is_read_in_order_and_what_is_left_out_is_said(tmp_path):
+    for name, content in {"b.txt": "second " * 20, "a/z.md": "first " * 20, "c.TXT": "third " * 20, "a/picture.png": "no", ".git/x.txt": "no"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    (tmp_path / "d.txt.gz").write_bytes(gzip.compress(b"fourth " * 20))
+    with pytest.warns(DataNotice, match=r"left out 1 file that are no text: .png"):
+        told = describe_text(tmp_path)
+    assert (told["texts"], told["kind"]) == (4, "text")
+    data = text(tmp_path, context=4, batch=1_000)
+    whole = data.tokenizer.decode(data.ids) + data.tokenizer.decode(text(tmp_path, context=4, split="val").ids)
+    assert whole == "\n".join(word * 20 for word in ("first ", "second ", "third ", "fourth "))
+    assert text([tmp_path / "b.txt", tmp_path / "a" / "z.md"], context=4).tokenizer.vocabulary == sorted(set("first second \n"))
+
+
+def test_files_of_a_folder_that_cannot_be_read_are_named_together(tmp_path):
+    (tmp_path / "good.txt").write_text("fine " * 100)
+    (tmp_path / "one.txt").write_bytes(b"\xff")
+    (tmp_path / "two.md").write_bytes(b"a\0b")
+    with pytest.raises(ValueError, match=r"2 files of 3 cannot be read: one.txt: .*0xff at position 0.*; two.md: found a NUL") as error:
+        text(tmp_path).at(0)
+    assert "\n" not in str(error.value)
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only" / "x.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="found no text .*, only .png; pass a list of paths"):
+        text(tmp_path / "only").at(0)
+
+
+@pytest.mark.parametrize("source", [
+    io.StringIO("one\ntwo " * 50), ["one", "two " + "one\ntwo " * 49], pd.Series(["one", "two " + "one\ntwo " * 49]),
+    pd.DataFrame({"n": [1, 2], "body": ["one", "two " + "one\ntwo " * 49]}), np.array(["one", "two " + "one\ntwo " * 49]),
+    pd.DataFrame({"title": ["p", "q"], "text": ["one", "two " + "one\ntwo " * 49]}),
+    type("HuggingFace", (dict,), {"column_names": ["text"]})(text=["one", "two " + "one\ntwo " * 49])])
+def test_texts_from_objects(source):
+    data = text(source, context=8)
+    assert data.tokenizer.decode(data.ids) == ("one\ntwo " * 50)[: data.count]
+    assert data.count == 360
+
+
+@pytest.mark.parametrize(("source", "line"), [
+    ("hello\nworld", "expected a name or a path, got a text of 11 characters; pass it as io.StringIO"),
+    ("hello world", "unknown data set 'hello world'"), (["one", 2], "expected strings, got int in row 2 of 2"), ([], "a string or more, got none"),
+    (7, "expected a name, a path, io.StringIO or strings, got int"), ({"a": 1}, "got dict"), (b"bytes", "got bytes"),
+    (pd.DataFrame({"a": ["x"], "b": ["y"]}), "expected one column of strings, or one named text, found the columns a, b"),
+    (pd.Series(["a", None], dtype=object), "expected strings, got NoneType in row 2")])
+def test_objects_that_are_no_text(source, line):
+    with pytest.raises(ValueError, match=line) as error:
+        text(source)
+    assert "\n" not in str(error.value)
+
+
+def test_a_large_text_takes_little_more_memory_than_its_bytes(tmp_path):
+    path = tmp_path / "large.txt"
+    path.write_bytes("The quick brown fox jumps över the lazy dog.\n".encode() * 1_000_000)
+    code = ("import resource, sys; from deepcanon.data import text; peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024; "
+            "text('pydoc').at(0); before = peak(); data = text(sys.argv[1]); data.at(0); assert data.count == 40_500_000; print(peak() - before)")
+    run = subprocess.run([sys.executable, "-c", code, str(path)], check=True, capture_output=True, text=True)
+    assert int(run.stdout) < 5 * 46_000_000
+
+
+def test_a_packed_text_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("deepcanon.data.download.LIMIT", 1_000_000)
+    path = tmp_path / "zeros.txt.gz"
+    path.write_bytes(gzip.compress(b"0" * 20_000_000))
+    with pytest.raises(ValueError, match="unpacks to more than the 1,000,000 bytes"):
+        text(path).at(0)
+
+
+def test_a_file_that_changes_is_read_again(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("abc" * 500)
+    assert text(path, context=8).tokenizer.vocabulary == ["a", "b", "c"]
+    path.write_text("xyz" * 600)
+    assert text(path, context=8).tokenizer.vocabulary == ["x", "y", "z"]
+
+
+def test_a_description_of_a_text():
+    told = describe_text("pydoc")
+    assert told["train"] + told["val"] == told["characters"] == text("pydoc").count + text("pydoc", split="val").count
+    assert told["vocabulary"] == text("pydoc").tokenizer.vocabulary
+    assert text("pydoc", split="test").key == text("pydoc", split="val").key

@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from deepcanon.data import toy
+from deepcanon.data import describe_points, points, toy
 from deepcanon.data.toys import TOYS, density
 
 SIDE = 8 / 200
@@ -64,3 +66,73 @@ def test_points_are_fixed_and_only_their_order_follows_the_seed():
 def test_wrong_requests_are_refused(how, words):
     with pytest.raises(ValueError, match=words):
         toy(**how)
+
+
+# points of the user's own
+
+ROWS = np.column_stack([np.arange(50.0), np.arange(50) ** 2 / 7])
+
+
+def test_a_toy_is_points_too():
+    data = points("moons", count=500, batch=500)
+    assert data.key == toy("moons", count=500).key
+    x, _ = data.at(0)
+    torch.testing.assert_close(torch.tensor(data.metadata["mean"]), x.mean(0))
+    torch.testing.assert_close(torch.tensor(data.metadata["std"]), x.std(0, correction=0))
+    assert (data.shape, data.count) == ((2,), 500)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """The same points in many files."""
+    np.save(tmp_path / "p.npy", ROWS)
+    np.savez(tmp_path / "p.npz", x=ROWS)
+    pd.DataFrame(ROWS).to_csv(tmp_path / "p.csv", index=False)
+    pd.DataFrame(ROWS).to_csv(tmp_path / "p.tsv", index=False, sep="\t")
+    return [tmp_path / name for name in ("p.npy", "p.npz", "p.csv", "p.tsv")]
+
+
+def test_points_of_files_and_objects_are_the_same(files):
+    expected = points(ROWS, batch=50, shuffle=False).at(0)[0]
+    assert expected.dtype == torch.float32
+    for source in [*files, *map(str, files), torch.tensor(ROWS), ROWS.tolist(), pd.DataFrame(ROWS), {"a": ROWS[:, 0], "b": ROWS[:, 1]},
+                   np.asfortranarray(ROWS)]:
+        x, y = points(source, batch=50, shuffle=False).at(0)
+        assert torch.equal(x, expected)
+        assert (y == 0).all()
+
+
+def test_a_fifth_is_for_testing_and_moments_are_of_the_training_rows():
+    train, test = (points(ROWS, split=split, batch=50) for split in ("train", "test"))
+    assert (train.count, test.count) == (40, 10)
+    both = torch.cat([train.at(0)[0], test.at(0)[0]])
+    assert torch.equal(both[both[:, 0].argsort()], torch.tensor(ROWS, dtype=torch.float32))
+    np.testing.assert_allclose(train.metadata["mean"], train.at(0)[0].double().mean(0), rtol=1e-6)
+    np.testing.assert_allclose(test.metadata["std"], train.at(0)[0].double().std(0, correction=0), rtol=1e-6)
+    assert not torch.equal(train.at(0)[0], points(ROWS, batch=50, seed=1).at(0)[0])
+
+
+@pytest.mark.parametrize(("source", "line"), [
+    (np.zeros(5), r"expected points \(N, D\), got x of the shape \(5,\)"), (np.zeros((5, 2, 2)), r"of the shape \(5, 2, 2\)"),
+    (np.zeros((5, 0)), r"of the shape \(5, 0\)"), (np.zeros((5, 2), dtype=complex), "expected x as numbers or bytes, got torch.complex128"),
+    (np.array([["a", "b"]]), "expected x as numbers or bytes"), (np.array([[1.0, np.nan], [0, 0]]), "x is NaN or infinite in 1 of 2 rows"),
+    (np.zeros((1, 2)), "expected two rows or more, found 1"), ({"a": [1, None]}, "points are rows of numbers: column 'a' is empty in row 2"),
+    ({"a": [1, 2], "w": ["p", "q"]}, "points are rows of numbers: column 'w' is 'p' in row 1"), ("mons", "there is no toy 'mons'; did you mean")])
+def test_points_that_are_refused(source, line):
+    with pytest.raises(ValueError, match=line) as error:
+        points(source).at(0)
+    assert "\n" not in str(error.value)
+
+
+def test_a_split_that_there_is_not():
+    with pytest.raises(ValueError, match="split must be 'train' or 'test', got 'val'"):
+        points(ROWS, split="val")
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        points("none.csv").at(0)
+
+
+def test_a_description_of_points(files):
+    told = describe_points(files[2])
+    assert (told["kind"], told["rows"], told["train"], told["test"], told["shape"]) == ("points", 50, 40, 10, [2])
+    assert told["source"] == str(files[2])
+    assert describe_points("ring", count=20)["source"] == "ring"

@@ -248,7 +248,7 @@ class Stream:
         source: an iterable of batches that can be gone through again and again, such as a torch DataLoader.
     """
 
-    def __init__(self, source: Iterable[Any]):
+    def __init__(self, source: Any):
         if not isinstance(source, Iterable):
             raise ValueError(f"expected an iterable of batches, got {type(source).__name__}")
         if isinstance(source, Iterator):
@@ -267,7 +267,7 @@ class Stream:
         return {"source": type(self.source).__name__}
 
 
-def batches_of(source: Iterable[Any]) -> Stream:
+def batches_of(source: Any) -> Stream:
     """Your own batches, from any iterable; says so when a DataLoader shuffles them, because then a resumed run is not the unbroken one.
 
     Raises:
