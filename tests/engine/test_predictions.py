@@ -46,7 +46,9 @@ def logits(predicted: list[int], sure: list[float]) -> torch.Tensor:
 def test_predictions_probabilities_and_mistakes_are_kept_in_order(tmp_path):
     y, predicted = [0, 1, 2, 2, 1, 0], [0, 2, 2, 1, 0, 0]
     sure = [0.9, 0.7, 0.8, 0.95, 0.6, 0.5]
-    write_predictions(tmp_path, Fixed(logits(predicted, sure)), batches(numbered(6), torch.tensor(y)), CLASSES)
+    write_predictions(
+        tmp_path, Fixed(logits(predicted, sure)), batches(numbered(6), torch.tensor(y)), CLASSES
+    )
     record = kept(tmp_path)
     assert record["classes"] == CLASSES
     assert record["y"] == y
@@ -67,7 +69,12 @@ def test_one_kind_of_mistake_does_not_fill_the_page(tmp_path):
 
 
 def test_examples_that_are_no_images_have_no_picture(tmp_path):
-    write_predictions(tmp_path, Fixed(logits([1, 1], [0.9, 0.9])), batches(torch.arange(2).float()[:, None] / 255, torch.tensor([0, 1])), CLASSES)
+    write_predictions(
+        tmp_path,
+        Fixed(logits([1, 1], [0.9, 0.9])),
+        batches(torch.arange(2).float()[:, None] / 255, torch.tensor([0, 1])),
+        CLASSES,
+    )
     assert kept(tmp_path)["mistakes"] == [0]
     assert [p.name for p in (tmp_path / "evaluation").iterdir()] == ["predictions.json"]
 
@@ -76,11 +83,18 @@ def test_probabilities_are_taken_as_they_are_and_logits_are_normalised():
     p = torch.tensor([[0.2, 0.3, 0.5], [1.0, 0.0, 0.0]])
     assert torch.equal(probabilities(p, 2, 3), p)
     torch.testing.assert_close(probabilities(p[:1].log() - 3, 1, 3), p[:1])
-    torch.testing.assert_close(probabilities(torch.tensor([[2.0, 1.0]]), 1, 2), torch.tensor([[2.0, 1.0]]).softmax(1))
+    torch.testing.assert_close(
+        probabilities(torch.tensor([[2.0, 1.0]]), 1, 2), torch.tensor([[2.0, 1.0]]).softmax(1)
+    )
 
 
-@pytest.mark.parametrize(("table", "message"), [(torch.zeros(6, 2), r"expected predictions of shape \(4, 3\), one column a class, got \(4, 2\)"),
-                                                (torch.zeros(6, 3, 2), r"got \(4, 3, 2\)")])
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (torch.zeros(6, 2), r"expected predictions of shape \(4, 3\), one column a class, got \(4, 2\)"),
+        (torch.zeros(6, 3, 2), r"got \(4, 3, 2\)"),
+    ],
+)
 def test_predictions_of_another_shape_are_refused(tmp_path, table, message):
     with pytest.raises(ValueError, match=message):
         write_predictions(tmp_path, Fixed(table), batches(numbered(6), torch.zeros(6).long()), CLASSES)

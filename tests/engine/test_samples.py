@@ -34,7 +34,9 @@ def test_an_image_of_a_grid_is_enlarged_by_a_whole_number_until_it_can_be_read(t
     row, column = divmod(n - 1, columns)
     top, left = (gap + place * (tile + 2 * gap) for place in (row, column))
     shown = pixels[top : top + tile, left : left + tile, 0]
-    assert torch.equal(shown, (last * 255).round().byte().repeat_interleave(tile // 8, 0).repeat_interleave(tile // 8, 1))
+    assert torch.equal(
+        shown, (last * 255).round().byte().repeat_interleave(tile // 8, 0).repeat_interleave(tile // 8, 1)
+    )
     assert (pixels[:gap] == 255).all()
 
 
@@ -59,7 +61,12 @@ def test_real_data_are_written_once_and_as_many_as_are_made(tmp_path):
         return digits(64)
 
     with options(folder=tmp_path / "run"):
-        fit(*build("vae"), Adam(1e-3), steps=4, callbacks=[Samples(lambda m: torch.zeros(9, 1, 8, 8), every=2, beside=real)])
+        fit(
+            *build("vae"),
+            Adam(1e-3),
+            steps=4,
+            callbacks=[Samples(lambda m: torch.zeros(9, 1, 8, 8), every=2, beside=real)],
+        )
     samples = tmp_path / "run" / "samples"
     assert sorted(p.name for p in samples.iterdir()) == ["0000002.png", "0000004.png", "real.png"]
     assert len(asked) == 1
@@ -70,7 +77,12 @@ def test_real_data_are_written_once_and_as_many_as_are_made(tmp_path):
 @pytest.mark.parametrize(("beside", "name"), [(digits(4), "real.png"), ("What is real.", "real.txt")])
 def test_real_data_may_be_given_as_they_are(tmp_path, beside, name):
     with options(folder=tmp_path / "run"):
-        fit(*build("vae"), Adam(1e-3), steps=1, callbacks=[Samples(lambda m: torch.zeros(4, 1, 8, 8), beside=beside)])
+        fit(
+            *build("vae"),
+            Adam(1e-3),
+            steps=1,
+            callbacks=[Samples(lambda m: torch.zeros(4, 1, 8, 8), beside=beside)],
+        )
     assert (tmp_path / "run" / "samples" / name).stat().st_size > 5
 
 

@@ -83,7 +83,7 @@ print(outputs[-1])
 def test_a_bar_in_a_notebook():
     done = subprocess.run([sys.executable, "-c", NOTEBOOK], cwd=ROOT, capture_output=True, text=True, check=True,
                           env=os.environ | {"PYTHONPATH": str(ROOT)})
-    count, first, *_, last = done.stdout.strip().splitlines()
+    count, first, *_ = done.stdout.strip().splitlines()
     assert int(count) >= 3
     assert "VAE" in first
     assert "0/40" in first

@@ -47,7 +47,11 @@ def test_the_arguments_that_the_run_folder_records_are_sent(monkeypatch, tmp_pat
     monkeypatch.setattr(trackers, "read_json", lambda path: read_json(path) | {"arguments": {"lr": 0.5}})
     monkeypatch.setitem(sys.modules, "mlflow", fake := FakeMLflow())
     settings = {}
-    wandb = SimpleNamespace(init=lambda **given: settings.update(given) or SimpleNamespace(log=lambda *a, **k: None, finish=lambda: None))
+    wandb = SimpleNamespace(
+        init=lambda **given: (
+            settings.update(given) or SimpleNamespace(log=lambda *a, **k: None, finish=lambda: None)
+        )
+    )
     monkeypatch.setitem(sys.modules, "wandb", wandb)
     with options(folder=tmp_path / "run"):
         fit(*build("vae"), Adam(1e-3), steps=2, callbacks=[MLflow(), WandB()])
@@ -61,11 +65,15 @@ def test_a_tracker_that_is_not_installed_is_named(monkeypatch):
         fit(*build("vae"), Adam(1e-3), steps=1, callbacks=[MLflow()])
 
 
-@pytest.mark.parametrize(("name", "kind"), [("tensorboard", TensorBoard), ("wandb", WandB), ("mlflow", MLflow)])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("tensorboard", TensorBoard), ("wandb", WandB), ("mlflow", MLflow)]
+)
 def test_trackers_by_name(name, kind):
     assert type(tracker(name)) is kind
 
 
 def test_an_unknown_tracker_is_refused():
-    with pytest.raises(ValueError, match=r"unknown tracker 'neptune'; expected one of tensorboard, wandb, mlflow"):
+    with pytest.raises(
+        ValueError, match=r"unknown tracker 'neptune'; expected one of tensorboard, wandb, mlflow"
+    ):
         tracker("neptune")

@@ -1,4 +1,5 @@
-"""What a run says while it trains: one bar on a terminal or in a notebook, one row of metrics.csv every few steps, and an alarm at the first loss that is not finite.
+"""What a run says while it trains: one bar on a terminal or in a notebook, one row of metrics.csv every few steps, and
+an alarm at the first loss that is not finite.
 
 Losses stay on the device as they come and are read together every `every` steps, so that logging costs the loop almost nothing.
 """

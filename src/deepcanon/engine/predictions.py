@@ -1,14 +1,15 @@
-"""What a classifier says of held-out examples, kept in the run folder for its report.
+"""What a classifier says of held-out examples, kept for its report.
 
-    evaluation/predictions.json   {"classes": names, "y": true, "predicted": ..., "probability": of the predicted class,
-                                   "mistakes": indices of the pictures in mistakes.png, the surest first, three alike at most}
+Files, in the run folder:
+    evaluation/predictions.json   classes: their names; y, predicted: class numbers; probability: of the predicted
+                                  class; mistakes: examples, the surest mistake first, three alike at most
     evaluation/mistakes.png       these examples, when they are images
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ from deepcanon.engine.callbacks import evaluation_mode
 from deepcanon.engine.checkpoint import write_bytes
 from deepcanon.engine.samples import write_samples
 
-WORST, ALIKE = 24, 3                                    # mistakes that are shown, and of one kind at most
+WORST, ALIKE = 24, 3  # mistakes that are shown, and of one kind at most
 
 
-def write_predictions(folder: Path, method: Any, data: Iterable, classes: Sequence[str]) -> Path:
-    """Write `evaluation/predictions.json`, and `evaluation/mistakes.png` when the examples are images with a mistake among them.
+def write_predictions(folder: Path, method: Any, data: Any, classes: Sequence[str]) -> Path:
+    """Write `evaluation/predictions.json`, and `evaluation/mistakes.png` when there are mistaken images.
 
     Args:
         folder: the run folder.
@@ -63,8 +64,13 @@ def write_predictions(folder: Path, method: Any, data: Iterable, classes: Sequen
     images = [x for _, _, x in shown]
     if images and images[0].ndim == 3 and images[0].shape[0] in (1, 3):
         write_samples(evaluation / "mistakes", torch.stack(images))
-    record = {"classes": list(classes), "y": torch.cat(labels).tolist(), "predicted": torch.cat(chosen).tolist(),
-              "probability": [round(v, 4) for v in torch.cat(sure).tolist()], "mistakes": [index for _, index, _ in shown]}
+    record = {
+        "classes": list(classes),
+        "y": torch.cat(labels).tolist(),
+        "predicted": torch.cat(chosen).tolist(),
+        "probability": [round(v, 4) for v in torch.cat(sure).tolist()],
+        "mistakes": [index for _, index, _ in shown],
+    }
     write_bytes(evaluation / "predictions.json", json.dumps(record).encode())
     return evaluation / "predictions.json"
 
@@ -75,10 +81,12 @@ def surest(mistake: tuple[float, int, Tensor]) -> tuple[float, int]:
 
 
 def probabilities(predicted: Any, batch: int, classes: int) -> Tensor:
-    """(B, K) probabilities, from themselves or from logits: rows that are positive and sum to 1 are taken as they are."""
+    """(B, K) probabilities of logits; rows that are positive and sum to 1 are probabilities already."""
     if not isinstance(predicted, Tensor) or predicted.shape != (batch, classes):
         shape = tuple(predicted.shape) if isinstance(predicted, Tensor) else type(predicted).__name__
-        raise ValueError(f"expected predictions of shape ({batch}, {classes}), one column a class, got {shape}")
+        raise ValueError(
+            f"expected predictions of shape ({batch}, {classes}), one column a class, got {shape}"
+        )
     p = predicted.float()
     if bool((p >= 0).all()) and bool(((p.sum(1) - 1).abs() < 1e-2).all()):
         return p

@@ -1,4 +1,4 @@
-"""What a method makes, kept as pictures and texts beside the real data: the callback `Samples`, and how images become one picture."""
+"""What a method makes, as pictures or texts beside real data: the callback `Samples`, and grids of images."""
 
 from __future__ import annotations
 
@@ -17,21 +17,30 @@ from deepcanon.engine.checkpoint import write_bytes
 if TYPE_CHECKING:
     from deepcanon.engine.loop import Trainer
 
-WIDTH, GAP = 768, 3                                     # pixels: of a picture at least, and around each image in it
+WIDTH, GAP = 768, 3  # pixels: of a picture at least, and around each image in it
 
 
 class Samples:
-    """What the method makes, every few steps and at the end: images (n, C, H, W) in [0, 1] as a grid in a PNG file, text in a .txt file.
+    """What the method makes, every few steps and at the end: images (n, C, H, W) in [0, 1] as a grid in a PNG
+    file, text in a .txt file.
 
     Args:
         make: method -> images or text.
         every: steps between samples; None samples at the end only.
-        seed: of the random numbers that sampling draws, the same each time, so that the pictures show the training and not the noise.
-        beside: real images or text, or a function that returns them, written once as `real.png` or `real.txt`; of images as many as are made.
+        seed: of the random numbers that sampling draws, the same each time, so that the pictures show the
+            training and not the noise.
+        beside: real images or text, or a function that returns them, written once as `real.png` or
+            `real.txt`; of images as many as are made.
     """
 
-    def __init__(self, make: Callable[[Any], Tensor | str], every: int | None = None, seed: int = 0, *,
-                 beside: Tensor | str | Callable[[], Tensor | str] | None = None):
+    def __init__(
+        self,
+        make: Callable[[Any], Tensor | str],
+        every: int | None = None,
+        seed: int = 0,
+        *,
+        beside: Tensor | str | Callable[[], Tensor | str] | None = None,
+    ):
         self.make, self.every, self.seed, self.beside = make, every, seed, beside
 
     def step(self, trainer: Trainer) -> None:
@@ -53,7 +62,9 @@ class Samples:
         if self.beside is None or any(folder.glob("real.*")):
             return
         real = self.beside() if callable(self.beside) else self.beside
-        write_samples(folder / "real", real if isinstance(real, str) or isinstance(made, str) else real[: len(made)])
+        write_samples(
+            folder / "real", real if isinstance(real, str) or isinstance(made, str) else real[: len(made)]
+        )
 
 
 def write_samples(stem: Path, made: Tensor | str) -> Path:
@@ -66,8 +77,18 @@ def write_samples(stem: Path, made: Tensor | str) -> Path:
 
     path = stem.with_suffix(".png")
     columns, zoom = layout(made)
-    layout_of_file = {"columns": columns, "tile": zoom * made.shape[3], "tile_height": zoom * made.shape[2], "gap": GAP}
-    imsave(png := io.BytesIO(), grid(made).numpy(), format="png", metadata={k: str(v) for k, v in layout_of_file.items()})
+    layout_of_file = {
+        "columns": columns,
+        "tile": zoom * made.shape[3],
+        "tile_height": zoom * made.shape[2],
+        "gap": GAP,
+    }
+    imsave(
+        png := io.BytesIO(),
+        grid(made).numpy(),
+        format="png",
+        metadata={k: str(v) for k, v in layout_of_file.items()},
+    )
     write_bytes(path, png.getvalue())
     return path
 
@@ -85,7 +106,7 @@ def layout(images: Tensor) -> tuple[int, int]:
 
 
 def grid(images: Tensor) -> Tensor:
-    """Images (n, C, H, W) in [0, 1], C = 1 or 3, as one (H', W', 3) picture, uint8, enlarged to a readable size."""
+    """Images (n, C, H, W) in [0, 1], C = 1 or 3, as one (H', W', 3) picture, uint8, enlarged to be read."""
     columns, zoom = layout(images)
     n, _, height, width = images.shape
     rows = math.ceil(n / columns)

@@ -1,6 +1,7 @@
 """Trackers: callbacks that send every row of metrics.csv to TensorBoard, Weights & Biases or MLflow.
 
-A row is sent when the next one begins, because an evaluation may still be added to it. A resumed run sends its rows from the start again.
+A row is sent when the next one begins, because an evaluation may still be added to it. A resumed run sends
+its rows from the start again.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ class WandB:
             raise ValueError("Weights & Biases is not installed: pip install wandb") from None
         arguments = arguments_of(trainer)
         config = {"config": arguments} if arguments else {}
-        self.run: Any = wandb.init(project=self.project, **config | self.settings) if trainer.rank == 0 else None
+        self.run: Any = (
+            wandb.init(project=self.project, **config | self.settings) if trainer.rank == 0 else None
+        )
 
     def step(self, trainer: Trainer) -> None:
         self._send(trainer.log.history[self.sent : -1])

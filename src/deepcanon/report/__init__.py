@@ -1,4 +1,4 @@
-"""Reports that a person reads: one self-contained page about a run or several, and what the tables of the terminal share with it."""
+"""Reports: one self-contained page about a run or several, and what the terminal shares with it."""
 
 from deepcanon.report.classes import classifier_section
 from deepcanon.report.entries import Entry, Group, Scale, groups_of, scales, shared_metrics
@@ -7,5 +7,19 @@ from deepcanon.report.notebook import run_html
 from deepcanon.report.numbers import duration, holds, mark, number
 from deepcanon.report.page import write_report
 
-__all__ = ["Entry", "Group", "Scale", "classifier_section", "duration", "explain", "groups_of", "holds", "mark", "number", "run_html", "scales",
-           "shared_metrics", "write_report"]
+__all__ = [
+    "Entry",
+    "Group",
+    "Scale",
+    "classifier_section",
+    "duration",
+    "explain",
+    "groups_of",
+    "holds",
+    "mark",
+    "number",
+    "run_html",
+    "scales",
+    "shared_metrics",
+    "write_report",
+]

@@ -1,7 +1,7 @@
-"""Charts as SVG elements that stand inside a page: lines over seconds of training, several seeds as their mean and a band.
+"""Charts as SVG elements of a page: lines over seconds of training, several seeds as their mean and a band.
 
-Colours are custom properties of the page (`--c0` ... `--c7`, `--soft`, `--line`), so that a dark page recolours its charts. Titles and legends are
-HTML beside the drawing, never over it.
+Colours are custom properties of the page (`--c0` ... `--c7`, `--soft`, `--line`), so that a dark page has dark
+charts. Titles and legends are HTML beside the drawing, never over it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy
 from markupsafe import Markup
@@ -19,16 +20,28 @@ from deepcanon.report.numbers import number
 
 COLOURS = 8
 DASHES = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
-SOFT, LINE = "#0a0cfe", "#0a0cff"                      # stand for --soft and --line until the drawing is text; #0a0c00 for --c0
-STYLE: dict = {"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10.5, "axes.spines.top": False,
-               "axes.spines.right": False, "axes.edgecolor": SOFT, "xtick.color": SOFT, "ytick.color": SOFT,
-               "axes.labelcolor": SOFT, "axes.grid": True, "grid.color": LINE, "grid.linewidth": 0.8,
-               "axes.axisbelow": True, "axes.formatter.use_mathtext": False}
+SOFT, LINE = "#0a0cfe", "#0a0cff"  # stand for --soft and --line until the drawing is text; #0a0c00 for --c0
+STYLE: dict = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 10.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": SOFT,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "axes.labelcolor": SOFT,
+    "axes.grid": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "axes.formatter.use_mathtext": False,
+}
 
 
 @dataclass(frozen=True)
 class Line:
-    """The curve of a quantity over several seeds: x, their mean, their lowest and highest value; `index` chooses colour and dashes."""
+    """A quantity over seeds: x, their mean, lowest and highest; `index` chooses colour and dashes."""
 
     name: str
     index: int
@@ -45,7 +58,7 @@ class Line:
 
 
 def line(name: str, curves: Sequence[Curve], index: int = 0) -> Line | None:
-    """Mean and band of the curves of several seeds over the seconds that all of them have reached; None when there is no point."""
+    """Mean and band of several seeds over the seconds that all have reached; None when there is no point."""
     curves = [(x, y) for x, y in curves if x]
     if not curves:
         return None
@@ -55,10 +68,23 @@ def line(name: str, curves: Sequence[Curve], index: int = 0) -> Line | None:
         return Line(name, index, x, y, y, y, 1)
     grid = sorted({t for x, _ in curves for t in x if first <= t <= last})
     values = numpy.stack([numpy.interp(grid, x, y) for x, y in curves])
-    return Line(name, index, grid, values.mean(0).tolist(), values.min(0).tolist(), values.max(0).tolist(), len(curves))
+    return Line(
+        name,
+        index,
+        grid,
+        values.mean(0).tolist(),
+        values.min(0).tolist(),
+        values.max(0).tolist(),
+        len(curves),
+    )
 
 
-def chart(lines: Sequence[Line], label: str, goal: tuple[str, float] | None = None, size: tuple[float, float] = (4.4, 2.4)) -> Markup:
+def chart(
+    lines: Sequence[Line],
+    label: str,
+    goal: tuple[str, float] | None = None,
+    size: tuple[float, float] = (4.4, 2.4),
+) -> Markup:
     """The lines as an SVG element whose text alternative says where each begins and ends.
 
     Args:
@@ -70,7 +96,8 @@ def chart(lines: Sequence[Line], label: str, goal: tuple[str, float] | None = No
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(STYLE | {"svg.hashsalt": label}):
+    style: Any = STYLE | {"svg.hashsalt": label}
+    with matplotlib.rc_context(style):
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots()
         for curve in lines:
@@ -92,11 +119,19 @@ def draw(axes, curve: Line) -> None:
     marker = "o" if len(curve.x) < 12 else None
     if curve.seeds > 1:
         axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
-    axes.plot(curve.x, curve.mean, color=colour, linewidth=1.8, marker=marker, markersize=3.5, linestyle=dashes(curve.index))
+    axes.plot(
+        curve.x,
+        curve.mean,
+        color=colour,
+        linewidth=1.8,
+        marker=marker,
+        markersize=3.5,
+        linestyle=dashes(curve.index),
+    )
 
 
 def dashes(index: int):
-    """The line style of a series; the first colours have different ones, so that colour alone carries nothing."""
+    """The line style of a series; neighbours have different ones, so that colour alone carries nothing."""
     return DASHES[index % len(DASHES)]
 
 
@@ -114,13 +149,16 @@ def limits(lines: Sequence[Line], goal: tuple[str, float] | None) -> tuple[float
 
 def alternative(lines: Sequence[Line], label: str, goal: tuple[str, float] | None) -> str:
     """The chart in words."""
-    told = [f"{curve.name} goes from {number(curve.mean[0])} to {curve.last} in {number(curve.x[-1])} seconds" for curve in lines]
+    told = [
+        f"{curve.name} goes from {number(curve.mean[0])} to {curve.last} in {number(curve.x[-1])} seconds"
+        for curve in lines
+    ]
     return f"{label}: " + "; ".join(told) + (f"; the target is {number(goal[1])}" if goal else "") + "."
 
 
 def finished(svg: str, words: str) -> Markup:
     """matplotlib's file as an element of the page, with the page's colours and a text alternative."""
-    svg = svg[svg.index("<svg"):]
+    svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, count=1, flags=re.DOTALL)
     svg = svg.replace(SOFT, "var(--soft)").replace(LINE, "var(--line)")
     svg = re.sub(r"#0a0c(0[0-7])", lambda m: f"var(--c{int(m[1], 16)})", svg)
@@ -132,5 +170,8 @@ def swatch(index: int) -> Markup:
     """A short piece of a series' line, for a legend."""
     style = dashes(index)
     pattern = "" if style == "solid" else f' stroke-dasharray="{" ".join(str(2 * v) for v in style[1])}"'
-    return Markup(f'<svg class="swatch" viewBox="0 0 26 8" aria-hidden="true"><path d="M0 4H26" style="stroke: var(--c{index % COLOURS})" '
-                  f'stroke-width="3.4"{pattern}/></svg>')
+    return Markup(
+        f'<svg class="swatch" viewBox="0 0 26 8" aria-hidden="true"><path d="M0 4H26" '
+        f'style="stroke: var(--c{index % COLOURS})" '
+        f'stroke-width="3.4"{pattern}/></svg>'
+    )

@@ -1,4 +1,4 @@
-"""What a classifier confuses: the table of classes, the confusion matrix, and its surest mistakes, read from a run folder's `evaluation/`."""
+"""What a classifier confuses: its classes, confusion matrix and surest mistakes, read from `evaluation/`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from deepcanon.engine.checkpoint import read_json
 from deepcanon.report.pictures import Picture, tiles
 
-MATRIX = 60                                             # classes above which no matrix is drawn
+MATRIX = 60  # classes above which no matrix is drawn
 
 
 @dataclass(frozen=True)
 class ClassRow:
-    """The numbers of one class; NaN where they are not defined, such as the precision of a class never predicted."""
+    """The numbers of one class; NaN where one is not defined: the precision of a class never predicted."""
 
     name: str
     precision: float
@@ -69,7 +69,10 @@ class Classes:
         right, true, said = self.confusion.diagonal(), self.confusion.sum(1), self.confusion.sum(0)
         with numpy.errstate(divide="ignore", invalid="ignore"):
             columns = right / said, right / true, 2 * right / (said + true)
-        rows = [ClassRow(name, *(float(c[i]) for c in columns), int(true[i])) for i, name in enumerate(self.names)]
+        rows = [
+            ClassRow(name, float(p), float(r), float(f1), int(n))
+            for name, p, r, f1, n in zip(self.names, *columns, true)
+        ]
         return sorted(rows, key=lambda row: (row.count == 0, row.f1))
 
     @cached_property
@@ -78,7 +81,11 @@ class Classes:
         off = self.confusion * (1 - numpy.eye(len(self.names), dtype=int))
         order = numpy.argsort(-off, axis=None, kind="stable")[:8]
         pairs = [(int(i) // len(self.names), int(i) % len(self.names)) for i in order]
-        return [(self.names[i], self.names[j], int(off[i, j]), float(off[i, j] / self.confusion[i].sum())) for i, j in pairs if off[i, j]]
+        return [
+            (self.names[i], self.names[j], int(off[i, j]), float(off[i, j] / self.confusion[i].sum()))
+            for i, j in pairs
+            if off[i, j]
+        ]
 
     @property
     def drawn(self) -> bool:
@@ -98,7 +105,7 @@ class Classes:
 
 
 def classifier_section(folder: Path) -> Classes | None:
-    """The predictions that `engine.predictions.write_predictions` kept in a run folder; None where there are none.
+    """The predictions that `write_predictions` kept in a run folder; None where there are none.
 
     Raises:
         ValueError: a predictions.json of another form.
@@ -112,7 +119,10 @@ def classifier_section(folder: Path) -> Classes | None:
         y, predicted = (numpy.asarray(record[k], dtype=int) for k in ("y", "predicted"))
         probability = [float(v) for v in record["probability"]]
         shown = [int(i) for i in record["mistakes"]]
-        if not 0 < len(y) == len(predicted) == len(probability) or min(y.min(), predicted.min(), *shown, 0) < 0:
+        if (
+            not 0 < len(y) == len(predicted) == len(probability)
+            or min(y.min(), predicted.min(), *shown, 0) < 0
+        ):
             raise ValueError("columns of different lengths, or numbers below 0")
         mistakes = [Mistake(i, names[y[i]], names[predicted[i]], probability[i]) for i in shown]
         names[max(y.max(), predicted.max())]
@@ -125,4 +135,7 @@ def pictured(mistakes: list[Mistake], path: Path) -> list[Mistake]:
     """The mistakes with their images, where there are any."""
     if not mistakes or not path.exists():
         return mistakes
-    return [Mistake(m.index, m.true, m.predicted, m.probability, image) for m, image in zip(mistakes, tiles(path, len(mistakes)))]
+    return [
+        Mistake(m.index, m.true, m.predicted, m.probability, image)
+        for m, image in zip(mistakes, tiles(path, len(mistakes)))
+    ]

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-THINGS = {"images": "images", "points": "points", "toy": "points", "table": "rows", "arrays": "examples", "env": "environment"}
-SHOWN = 24                                              # class names that are listed
+THINGS = {
+    "images": "images",
+    "points": "points",
+    "toy": "points",
+    "table": "rows",
+    "arrays": "examples",
+    "env": "environment",
+}
+SHOWN = 24  # class names that are listed
 
 
 @dataclass(frozen=True)
@@ -19,7 +26,11 @@ class DataInfo:
 
 def data_of(call: dict) -> list[DataInfo]:
     """Every source that a call records, or the batches that it was trained on."""
-    sources = [(str(s.get("name", "")), str(s.get("kind", "")), s) for s in call.get("sources") or [] if isinstance(s, dict)]
+    sources = [
+        (str(s.get("name", "")), str(s.get("kind", "")), s)
+        for s in call.get("sources") or []
+        if isinstance(s, dict)
+    ]
     if not sources:
         sources = [(key, key.partition(":")[0], about) for key, about in flat(call["data"])]
     found = [DataInfo(name, describe(kind, about), names(about)) for name, kind, about in sources]
@@ -31,7 +42,11 @@ def flat(data: dict) -> list[tuple[str, dict]]:
     entries = []
     for key, about in data.items():
         parts = about.get("sources")
-        entries += [(f"{key} {i + 1}", part) for i, part in enumerate(parts)] if isinstance(parts, list) else [(key, about)]
+        entries += (
+            [(f"{key} {i + 1}", part) for i, part in enumerate(parts)]
+            if isinstance(parts, list)
+            else [(key, about)]
+        )
     return entries
 
 
@@ -42,12 +57,14 @@ def names(about: dict) -> list[str]:
 
 
 def describe(kind: str, about: dict) -> str:
-    """"1,437 images to train on, 360 to test on; 8×8 pixels, grey; 10 classes"."""
+    """ "1,437 images to train on, 360 to test on; 8×8 pixels, grey; 10 classes"."""
     thing = "tokens" if kind == "text" else THINGS.get(kind, "examples")
     parts = []
     if isinstance(count := about.get("count"), int):
         test = about.get("test_count")
-        parts.append(f"{count:,} {thing}" + (f" to train on, {test:,} to test on" if isinstance(test, int) else ""))
+        parts.append(
+            f"{count:,} {thing}" + (f" to train on, {test:,} to test on" if isinstance(test, int) else "")
+        )
     if vocabulary := about.get("vocabulary"):
         parts.append(f"{len(vocabulary):,} different tokens")
     if shape := about.get("shape"):
@@ -60,7 +77,7 @@ def describe(kind: str, about: dict) -> str:
 
 
 def shaped(kind: str, shape: list) -> str:
-    """"8×8 pixels, grey" for images; sizes for anything else."""
+    """ "8×8 pixels, grey" for images; sizes for anything else."""
     if kind == "images" and len(shape) == 3:
         colour = {1: "grey", 3: "colour"}.get(shape[0], f"{shape[0]} channels")
         return f"{shape[1]}×{shape[2]} pixels, {colour}"

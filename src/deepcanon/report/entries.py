@@ -71,14 +71,16 @@ class Entry:
     def seed(self) -> int:
         return self.call.get("seed", 0)
 
-    @property
+    @cached_property
     def results(self) -> dict[str, float]:
-        return self.result["results"]
+        return {k: float(v) for k, v in self.result["results"].items()}
 
     @cached_property
     def columns(self) -> list[str]:
         """The columns of metrics.csv beside step and seconds."""
-        return [k for k in dict.fromkeys(k for row in self.history for k in row) if k not in ("step", "seconds")]
+        return [
+            k for k in dict.fromkeys(k for row in self.history for k in row) if k not in ("step", "seconds")
+        ]
 
     @cached_property
     def evaluated(self) -> list[str]:
@@ -102,13 +104,19 @@ class Entry:
 
     @cached_property
     def data_key(self) -> tuple[str, ...]:
-        """What two runs must share for their numbers to stand on one scale: the data, or the environment, by name and content."""
-        sources = [f"{s.get('kind', '')}:{s.get('name', '')}:{s.get('shape', '')}:{s.get('sha256', '')}"
-                   for s in self.call.get("sources") or []]
+        """What two runs must share to stand on one scale: data or environment, by name and content."""
+        sources = [
+            f"{s.get('kind', '')}:{s.get('name', '')}:{s.get('shape', '')}:{s.get('sha256', '')}"
+            for s in self.call.get("sources") or []
+        ]
         record = self.call["data"].items()
         given = [str(v) for k in ("data", "env") if (v := self.call["arguments"].get(k)) is not None]
-        return tuple(sources or [f"{key}:{about.get('sha256', '')}" for key, about in record] or given
-                     or [f"run:{self.folder}"])
+        return tuple(
+            sources
+            or [f"{key}:{about.get('sha256', '')}" for key, about in record]
+            or given
+            or [f"run:{self.folder}"]
+        )
 
 
 @dataclass
@@ -144,7 +152,7 @@ class Group:
 
     @property
     def seconds(self) -> float:
-        return statistics.mean(run.result["seconds"] for run in self.runs)
+        return statistics.mean(float(run.result["seconds"]) for run in self.runs)
 
     @property
     def rate(self) -> float:
@@ -159,7 +167,11 @@ class Group:
     @cached_property
     def target(self) -> dict[str, tuple[str, float]]:
         """Name -> (sign, bound), as the call recorded them."""
-        return {k: (sign, float(bound)) for k, (sign, bound) in (self.call.get("target") or {}).items() if sign in SIGNS}
+        return {
+            k: (sign, float(bound))
+            for k, (sign, bound) in (self.call.get("target") or {}).items()
+            if sign in SIGNS
+        }
 
     def values(self, metric: str) -> list[float]:
         """One value for each seed that has it."""
@@ -170,18 +182,27 @@ class Group:
         return statistics.mean(values) if values else None
 
     def shown(self, metric: str) -> str:
-        """Mean over the seeds, with the standard deviation when there are several; of bits/dim whether they are exact, a bound or an estimate."""
+        """Mean and standard deviation over the seeds; of bits/dim whether they are exact or a bound."""
         values = self.values(metric)
         kind = self.call.get("likelihood") if metric == "bits_per_dim" else None
         return (spread(values) + (f" ({kind})" if kind else "")) if values else ""
 
     @cached_property
     def claims(self) -> list[dict]:
-        """One entry a targeted number: its value, its target, whether it holds; without targets the evaluated numbers."""
+        """Each number with a target, and whether it holds; without targets the first evaluated numbers."""
         if not self.target:
-            return [{"name": k, "value": self.shown(k), "target": "", "holds": None} for k in self.evaluated[:4]]
-        return [{"name": k, "value": self.shown(k) or "missing", "target": f"{SIGNS[sign]} {number(bound)}",
-                 "holds": holds(self.mean(k), sign, bound)} for k, (sign, bound) in self.target.items()]
+            return [
+                {"name": k, "value": self.shown(k), "target": "", "holds": None} for k in self.evaluated[:4]
+            ]
+        return [
+            {
+                "name": k,
+                "value": self.shown(k) or "missing",
+                "target": f"{SIGNS[sign]} {number(bound)}",
+                "holds": holds(self.mean(k), sign, bound),
+            }
+            for k, (sign, bound) in self.target.items()
+        ]
 
     @property
     def others(self) -> list[str]:
@@ -215,7 +236,11 @@ def groups_of(folders: Sequence[Path]) -> list[Group]:
     groups = []
     for i, ((name, arguments), runs) in enumerate(calls.items()):
         others = [set(a) for n, a in calls if n == name and a != arguments]
-        own = [f"{k}={v}" for k, v in arguments if any((k, v) not in other for other in others)] if names.count(name) > 1 else []
+        own = (
+            [f"{k}={v}" for k, v in arguments if any((k, v) not in other for other in others)]
+            if names.count(name) > 1
+            else []
+        )
         groups.append(Group(runs, i, " ".join([name, *own])))
     return groups
 
@@ -229,14 +254,18 @@ class Scale:
 
     def best(self, metric: str, better: str | None) -> Group | None:
         """The group with the best mean; None where neither direction is better or all are equal."""
-        means = {i: mean for i, g in enumerate(self.groups) if (mean := g.mean(metric)) is not None and math.isfinite(mean)}
+        means = {
+            i: mean
+            for i, g in enumerate(self.groups)
+            if (mean := g.mean(metric)) is not None and math.isfinite(mean)
+        }
         if better is None or len(set(means.values())) < 2:
             return None
         return self.groups[(max if better == "up" else min)(means, key=means.__getitem__)]
 
 
 def scales(groups: Sequence[Group]) -> list[Scale]:
-    """What may be compared: one scale for each data set or environment on which two groups have an evaluated number in common."""
+    """A scale for each data set or environment on which two groups have an evaluated number in common."""
     by_data: dict[tuple[str, ...], list[Group]] = {}
     for group in groups:
         by_data.setdefault(group.first.data_key, []).append(group)

@@ -43,7 +43,9 @@ CLASSIFICATION = {
     "accuracy_gain": Metric("accuracy gained over the model it is compared with", "up"),
     "nll_gain": Metric("negative log-likelihood saved against the model it is compared with", "up", "nats"),
     "averaged_accuracy": Metric("accuracy of the model whose weights are the average", "up"),
-    "averaged_nll": Metric("negative log-likelihood of the model whose weights are the average", "down", "nats"),
+    "averaged_nll": Metric(
+        "negative log-likelihood of the model whose weights are the average", "down", "nats"
+    ),
     "averaged_gain": Metric("accuracy of the averaged weights above that of the last ones", "up"),
     "averaged_drop": Metric("accuracy that averaging the weights loses against a single member", "down"),
     "last_accuracy": Metric("accuracy of the last weights", "up"),
@@ -67,18 +69,30 @@ GENERATION = {
     "class_max": Metric("share of the most frequent class among generated images", "down"),
     "seconds_per_1000": Metric("seconds to generate 1,000 examples", "down"),
     "conditional_accuracy": Metric("share of generated examples that are of the class asked for", "up"),
-    "verdict_accuracy": Metric("share of generated examples that its own classifier assigns to their class", "up"),
+    "verdict_accuracy": Metric(
+        "share of generated examples that its own classifier assigns to their class", "up"
+    ),
     "truncation_gain": Metric("conditional accuracy that truncation adds", "up"),
     "modes": Metric("clusters of the data that the generator reaches", "up"),
     "high_quality": Metric("share of generated points that lie close to a cluster", "up"),
     "nmi": Metric("normalised mutual information of the latent code and the cluster", "up"),
     "inversion_error": Metric("error of recovering a latent code, over the distance of two codes", "down"),
     "mmd": Metric("maximum mean discrepancy of generated and held-out points", "down"),
-    "inception_score": Metric("how clear and how varied a classifier finds the images, from 1 to the number of classes", "up"),
-    "class_there": Metric("share of translated images that keep their class, from the first domain to the second", "up"),
-    "class_back": Metric("share of translated images that keep their class, from the second domain to the first", "up"),
+    "inception_score": Metric(
+        "how clear and how varied a classifier finds the images, from 1 to the number of classes", "up"
+    ),
+    "class_there": Metric(
+        "share of translated images that keep their class, from the first domain to the second", "up"
+    ),
+    "class_back": Metric(
+        "share of translated images that keep their class, from the second domain to the first", "up"
+    ),
     "cycle": Metric("mean absolute error after translating there and back", "down"),
     "l1": Metric("mean absolute error of the images", "down"),
+    "score_data": Metric("score that the discriminator gives to real examples, on average"),
+    "score_generated": Metric("score that the discriminator gives to generated examples, on average"),
+    "distance": Metric("Wasserstein distance of generated and real data, as the critic estimates it", "down"),
+    "vae_frechet_ratio": Metric("Frechet distance divided by that of the VAE it is compared with", "down"),
     "vae_frechet_distance": Metric("Frechet distance of the VAE it is compared with", "down"),
 }
 
@@ -104,7 +118,9 @@ RECONSTRUCTION = {
     "mae": Metric("mean absolute error on held-out data", "down"),
     "r2": Metric("share of the variance that is explained", "up"),
     "pca_mse": Metric("mean squared error of principal components of the same size"),
-    "pca_ratio": Metric("mean squared error divided by that of principal components of the same size", "down"),
+    "pca_ratio": Metric(
+        "mean squared error divided by that of principal components of the same size", "down"
+    ),
     "restored_mse": Metric("mean squared error after restoration", "down"),
     "damaged_mse": Metric("mean squared error before restoration"),
     "wiener_mse": Metric("mean squared error of the best linear filter"),
@@ -165,18 +181,32 @@ TRAINING = {
     "net": Metric("loss of the net", "down"),
 }
 
-FORMER = {"fid": "frechet_distance", "fid_ratio": "frechet_ratio", "vae_fid": "vae_frechet_distance",
-          "class_accuracy": "conditional_accuracy", "named": "conditional_accuracy", "asked_for": "conditional_accuracy",
-          "probe": "probe_accuracy", "practice": "training_return", "distortion": "reconstruction"}
+FORMER = {
+    "fid": "frechet_distance",
+    "fid_ratio": "frechet_ratio",
+    "vae_fid": "vae_frechet_distance",
+    "class_accuracy": "conditional_accuracy",
+    "named": "conditional_accuracy",
+    "asked_for": "conditional_accuracy",
+    "probe": "probe_accuracy",
+    "practice": "training_return",
+    "distortion": "reconstruction",
+}
 
 METRICS: dict[str, Metric] = {
-    **CLASSIFICATION, **GENERATION, **LIKELIHOOD, **RECONSTRUCTION, **AGENTS, **SAMPLERS, **TRAINING,
+    **CLASSIFICATION,
+    **GENERATION,
+    **LIKELIHOOD,
+    **RECONSTRUCTION,
+    **AGENTS,
+    **SAMPLERS,
+    **TRAINING,
     "rate": Metric("part of the loss: Kullback-Leibler divergence of the code from its prior", None, "nats"),
     "gain": Metric("improvement over the model it is compared with", "up"),
 }
 
 
 def explain(name: str) -> Metric:
-    """What is known of a number; a term of a player's loss, "generator/l1", is explained as the term. Unknown names have no phrase."""
+    """What is known of a number; "generator/l1", a term of a player's loss, is explained as "l1"."""
     term = name.rpartition("/")[2]
     return METRICS.get(FORMER.get(term, term), UNKNOWN)

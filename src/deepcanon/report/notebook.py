@@ -17,12 +17,18 @@ CELL = 'style="text-align:left;padding:.2em .9em .2em 0"'
 
 def run_html(run: Any) -> str:
     """A small table of a Run's results, with a link to `report.html` where there is one."""
-    evaluated = {column.removeprefix("eval/") for row in run.history for column in row if column.startswith("eval/")}
+    evaluated = {
+        column.removeprefix("eval/") for row in run.history for column in row if column.startswith("eval/")
+    }
     rows = Markup("").join(
-        Markup(f'<tr><th scope="row" {CELL}>{{}}</th><td {CELL}>{{}} {{}}</td><td {CELL}>{{}}</td></tr>').format(
-            name, number(value), explain(name).arrow if name in evaluated else "", explain(name).text)
-        for name, value in run.results.items())
-    head = Markup("<p><strong>{}</strong>: {:,} steps in {}</p>").format(type(run.method).__name__, run.steps, duration(run.seconds))
+        Markup(
+            f'<tr><th scope="row" {CELL}>{{}}</th><td {CELL}>{{}} {{}}</td><td {CELL}>{{}}</td></tr>'
+        ).format(name, number(value), explain(name).arrow if name in evaluated else "", explain(name).text)
+        for name, value in run.results.items()
+    )
+    head = Markup("<p><strong>{}</strong>: {:,} steps in {}</p>").format(
+        type(run.method).__name__, run.steps, duration(run.seconds)
+    )
     return str(head + Markup("<table>{}</table>").format(rows) + place(run.folder))
 
 

@@ -1,7 +1,7 @@
-"""The page about one run or several, at one path: what was reached, curves, pictures, what a classifier confuses, settings and sources.
+"""The page about one run or several: results, curves, pictures, confusions, settings, sources.
 
-Everything is read from run folders; pictures, drawings and styles are embedded, so that the file can be sent to a colleague as it is. No script runs
-in it, and what a folder says is escaped.
+Everything is read from run folders; pictures, drawings and styles are embedded, so that the file can be sent
+to a colleague as it is. No script runs in it, and what a folder says is escaped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from deepcanon.report.metrics import explain
 from deepcanon.report.numbers import duration, mark, number
 from deepcanon.report.pictures import Sample, samples
 
-CURVES, LOSSES = 6, 4                                   # drawn of one run at most
+CURVES, LOSSES = 6, 4  # drawn of one run at most
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,23 @@ def write_report(folders: Sequence[Path], path: Path, title: str | None = None) 
     groups = groups_of(folders)
     shared = scales(groups)
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
     page = environment.get_template("page.html.jinja").render(
         title=title or heading(groups),
         style=Markup((Path(__file__).parent / "page.css").read_text(encoding="utf-8")),
-        sections=(sections := [section(group) for group in groups]), galleries=galleries(sections), scales=[(s, shared_charts(s)) for s in shared],
-        surroundings=surroundings(groups), data=data_of, explain=explain, number=number, mark=mark, duration=duration, swatch=swatch)
+        sections=(sections := [section(group) for group in groups]),
+        galleries=galleries(sections),
+        scales=[(s, shared_charts(s)) for s in shared],
+        surroundings=surroundings(groups),
+        data=data_of,
+        explain=explain,
+        number=number,
+        mark=mark,
+        duration=duration,
+        swatch=swatch,
+    )
     write_bytes(path, page.lstrip().encode())
     return path
 
@@ -84,7 +95,15 @@ def section(group: Group) -> Section:
     shown, earlier = samples(last)
     charts = [c for name in group.evaluated if (c := evaluation_chart(group, name))]
     found = [c for folder in (last, group.first.folder) if (c := classifier_section(folder))]
-    return Section(group, charts[:CURVES], training_chart(group), shown, earlier, found[0] if found else None, data_of(group.call))
+    return Section(
+        group,
+        charts[:CURVES],
+        training_chart(group),
+        shown,
+        earlier,
+        found[0] if found else None,
+        data_of(group.call),
+    )
 
 
 def galleries(sections: Sequence[Section]) -> list[list[Sample]]:
@@ -95,7 +114,10 @@ def galleries(sections: Sequence[Section]) -> list[list[Sample]]:
     found = []
     for members in by_data.values():
         real = [x for s in members for x in s.samples if x.caption == "real"][:1]
-        found.append(real + [replace(x, caption=s.group.name) for s in members for x in s.samples if x.caption == "made"])
+        found.append(
+            real
+            + [replace(x, caption=s.group.name) for s in members for x in s.samples if x.caption == "made"]
+        )
     return [gallery for gallery in found if gallery]
 
 
@@ -113,13 +135,19 @@ def evaluation_chart(group: Group, metric: str) -> Chart | None:
     if curve is None or len(curve.x) < 2:
         return None
     drawing = chart([curve], metric, goal=group.target.get(metric))
-    return Chart(metric, drawing, [curve], seeds_note(curve, "the target is dotted" if metric in group.target else ""))
+    return Chart(
+        metric, drawing, [curve], seeds_note(curve, "the target is dotted" if metric in group.target else "")
+    )
 
 
 def training_chart(group: Group) -> Chart | None:
     """What was minimised, over the run."""
     names = group.first.losses[:LOSSES]
-    curves = [c for i, name in enumerate(names) if (c := line(name, [run.curve(name) for run in group.runs], group.index + i))]
+    curves = [
+        c
+        for i, name in enumerate(names)
+        if (c := line(name, [run.curve(name) for run in group.runs], group.index + i))
+    ]
     curves = [c for c in curves if len(c.x) > 1]
     if not curves:
         return None
@@ -131,22 +159,38 @@ def shared_charts(scale: Scale) -> list[Chart]:
     """One chart for each number that several groups evaluated during training on the same data."""
     charts = []
     for metric in scale.metrics:
-        curves = [c for g in scale.groups if (c := line(g.name, [r.curve(f"eval/{metric}") for r in g.runs], g.index)) and len(c.x) > 1]
+        curves = [
+            c
+            for g in scale.groups
+            if (c := line(g.name, [r.curve(f"eval/{metric}") for r in g.runs], g.index)) and len(c.x) > 1
+        ]
         if len(curves) > 1:
-            charts.append(Chart(metric, chart(curves, metric), curves, seeds_note(max(curves, key=lambda c: c.seeds))))
+            charts.append(
+                Chart(metric, chart(curves, metric), curves, seeds_note(max(curves, key=lambda c: c.seeds)))
+            )
     return charts
 
 
 def seeds_note(curve: Line, more: str = "") -> str:
     """How several seeds are drawn, in words."""
-    told = [f"mean of {curve.seeds} seeds, up to the time that all have reached; the band is from the lowest to the highest"] if curve.seeds > 1 else []
+    told = (
+        [
+            f"mean of {curve.seeds} seeds, up to the time that all have reached; "
+            "the band is from the lowest to the highest"
+        ]
+        if curve.seeds > 1
+        else []
+    )
     return "; ".join(told + ([more] if more else []))
 
 
 def surroundings(groups: Sequence[Group]) -> list[str]:
     """When, on what and with what the runs were made; what differs between them is said once each."""
     calls = [run.call for group in groups for run in group.runs]
-    said = [[c.get("started", "")[:10] for c in calls], [c.get("hardware", "") for c in calls],
-            [", ".join(f"{k} {v}" for k, v in c.get("versions", {}).items()) for c in calls],
-            [f"commit {c['commit']}" if c.get("commit") else "" for c in calls]]
+    said = [
+        [c.get("started", "")[:10] for c in calls],
+        [c.get("hardware", "") for c in calls],
+        [", ".join(f"{k} {v}" for k, v in c.get("versions", {}).items()) for c in calls],
+        [f"commit {c['commit']}" if c.get("commit") else "" for c in calls],
+    ]
     return [" / ".join(dict.fromkeys(v for v in values if v)) for values in said if any(values)]

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-READABLE = 45                                           # pixels of a page that an image of a grid is wide at least
-WORDS = 1_600                                           # characters of a text that are shown
+READABLE = 45  # pixels of a page that an image of a grid is wide at least
+WORDS = 1_600  # characters of a text that are shown
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,19 @@ def read_sample(path: Path, caption: str) -> Sample | None:
 
 def samples(folder: Path, earlier: int = 3) -> tuple[list[Sample], list[Sample]]:
     """The real data and the last samples of a run; and up to `earlier` samples from before, in order."""
-    files = sorted(p for p in (folder / "samples").glob("[0-9]*") if p.suffix in (".png", ".txt") and p.stem.isdecimal())
+    files = sorted(
+        p for p in (folder / "samples").glob("[0-9]*") if p.suffix in (".png", ".txt") and p.stem.isdecimal()
+    )
     real = sorted((folder / "samples").glob("real.*"))
     shown = [(path, "real") for path in real[:1]] + [(path, "made") for path in files[-1:]]
     before = files[:-1]
-    kept = before if len(before) <= earlier else [before[i * (len(before) - 1) // max(1, earlier - 1)] for i in range(earlier)]
+    kept = (
+        before
+        if len(before) <= earlier
+        else [before[i * (len(before) - 1) // max(1, earlier - 1)] for i in range(earlier)]
+    )
     history = [(path, f"made after {int(path.stem):,} steps") for path in kept]
-    return ([s for path, caption in shown if (s := read_sample(path, caption))],
-            [s for path, caption in history if (s := read_sample(path, caption))])
+    return (
+        [s for path, caption in shown if (s := read_sample(path, caption))],
+        [s for path, caption in history if (s := read_sample(path, caption))],
+    )
