@@ -129,6 +129,15 @@ def test_a_folder_without_splits_keeps_one_class_in_five_for_the_test(workplace)
     assert 0 < len(test) < 10
 
 
+def test_two_classes_of_a_folder_are_one_for_training_and_one_for_the_test(workplace):
+    for name, size in (("a/deeper", (4, 4)), ("b", (90, 70))):
+        (workplace / "own" / name).mkdir(parents=True)
+        Image.new("L", size).save(workplace / "own" / name / "1.png")
+    train, test = (episodes("./own", split=split, ways=1) for split in ("train", "test"))
+    assert sorted(train.classes + test.classes) == ["a", "b"]
+    assert train.shape == test.shape == (1, 32, 32)
+
+
 @pytest.fixture
 def alphabets(tmp_path, monkeypatch):
     """242 characters of the eight alphabets' names, 20 drawings of each, in the packed form; every drawing is the number of its character in bits."""

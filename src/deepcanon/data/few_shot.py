@@ -19,7 +19,7 @@ from torch import Tensor
 
 from . import folder, sets
 from .batches import Augment, Batches, Content
-from .image_content import Options, packed, planned
+from .image_content import Options, packed, planned, tell
 from .image_index import unsplit
 from .metadata import Metadata
 from .order import mix
@@ -202,6 +202,7 @@ def classes_of_folder(root: Path, split: str, size: int | None) -> Content:
     options = Options(size or "auto")
     index = unsplit(root)
     index, survey, plan = planned(index, options)
+    tell(index, survey, plan, options)
     if index.splits is None:
         held = folder.held_out(index.classes, [0] * len(index.classes))
         index.splits = ["test" if held[label] else "train" for label in index.labels]

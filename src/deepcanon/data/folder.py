@@ -3,12 +3,12 @@
     photos/cat/1.jpg, photos/dog/a/2.jpg            the class is the first folder that differs
     photos/train/cat/1.jpg, photos/test/cat/2.jpg   train, val, test or their other names, above the classes
 
-Without folders for the splits a picture belongs to the test split when the sum of its path inside the
-folder says
-so: one in five, whatever else is there. Only where this leaves a class of two pictures or more without one in
-either split, the picture with the lowest (or highest) sum moves.
+Without folders for the splits a picture belongs to the test split when the sum of its path inside the folder
+says so: one in five, whatever else is there. Only where this leaves a class of two pictures or more without
+one in either split, the picture with the lowest (or highest) sum moves.
 """
 
+import errno
 import hashlib
 import os
 import re
@@ -22,43 +22,12 @@ from .image_notices import counted, some
 
 __all__ = ["Arranged", "Found", "arranged", "decoded", "held_out", "is_test", "listing", "role", "scan"]
 
-SUFFIXES = {
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".jfif",
-    ".bmp",
-    ".dib",
-    ".gif",
-    ".webp",
-    ".ppm",
-    ".pgm",
-    ".pbm",
-    ".pnm",
-    ".tif",
-    ".tiff",
-    ".jp2",
-    ".avif",
-}
+JPEG, NETPBM = {".jpg", ".jpeg", ".jpe", ".jfif"}, {".ppm", ".pgm", ".pbm", ".pnm"}
+SUFFIXES = JPEG | NETPBM | {".png", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff", ".jp2", ".avif"}
 ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}
-SYSTEM = {
-    "__macosx",
-    "thumbs.db",
-    "desktop.ini",
-    "icon\r",
-}  # left by file managers, as are names that begin with a dot
-ROLES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "eval": "val",
-    "test": "test",
-    "testing": "test",
-}
+SYSTEM = {"__macosx", "thumbs.db", "desktop.ini", "icon\r"}  # of file managers, as are names with a dot first
+NAMES = {"train": "train training", "val": "val valid validation dev eval", "test": "test testing"}
+ROLES = {name: split for split, names in NAMES.items() for name in names.split()}
 HOW_TO_SAY = "rename a folder, or give a CSV file with the columns path, label and split"
 
 Directory = tuple[str, ...]
@@ -75,8 +44,7 @@ class Found(NamedTuple):
 
 
 class Arranged(NamedTuple):
-    """What the folders say: of each directory that holds pictures its split (None: not split) and class;
-    directories that are left out."""
+    """What the folders say of each directory that holds pictures: its split (None: not split) and class."""
 
     classes: list[str]
     places: dict[Directory, tuple[str | None, str]]
@@ -138,7 +106,7 @@ def is_folder(entry: os.DirEntry, parts: Directory, found: Found) -> bool:
 
 def reason(error: Exception) -> str:
     """Why a file or folder cannot be looked at."""
-    if isinstance(error, FileNotFoundError) or (isinstance(error, OSError) and error.errno == 40):
+    if isinstance(error, FileNotFoundError) or (isinstance(error, OSError) and error.errno == errno.ELOOP):
         return "a link that leads nowhere"
     return error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
 
@@ -221,8 +189,7 @@ def nothing_in(root: Path, found: Found) -> str:
 
 
 def role(name: str) -> tuple[str, str]:
-    """Which split the name of a folder means, and what else it says: `test` is (test, ""), `seg_train`
-    (train, seg), `cat` ("", cat)."""
+    """The split that a folder's name means, and the rest of it: seg_train is (train, seg), cat ("", cat)."""
     words = re.findall(r"[^\W\d_]+|\d+", name.lower())
     meant = [word for word in words if word in ROLES]
     if len(meant) != 1:
@@ -231,8 +198,10 @@ def role(name: str) -> tuple[str, str]:
 
 
 def split_cut(root: Path, full: Sequence[Directory], bare: Sequence[Directory]):
-    """The function that takes a directory to its split (None: not split) and the rest of its folders; to
-    None when it lies in no split."""
+    """The function from a directory to its split (None: not split) and its other folders.
+
+    It gives None for a directory that lies beside the folders of the splits.
+    """
     wrapped = common(full)
     refuse_lone_split(root, wrapped, full, bare)
     inner = [d[len(wrapped) :] for d in full]
@@ -257,8 +226,7 @@ def split_cut(root: Path, full: Sequence[Directory], bare: Sequence[Directory]):
 def refuse_lone_split(
     root: Path, wrapped: Directory, full: Sequence[Directory], bare: Sequence[Directory]
 ) -> None:
-    """Refuse a folder train (or test) with class folders and no other split; with pictures only it is a
-    class of that name."""
+    """Refuse a folder train (or test) that holds class folders when there is no other split."""
     for i, name in enumerate(wrapped):
         lone = ROLES.get(name.lower())
         if lone is None or (i == len(wrapped) - 1 and list(full) == [wrapped]):
@@ -282,8 +250,12 @@ def by_class_first(inner: Sequence[Directory]) -> bool:
 
 
 def split_family(top: Path, inner: Sequence[Directory], turned: bool, tops: set[str]) -> dict[str, str]:
-    """The folders that are splits -> train, val or test; empty when the folders are classes, a ValueError
-    when that cannot be told."""
+    """The folders that are splits -> train, val or test; empty when the folders are classes.
+
+    Raises:
+        ValueError: it cannot be told.
+        FileNotFoundError: there are other splits and no train.
+    """
     families: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for name in sorted(tops):
         meant, stem = role(name)
@@ -349,8 +321,10 @@ def digest(path: PurePath | str) -> int:
 
 
 def held_out(names: Sequence[str], labels: Sequence[int]) -> list[bool]:
-    """Which pictures are for testing: one in five by the sums of their names, at least one of each class in
-    both splits where it has two."""
+    """Which pictures are for testing: one in five by the sums of their names.
+
+    Each class has at least one in both splits where it has two or more.
+    """
     groups: dict[int, list[int]] = defaultdict(list)
     sums = [digest(name) for name in names]
     test = [number % 5 == 0 for number in sums]

@@ -1,8 +1,7 @@
-"""From an index of pictures to tensors: their headers are looked at, size and channels decided, then they
-are decoded.
+"""From an index of pictures to tensors: headers are looked at, size and channels decided, pictures decoded.
 
-Up to a gigabyte is decoded once and kept; more is decoded by a few threads when a batch asks for it, the
-next batch while this one is used.
+Up to a gigabyte is decoded once and kept; more is decoded by a few threads when a batch asks for it, the next
+batch while this one is used.
 """
 
 import hashlib
@@ -94,8 +93,7 @@ class Stamped:
 
 @lru_cache(maxsize=4)
 def kept(stamped: Stamped, split: str | None, options: Options, in_memory: int) -> tuple[Content, list[str]]:
-    """One copy in memory of what several ask for (a run reads each split more than once), with what was
-    said of it."""
+    """One copy in memory, with what was said of it: a run asks for each split more than once."""
     with collected(also_said=True) as lines:
         return built(stamped.index, split, options), lines
 
@@ -104,11 +102,7 @@ def built(index: Index, split: str | None, options: Options) -> Content:
     """The pictures of a split of an index."""
     index, survey, plan = prepared(index, split, options)
     splits = index.splits or [None] * len(index.rows)
-    rows = [
-        row
-        for row in range(len(index.rows))
-        if row not in survey.bad and split in (None, splits[row])
-    ]
+    rows = [row for row, part in enumerate(splits) if row not in survey.bad and split in (None, part)]
     if split == "train":
         check_test(index, survey, plan, options)
     return packed(index, survey, plan, rows, options, with_paths=split is None)
@@ -124,8 +118,7 @@ def prepared(index: Index, split: str | None, options: Options) -> tuple[Index, 
 
 
 def planned(index: Index, options: Options) -> tuple[Index, Survey, Plan]:
-    """An index without what may be left out, what its headers say, and what every picture will be brought
-    to."""
+    """An index without what may be left out, its headers, and what every picture will be brought to."""
     survey = surveyed(index)
     if options.skip_unreadable:
         index, survey = readable(index, survey)
@@ -163,23 +156,13 @@ def surveyed(index: Index) -> Survey:
     count = len(index.rows)
     if isinstance(index.rows, image_objects.ArrayRows):
         height, width, channels = index.rows.array.shape[1:]
-        look = Look(
-            (width, height),
-            {1: "L", 3: "RGB", 4: "RGBA"}[channels],
-            8,
-            channels == 1,
-            channels == 4,
-            1,
-            False,
-            "",
-        )
+        mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+        look = Look((width, height), mode, bits=8, grey=channels == 1, alpha=channels == 4)
         return Survey(dict.fromkeys(range(count), look), {}, True)
     chosen = range(count) if count <= LOOKED_AT else np.linspace(0, count - 1, LOOKED_AT).astype(int).tolist()
     looks, bad = {}, {}
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # of pictures with very many pixels, which are refused, and of odd tags
+        warnings.simplefilter("ignore")  # of very many pixels, which are refused, and of odd tags
         for row in chosen:
             try:
                 looks[row] = looked_at(index.rows[row])
@@ -237,13 +220,8 @@ def decided(index: Index, survey: Survey, options: Options) -> Plan:
         )
     channels = options.channels or (1 if all(look.grey for look in looks.values()) else 3)
     width, height = (size, size) if size else next(iter(sizes))
-    return Plan(
-        size,
-        options.fit,
-        channels,
-        (channels, height, width),
-        channels == 1 and options.channels is None and not survey.whole,
-    )
+    guessed = channels == 1 and options.channels is None and not survey.whole
+    return Plan(size, options.fit, channels, shape=(channels, height, width), must_be_grey=guessed)
 
 
 def tell(index: Index, survey: Survey, plan: Plan, options: Options) -> None:
@@ -309,8 +287,7 @@ def check_test(index: Index, survey: Survey, plan: Plan, options: Options) -> No
 
 
 def picture(index: Index, plan: Plan, row: int) -> Tensor:
-    """One picture, uint8 (C, H, W); ValueError with the reason when it cannot be read or has another
-    shape."""
+    """One picture, uint8 (C, H, W); ValueError with the reason if it is unreadable or of another shape."""
     x = decoded(index.rows[row], plan.size, plan.fit, plan.channels, plan.must_be_grey)
     if x.shape != plan.shape:
         raise ValueError(
@@ -321,17 +298,12 @@ def picture(index: Index, plan: Plan, row: int) -> Tensor:
 
 
 def gathered(index: Index, rows: list[int], plan: Plan) -> tuple[Any, dict[int, str]]:
-    """The pictures of some rows, and of those that cannot be read why: a tensor, or pictures decoded when
-    asked for if they are many."""
-    every = index.rows
+    """The pictures of some rows as a tensor, or `Lazy` if they are many; and why some cannot be read."""
     if len(rows) * int(np.prod(plan.shape)) > IN_MEMORY:
         return Lazy(index, rows, plan), {}
-    if (
-        isinstance(every, image_objects.ArrayRows)
-        and plan.size is None
-        and every.array.shape[3] == plan.channels
-    ):
-        return torch.from_numpy(every.array[rows]).permute(0, 3, 1, 2).contiguous(), {}
+    array = index.rows.array if isinstance(index.rows, image_objects.ArrayRows) else None
+    if array is not None and plan.size is None and array.shape[3] == plan.channels:
+        return torch.from_numpy(array[rows]).permute(0, 3, 1, 2).contiguous(), {}
     x, bad = torch.empty((len(rows), *plan.shape), dtype=torch.uint8), {}
 
     def fill(place: int) -> None:
@@ -346,25 +318,22 @@ def gathered(index: Index, rows: list[int], plan: Plan) -> tuple[Any, dict[int, 
 
 
 def digest(index: Index, rows: Sequence[int], x: Any) -> dict[str, str]:
-    """The sum of the names and sizes of files; of a tensor it is taken by the batches; else of the labels
-    and some pictures."""
+    """The sum of the names and sizes of files; else of the labels and some pictures, if they are many.
+
+    That of a tensor is taken by the batches.
+    """
     if index.bytes:
-        return {
-            "sha256": folder.listing([index.names[row] for row in rows], [index.bytes[row] for row in rows])
-        }
+        names, sizes = [index.names[row] for row in rows], [index.bytes[row] for row in rows]
+        return {"sha256": folder.listing(names, sizes)}
     if isinstance(x, Tensor):
         return {}
-    some_rows = x.index_select(0, torch.linspace(0, len(rows) - 1, 64).long())
-    return {
-        "sha256": hashlib.sha256(
-            bytes(some_rows.numpy().data) + repr([index.labels[row] for row in rows]).encode()
-        ).hexdigest()
-    }
+    sample = x.index_select(0, torch.linspace(0, len(rows) - 1, 64).long())
+    labels = repr([index.labels[row] for row in rows]).encode()
+    return {"sha256": hashlib.sha256(bytes(sample.numpy().data) + labels).hexdigest()}
 
 
 class Lazy:
-    """Pictures that answer like a uint8 tensor (N, C, H, W): a shape, a length, rows by number; they are
-    decoded when asked for.
+    """Pictures decoded when they are asked for, that answer like a uint8 tensor (N, C, H, W).
 
     Args:
         index: of all pictures.
@@ -383,13 +352,11 @@ class Lazy:
 
     def index_select(self, dim: int, rows: Tensor) -> Tensor:
         wanted = tuple(rows.tolist())
-        return torch.stack(
-            [future.result() for future in self.coming.pop(wanted, None) or self.start(wanted)]
-        ).to(rows.device)
+        futures = self.coming.pop(wanted, None) or self.start(wanted)
+        return torch.stack([future.result() for future in futures]).to(rows.device)
 
     def prepare(self, rows: Tensor) -> None:
-        """Begin to decode rows that will be asked for next; what was prepared before and not taken is
-        forgotten."""
+        """Begin to decode rows that will be asked for next, in place of others that were prepared before."""
         wanted = tuple(rows.tolist())
         self.coming = {wanted: self.start(wanted)}
 

@@ -1,13 +1,13 @@
-"""One picture, from a file or in memory, to uint8 (C, H, W): what the file says of its pixels is honoured,
-or refused by name.
+"""One picture, from a file or in memory, to uint8 (C, H, W).
 
-depth           16 bits are read by their full range (v >> 8), or by the bits that a TIFF states
-(BitsPerSample)
-floats          must lie in 0..1
-transparency    is laid on white
-orientation     EXIF's is applied
-frames          the first one
-colour          palettes, CMYK, YCbCr and LAB become RGB; RGB and CMYK with a colour profile become sRGB
+What the file says of its pixels is honoured, or refused by name:
+
+    depth           16 bits are read by their full range (v >> 8), or by the fewer that a TIFF states
+    floats          must lie in 0..1
+    transparency    is laid on white
+    orientation     EXIF's is applied
+    frames          the first one
+    colour          palettes, CMYK, YCbCr and LAB become RGB; RGB and CMYK with a colour profile become sRGB
 """
 
 import io
@@ -42,9 +42,9 @@ class Look(NamedTuple):
     bits: int  # of a sample
     grey: bool
     alpha: bool
-    frames: int
-    turned: bool  # by its EXIF orientation
-    profile: str  # "", "sRGB", "other", "damaged"
+    frames: int = 1
+    turned: bool = False  # by its EXIF orientation
+    profile: str = ""  # or sRGB, other, damaged
 
 
 def looked_at(source: Any) -> Look:
@@ -58,17 +58,17 @@ def looked_at(source: Any) -> Look:
         width, height = picture.size
         several = (
             getattr(picture, "is_animated", False) and picture.format != "MPO"
-        )  # an MPO's others are previews
+        )  # whose others are previews
         frames = getattr(picture, "n_frames", 1) if several else 1
         return Look(
-            (height, width) if turned in (5, 6, 7, 8) else (width, height),
-            picture.mode,
-            depth(picture),
-            is_grey(picture),
-            picture.has_transparency_data,
-            frames,
-            turned in range(2, 9),
-            profile_kind(picture.info.get("icc_profile")),
+            size=(height, width) if turned in (5, 6, 7, 8) else (width, height),
+            mode=picture.mode,
+            bits=depth(picture),
+            grey=is_grey(picture),
+            alpha=picture.has_transparency_data,
+            frames=frames,
+            turned=turned in range(2, 9),
+            profile=profile_kind(picture.info.get("icc_profile")),
         )
 
 
@@ -80,13 +80,12 @@ def decoded(
     Args:
         source: a path, a Pillow image, an array (H, W) or (H, W, C), or the bytes of a file.
         size: resize to size x size pixels; None: as it is.
-        fit: `crop` takes the middle square first, `pad` adds black borders, `stretch` changes the
-        proportions.
+        fit: `crop` takes the middle square first, `pad` adds black borders, `stretch` keeps no proportions.
         channels: 3 for RGB, 1 for grey.
         must_be_grey: refuse a picture in colour.
 
     Raises:
-        ValueError: names what cannot be read and why.
+        ValueError: says why the picture cannot be read.
     """
     with opened(source) as picture:
         if must_be_grey and not is_grey(picture):
@@ -102,8 +101,10 @@ def decoded(
 
 @contextmanager
 def opened(source: Any) -> Iterator["Picture"]:
-    """An image that Pillow has opened, its header read; what goes wrong with it, here or in the block, is a
-    ValueError with the reason alone."""
+    """An image that Pillow has opened, its header read.
+
+    What goes wrong with it, here or in the block, becomes a ValueError with the reason alone.
+    """
     pillow = pil()
     try:
         if isinstance(source, pillow.Image):
@@ -136,8 +137,7 @@ def plain(error: Exception) -> str:
 
 
 def regular(path: str | os.PathLike) -> None:
-    """Refuse what is not a file with something in it, before it is opened: opening a pipe would wait for
-    ever."""
+    """Refuse what is no file with something in it before it is opened: a pipe would wait for ever."""
     reason = why_not(os.stat(path))
     if reason:
         raise ValueError(reason)
@@ -168,24 +168,21 @@ def within_limit(size: tuple[int, int]) -> None:
 
 
 def reduced(picture: "Picture", size: int | None, fit: str, mode: str, fresh: bool) -> "Picture":
-    """The decoded picture, upright, in 8 bits, at its size, in mode L or RGB; only a fresh one may be
-    changed in place."""
+    """The picture decoded, upright, in 8 bits, at its size, in mode L or RGB; only a fresh one is changed."""
     from PIL import ImageOps
 
-    top, inverted, profile = (
-        highest(picture),
-        tags(picture).get(PHOTOMETRIC) == WHITE_IS_ZERO,
-        picture.info.get("icc_profile"),
-    )
+    top, profile = highest(picture), picture.info.get("icc_profile")
+    inverted = tags(picture).get(PHOTOMETRIC) == WHITE_IS_ZERO
     if size and fresh:
         picture.draft(None, (2 * size, 2 * size))  # JPEG decodes to a half, a quarter or an eighth at once
     if fresh:
         ImageOps.exif_transpose(picture, in_place=True)
     else:
         picture = ImageOps.exif_transpose(picture)
-    eight = on_white(in_eight_bits(picture, top, inverted))
+    eight = in_eight_bits(picture, top, inverted)
     if size:
         eight = resized(eight, size, fit)
+    eight = on_white(eight)
     if profile and eight.mode in ("RGB", "CMYK") and profile_kind(profile) == "other":
         eight = in_srgb(eight, profile)
     return eight if eight.mode == mode else eight.convert("RGB").convert(mode)
@@ -197,7 +194,7 @@ def resized(picture: "Picture", size: int, fit: str) -> "Picture":
 
     how = pil().Resampling.BILINEAR
     if fit == "pad":
-        black = {"L": 0, "RGB": (0, 0, 0), "CMYK": (0, 0, 0, 255)}[picture.mode]
+        black = {"L": 0, "RGB": (0, 0, 0)}.get(picture.mode, (0, 0, 0, 255))  # also of RGBA and CMYK
         return ImageOps.pad(picture, (size, size), how, color=black)
     if fit == "crop":
         side = min(picture.size)
@@ -215,11 +212,9 @@ def in_eight_bits(picture: "Picture", top: int | None, inverted: bool) -> "Pictu
         values = np.asarray(picture)
         values = float_levels(values) if mode == "F" else whole_levels(values, top)
         return pil().fromarray(255 - values if inverted else values)
-    if mode == "1":
-        return picture if "transparency" in picture.info else picture.convert("L")
-    return (
-        picture if mode in ("L", "RGB", "CMYK") or picture.has_transparency_data else picture.convert("RGB")
-    )
+    if picture.has_transparency_data:
+        return picture.convert("RGBA")
+    return picture if mode in ("L", "RGB", "CMYK") else picture.convert("L" if mode == "1" else "RGB")
 
 
 def whole_levels(values: np.ndarray, top: int | None) -> np.ndarray:
@@ -227,8 +222,8 @@ def whole_levels(values: np.ndarray, top: int | None) -> np.ndarray:
     low, high = int(values.min()), int(values.max())
     if top is None:
         raise ValueError(
-            f"whole numbers from {low} to {high} in 32 bits or with a sign, which state no range: save it "
-            f"in 8 or 16 bits"
+            f"whole numbers from {low} to {high} in 32 bits or with a sign, which state no range: "
+            "save it in 8 or 16 bits"
         )
     if low < 0 or high > top:
         raise ValueError(f"values from {low} to {high}, but the file states 0 to {top}")
@@ -246,20 +241,18 @@ def float_levels(values: np.ndarray) -> np.ndarray:
 
 def on_white(picture: "Picture") -> "Picture":
     """Transparency laid on white."""
-    if not picture.has_transparency_data:
+    if picture.mode != "RGBA":
         return picture
-    clear = picture.convert("RGBA")
-    white = pil().new("RGBA", clear.size, "white")
-    white.alpha_composite(clear)
+    white = pil().new("RGBA", picture.size, "white")
+    white.alpha_composite(picture)
     return white.convert("RGB")
 
 
 def orientation(picture: "Picture") -> int:
-    """EXIF's orientation, 1 to 8, as far as the header tells: of a PNG that has none there Pillow would
-    decode the whole to look behind it."""
-    return (
-        1 if picture.format == "PNG" and "exif" not in picture.info else picture.getexif().get(ORIENTATION, 1)
-    )
+    """EXIF's orientation, 1 to 8, as far as the header tells."""
+    if picture.format == "PNG" and "exif" not in picture.info:
+        return 1  # Pillow would decode the whole file to look behind the pixels
+    return picture.getexif().get(ORIENTATION, 1)
 
 
 def tags(picture: "Picture") -> dict[int, Any]:
@@ -307,8 +300,7 @@ def profile_kind(profile: bytes | None) -> str:
 
 
 def in_srgb(picture: "Picture", profile: bytes) -> "Picture":
-    """The colours of a profile as sRGB; a profile of another colour space than the picture's is none of its
-    own."""
+    """The colours of a profile as sRGB; a profile of another colour space than the picture's is ignored."""
     from PIL import ImageCms
 
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))

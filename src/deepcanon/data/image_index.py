@@ -1,8 +1,7 @@
 """Every picture of a source before any is decoded: where it is, its class, its split.
 
-A source is a folder, a CSV file of paths and labels, a frame with the same columns, an image file, a list
-of files, arrays, a data set, or a dict of
-these by split. Each becomes an `Index`.
+A source is a folder, a CSV file of paths and labels, a frame with the same columns, an image file, a list of
+files, arrays, a data set, or a dict of these by split. Each becomes an `Index`.
 """
 
 import csv
@@ -70,8 +69,7 @@ class Index:
 
 
 def split_index(index: Index, split: str) -> None:
-    """Split the pictures of an index that has no splits of its own; ValueError when a split or a class of
-    one is missing."""
+    """Split an index that has no splits; ValueError when a split, or a class of one, is missing."""
     if index.splits is None:
         held = (
             folder.held_out(index.names, index.labels)

@@ -1,7 +1,7 @@
 """What is said about a user's pictures: one line each, on stderr, once per process.
 
-with collected() as lines:      # nothing is printed inside; the lines are in the list
-    images("./photos").at(0)
+    with collected() as lines:      # nothing is printed inside; the lines are in the list
+        images("./photos").at(0)
 """
 
 import sys
@@ -24,8 +24,7 @@ _collector: ContextVar[Collector | None] = ContextVar("collector", default=None)
 
 
 def say(line: str) -> None:
-    """Print a line on stderr, unless it was printed before; inside `collected` it goes to the list and is
-    not printed."""
+    """Print a line on stderr, unless it was printed before; inside `collected`, list it."""
     collector = _collector.get()
     into = notices if collector is None else collector.lines
     if line not in into:

@@ -1,8 +1,7 @@
-"""Pictures that are in memory or behind an object: arrays, lists of pictures, torch and Hugging Face data
-sets.
+"""Pictures in memory or behind an object: arrays, lists of pictures, torch and Hugging Face data sets.
 
-x (N, H, W), (N, H, W, C) or (N, C, H, W); uint8, bool, uint16 by its full range, or float in 0..1; C is 1,
-3 or 4 (RGB and transparency)
+    x (N, H, W), (N, H, W, C) or (N, C, H, W), C being 1, 3 or 4 (RGB and transparency)
+    uint8, bool, uint16 by its full range, or float in 0..1
 """
 
 import os
@@ -23,12 +22,8 @@ CHANNELS = (1, 3, 4)
 
 def is_frame(source: Any) -> bool:
     """Whether something is a table with named columns, such as a pandas or polars frame."""
-    return (
-        hasattr(source, "columns")
-        and hasattr(source, "shape")
-        and hasattr(source, "__getitem__")
-        and not hasattr(source, "features")
-    )
+    named = all(hasattr(source, name) for name in ("columns", "shape", "__getitem__"))
+    return named and not hasattr(source, "features")
 
 
 def parts(source: Any) -> dict[str, Any]:
@@ -36,13 +31,7 @@ def parts(source: Any) -> dict[str, Any]:
     name = type(source).__name__
     if is_array(source):
         return described("the array", ArrayRows(source), None)
-    if (
-        isinstance(source, tuple | list)
-        and len(source) == 2
-        and is_array(source[0])
-        and source[0].ndim > 2
-        and not is_picture(source[1])
-    ):
+    if is_pair(source):
         return described("the array", ArrayRows(source[0]), source[1])
     if is_picture(source):
         return described("the picture", [source], None)
@@ -87,6 +76,13 @@ def is_array(x: Any) -> bool:
     return isinstance(x, np.ndarray | torch.Tensor)
 
 
+def is_pair(source: Any) -> bool:
+    """Whether something is (x, y), and not two pictures."""
+    if not (isinstance(source, tuple | list) and len(source) == 2 and is_array(source[0])):
+        return False
+    return source[0].ndim == 4 or not (is_picture(source[1]) or getattr(source[1], "ndim", 0) > 1)
+
+
 def is_picture(x: Any) -> bool:
     """Whether something is a Pillow image."""
     return hasattr(x, "getexif") and hasattr(x, "mode")
@@ -120,10 +116,7 @@ class ArrayRows(Sequence):
             )
         self.array, self.notes = levels(channels_last(x)), []
         if x.dtype == np.uint16 and x.max() < 4096:
-            self.notes.append(
-                f"16-bit values are read by their full range, and none is above {x.max()}: 12-bit values "
-                f"will be dark"
-            )
+            self.notes.append(f"16-bit values, none above {x.max()}: read by their full range, they are dark")
 
     def __len__(self) -> int:
         return len(self.array)
@@ -134,27 +127,21 @@ class ArrayRows(Sequence):
 
 
 def channels_last(x: np.ndarray) -> np.ndarray:
-    """(..., H, W, C) of an array with its channels first, last or not there; the leading dimension is that
-    of the pictures."""
+    """(N, H, W, C) of pictures whose channels are the second or the last dimension, or not there."""
     if x.ndim == 3:
         return x[..., None]
     first, last = x.shape[1] in CHANNELS, x.shape[3] in CHANNELS
     if first == last:
-        which = (
-            "both the second and the last dimension can be"
-            if first
-            else "neither the second nor the last dimension can be"
-        )
+        which = "both the second and the last" if first else "neither the second nor the last"
         raise ValueError(
-            f"pictures of shape {x.shape}: {which} the channels (1, 3 or 4), expected (N, H, W, C) or (N, "
-            f"C, H, W)"
+            f"pictures of shape {x.shape}: {which} dimension can be the channels (1, 3 or 4), "
+            "expected (N, H, W, C) or (N, C, H, W)"
         )
     return x.transpose(0, 2, 3, 1) if first else x
 
 
 def levels(x: np.ndarray) -> np.ndarray:
-    """The values in 256 levels; ValueError names a type or a range that does not say what is black and what
-    is white."""
+    """The values in 256 levels; ValueError names a type or a range that does not say what is white."""
     if x.dtype == np.uint8:
         return x
     if x.dtype == bool:
@@ -164,8 +151,8 @@ def levels(x: np.ndarray) -> np.ndarray:
     if np.issubdtype(x.dtype, np.floating):
         return float_levels(x)
     raise ValueError(
-        f"{x.dtype} from {x.min()} to {x.max()} does not say what is white: expected uint8, uint16 or "
-        f"floats in 0 to 1"
+        f"{x.dtype} from {x.min()} to {x.max()} does not say what is white: "
+        "expected uint8, uint16 or floats in 0 to 1"
     )
 
 
@@ -222,8 +209,7 @@ def map_style(name: str, source: Any) -> dict[str, Any]:
 
 
 def encoded(y: Any, count: int, classes: Sequence[str] | None) -> tuple[list[int], list[str]]:
-    """Labels as the numbers of classes, with the names of the classes: those given, else the different
-    labels in order."""
+    """Labels as numbers of classes, and the names: those given, else the different labels in order."""
     values = [scalar(value) for value in (y.tolist() if hasattr(y, "tolist") else y)]
     if len(values) != count:
         raise ValueError(f"expected as many labels as pictures, got {len(values)} and {count}")
@@ -261,8 +247,7 @@ def ordered(names: Iterable[str]) -> list[str]:
 
 
 def held_out(labels: Sequence[int]) -> list[bool]:
-    """Which rows are for testing: one in five of each class, drawn once; at least one where a class has
-    two."""
+    """Which rows are for testing: one in five of each class, drawn once; at least one of a class of two."""
     groups: dict[int, list[int]] = defaultdict(list)
     for row, label in enumerate(labels):
         groups[label].append(row)

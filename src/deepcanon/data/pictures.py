@@ -50,7 +50,7 @@ def images(source: Any, *, split: str | None = "train", batch: int = 128, seed: 
             side, and resizes others to 32 x 32; None: as they are, all of one size.
         fit: what is resized: `crop` the middle square, `pad` all of it with black borders, `stretch` all of it out of proportion.
         channels: 1 (grey) or 3 (RGB); None: as a named set has them, else 1 if every picture is grey, 3 if not.
-        skip_unreadable: leave out what cannot be read, which is said, instead of refusing it.
+        skip_unreadable: leave out what cannot be read, which is said, instead of refusing it (of more than a gigabyte, by the headers).
 
     Raises:
         ValueError: unknown name; a file that is damaged, unreadable or of another shape (named); folders that can be read in two ways.
