@@ -46,6 +46,16 @@ def towards_one(lam: float = 10.0, where: Callable[[Tensor, Tensor], Tensor] = b
     return lambda score, x, fake: lam * off_one(score, where(x, fake))
 
 
+def in_units(penalty: Penalty, units: Float[Tensor, "N"]) -> Penalty:
+    """The penalty of points (B, N) with slopes measured per unit of each value, such as the deviations of the columns."""
+
+    def measured(score: Score, x: Tensor, fake: Tensor) -> Tensor:
+        u = units.to(x)
+        return penalty(lambda v: score(v * u), x / u, fake / u)
+
+    return measured
+
+
 def zero_centred(r1: float = 1.0, r2: float = 0.0) -> Penalty:
     """The slope is held near zero on data, with the weight r1, and on generated points, with r2; half the weight times the squared slope.
 

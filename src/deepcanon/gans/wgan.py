@@ -27,12 +27,13 @@ class WGANGP(nn.Module):
         critic_steps: critic updates for one of the generator.
         penalty: lam.
         where: (x, fake) -> the points u at which the slope is held at one: `between` them, or `at_data`.
+        units: of points (B, N), what counts as one in each value, such as the deviations of the columns; by default 1.
     """
 
     def __init__(self, generator: nn.Module, critic: nn.Module, *, latent_dim: int, critic_steps: int = 5, penalty: float = 10.0,
-                 where: Callable[[Tensor, Tensor], Tensor] = between):
+                 where: Callable[[Tensor, Tensor], Tensor] = between, units: Float[Tensor, "N"] | None = None):
         super().__init__()
-        self.generator, self.critic = generator, critic
+        self.generator, self.critic, self.units = generator, critic, units
         self.latent_dim, self.critic_steps, self.penalty, self.where = latent_dim, critic_steps, penalty, where
 
     def losses(self, batch) -> Iterator[tuple[str, Tensor]]:
@@ -55,12 +56,16 @@ class WGANGP(nn.Module):
         return {"distance": self.distance(batch[0], self.draw(batch[0]))}
 
     def distance(self, x: Float[Tensor, "B *D"], fake: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
-        """D(x) - D(fake) for each pair; its mean estimates W1(data, G) in the units of the data."""
+        """D(x) - D(fake) for each pair; its mean estimates W1(data, G) in the units of the data, or in `units`."""
         return (self.critic(x) - self.critic(fake)).flatten()
 
     def slope_penalty(self, x: Float[Tensor, "B *D"], fake: Float[Tensor, "B *D"]) -> Float[Tensor, ""]:
         """E[(||grad_u D(u)|| - 1)^2], differentiable in the critic."""
-        return off_one(self.critic, self.where(x, fake))
+        u = self.where(x, fake)
+        if self.units is None:
+            return off_one(self.critic, u)
+        unit = self.units.to(u)
+        return off_one(lambda v: self.critic(v * unit), u / unit)
 
     def draw(self, like: Float[Tensor, "B ..."]) -> Float[Tensor, "B *D"]:
         """As many generated points as there are rows in `like`, on its device."""

@@ -14,6 +14,7 @@ class Joint:
 
     def __init__(self, join: Callable[..., Batch], *parts: Any):
         self.join, self.parts = join, parts
+        self.key = "joint:" + ",".join(part.key for part in parts)
 
     def at(self, step: int) -> Batch:
         return self.join(*(part.at(step) for part in self.parts))
@@ -29,3 +30,8 @@ class Joint:
 
     def shard(self, rank: int, world: int) -> "Joint":
         return Joint(self.join, *(part.shard(rank, world) for part in self.parts))
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Those of the parts, so that a run tells when its data have changed."""
+        return {"parts": [part.metadata for part in self.parts]}
