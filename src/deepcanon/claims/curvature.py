@@ -100,8 +100,8 @@ def newton_costs_the_cube() -> Finding:
     theta = nn.Parameter(torch.randn(20, dtype=torch.float64))
     Newton([theta]).step(lambda: 0.5 * theta @ hessian @ theta - b @ theta)
     distance = (theta.detach() - torch.linalg.solve(hessian, b)).abs().max().item()
-    measured = {"newton_slope": slope(newton, (200, 400, 800, 1600)),
-                "descent_slope": slope(descent, (200_000, 400_000, 800_000, 1_600_000)),
+    measured = {"newton_slope": slope(newton, (200, 400, 800, 1600), 2),
+                "descent_slope": slope(descent, (200_000, 400_000, 800_000, 1_600_000), 100),
                 "distance_after_one_step": distance}
     as_said = measured["newton_slope"] > 2 and measured["descent_slope"] < 1.5
     return Finding(measured, as_said and distance < 1e-9)
@@ -113,20 +113,18 @@ def positive_definite(n: int) -> Tensor:
     return a @ a.T / n + 0.1 * torch.eye(n, dtype=torch.float64)
 
 
-def slope(make: Callable[[int], Callable[[], object]], sizes: tuple[int, ...], repeats: int = 2) -> float:
-    """Of log time against log n by least squares; the time on one thread, the least of some repeats."""
+def slope(make: Callable[[int], Callable[[], object]], sizes: tuple[int, ...], rounds: int) -> float:
+    """Of log time against log n by least squares; the time on one thread, the least of some rounds."""
     def seconds(work: Callable[[], object]) -> float:
         began = time.process_time()
         work()
         return time.process_time() - began
 
-    threads, logs = torch.get_num_threads(), []
+    threads, works = torch.get_num_threads(), [make(n) for n in sizes]
     torch.set_num_threads(1)
     try:
-        for n in sizes:
-            work = make(n)
-            logs.append([math.log(n), 1.0, math.log(min(seconds(work) for _ in range(repeats)))])
+        times = torch.tensor([[seconds(work) for work in works] for _ in range(rounds)], dtype=torch.float64)
     finally:
         torch.set_num_threads(threads)
-    logs = torch.tensor(logs, dtype=torch.float64)
-    return torch.linalg.lstsq(logs[:, :2], logs[:, 2:]).solution[0].item()
+    sizes_and_one = torch.tensor([[math.log(n), 1.0] for n in sizes], dtype=torch.float64)
+    return torch.linalg.lstsq(sizes_and_one, times.amin(0).log().unsqueeze(1)).solution[0].item()
