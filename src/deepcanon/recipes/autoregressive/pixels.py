@@ -1,0 +1,161 @@
+"""Runs of autoregressive models of images, pixel by pixel."""
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from deepcanon.autoregressive.density import AutoregressiveDensity
+from deepcanon.autoregressive.pixels import LogisticMixture, Softmax
+from deepcanon.data import Images, Source, open_data
+from deepcanon.engine import Factory, Run, at_least, at_most, fit, preset, recipe
+from deepcanon.nets.image_transformer import ImageTransformer, local_1d, local_2d
+from deepcanon.nets.pixelcnn import GatedPixelCNN
+from deepcanon.nets.pixelrnn import DiagonalBiLSTM, PixelRNN, RowLSTM
+from deepcanon.recipes.evaluation import chunks, evaluations, pictures
+from deepcanon.recipes.inputs import class_count
+from deepcanon.recipes.optimizers import adamw
+
+DRAWN = 2**17                                       # pixels that are drawn at once
+
+
+@recipe(paper="van den Oord et al. 2016, arXiv 1606.05328; Salimans et al. 2017",
+        systems=["GEN-28", "GEN-30", "GEN-33"], presets=[
+    preset("digits", layers=4, muon=False, lr=3e-3, batch=64, steps=400),
+    preset("digits", likelihood="softmax", seconds=40,
+           target={"bits_per_dim": at_most(1.95), "class_min": at_least(0.04), "class_max": at_most(0.16)}),
+    preset("digits", likelihood="logistic", seconds=40,
+           target={"bits_per_dim": at_most(2.3), "class_min": at_least(0.04), "class_max": at_most(0.16)}),
+    preset("mnist", steps=1_600, fast=True, target={"bits_per_dim": at_most(1.0)}, seconds=1_200,
+           published={"bits_per_dim": 0.808},
+           source="Lippe 2022, UvA Deep Learning Tutorials, 12: gated PixelCNN, 7 layers of 64"),
+    preset("mnist", "full", width=64, layers=12, batch=128, steps=28_080, compiled=True,
+           target={"bits_per_dim": at_most(0.85)}, published={"bits_per_dim": 0.808},
+           source="Lippe 2022, UvA Deep Learning Tutorials, 12: gated PixelCNN, 7 layers of 64")])
+def pixelcnn(data: Images = "digits", likelihood: Literal["softmax", "logistic"] = "softmax", *,
+             size: int | None = None, width: int = 32, layers: int = 7, muon: bool = True, lr: float = 1e-2,
+             batch: int = 16, steps: int = 400, fast: bool = False, compiled: bool = False,
+             seed: int = 0) -> Run:
+    """Gated PixelCNN on images: bits a value, and how its draws look.
+
+    Args:
+        data, size: images by name, path or object; side in pixels that they are brought to (large ones: 32).
+        likelihood: of a value: a probability for each level, or a mixture of discretised logistics.
+        width, layers: feature maps, and layers after the first.
+        muon: train with Muon in place of Adam with weight decay.
+        fast, compiled: bfloat16 where the processor has it; a compiled net.
+        lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
+    """
+    source = open_data(data, "images", size=size)
+    if likelihood == "logistic":
+        meaning = LogisticMixture(source.shape[0], 4, source.levels)
+        net = pixel_net(source, meaning.size, width, layers, embedded=False)
+    else:
+        meaning = softmax(source)
+        net = pixel_net(source, meaning.size, width, layers, embedded=source.levels > 64)
+    return pixel_run(net, meaning, source, adamw(lr, muon=muon), batch=batch, steps=steps, seed=seed,
+                     bf16=fast, compile=("net",) if compiled else ())
+
+
+@recipe(paper="van den Oord et al. 2016, arXiv 1606.05328", systems=["GEN-32"], presets=[
+    preset("digits", layers=4, muon=False, lr=3e-3, batch=64, steps=400, seconds=40,
+           target={"bits_per_dim": at_most(2.2), "conditional_accuracy": at_least(0.85)})])
+def conditional_pixelcnn(data: Images = "digits", *, size: int | None = None, width: int = 32,
+                         layers: int = 7, muon: bool = True, lr: float = 1e-2, batch: int = 16,
+                         steps: int = 400, seed: int = 0) -> Run:
+    """Gated PixelCNN on images given their class: bits a value, and the share of draws of the right class.
+
+    Args:
+        data, size: images of several classes; side in pixels that they are brought to (large ones: 32).
+        width, layers: feature maps, and layers after the first.
+        muon: train with Muon in place of Adam with weight decay.
+        lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
+    """
+    source = open_data(data, "images", size=size)
+    meaning, condition = softmax(source), nn.Embedding(class_count(source), width)
+    net = pixel_net(source, meaning.size, width, layers, embedded=source.levels > 64, condition=condition)
+    return pixel_run(net, meaning, source, adamw(lr, muon=muon), batch=batch, steps=steps, seed=seed)
+
+
+@recipe(paper="van den Oord et al. 2016, arXiv 1601.06759", systems=["GEN-28", "GEN-29"], presets=[
+    preset("digits", batch=64, steps=300, seconds=60,
+           target={"bits_per_dim": at_most(2.2), "class_min": at_least(0.04), "class_max": at_most(0.16)})])
+def pixelrnn(data: Images = "digits", cells: Literal["diagonal", "row"] = "diagonal", *,
+             size: int | None = None, width: int = 32, layers: int = 2, lr: float = 3e-3, batch: int = 16,
+             steps: int = 300, seed: int = 0) -> Run:
+    """PixelRNN on images: bits a value, and how its draws look.
+
+    Args:
+        data, size: images by name, path or object; side in pixels that they are brought to (large ones: 32).
+        cells: bidirectional LSTMs along diagonals, or LSTMs over rows.
+        width, layers: features, and recurrent layers.
+        lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
+    """
+    source = open_data(data, "images", size=size)
+    meaning, recurrence = softmax(source), DiagonalBiLSTM if cells == "diagonal" else RowLSTM
+    net = PixelRNN(source.shape[0], meaning.size, recurrence, width=width, num_layers=layers)
+    return pixel_run(net, meaning, source, adamw(lr), batch=batch, steps=steps, seed=seed)
+
+
+@recipe(paper="Parmar et al. 2018", systems=["GEN-28", "GEN-31"], presets=[
+    preset("digits", batch=64, steps=240, seconds=60,
+           target={"bits_per_dim": at_most(2.3), "class_min": at_least(0.04), "class_max": at_most(0.16)})])
+def image_transformer(data: Images = "digits", attention: Literal["local_2d", "local_1d"] = "local_2d", *,
+                      size: int | None = None, width: int = 64, layers: int = 3, lr: float = 5e-3,
+                      batch: int = 16, steps: int = 240, seed: int = 0) -> Run:
+    """Image Transformer on images: bits a value, and how its draws look.
+
+    Args:
+        data, size: images by name, path or object; side in pixels that they are brought to (large ones: 32).
+        attention: local in two dimensions, or in the order of the pixels.
+        width, layers: of the embedding, and blocks of attention.
+        lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
+    """
+    source = open_data(data, "images", size=size)
+    sides, block = source.shape[1:], max(4, min(source.shape[1:]) // 4)
+    mask = (local_1d(sides, sides[1], 3 * sides[1]) if attention == "local_1d" else
+            local_2d(sides, (block, block), (block, block - 1)))
+    meaning = softmax(source)
+    shape = {"size": sides, "embed_dim": width, "num_layers": layers}
+    net = ImageTransformer(source.shape[0], meaning.size, mask, **shape)
+    return pixel_run(net, meaning, source, adamw(lr, muon=True), batch=batch, steps=steps, seed=seed)
+
+
+def softmax(source: Source) -> Softmax:
+    """A probability for each level of each channel."""
+    return Softmax(source.shape[0], source.levels)
+
+
+def pixel_net(source: Source, outputs: int, width: int, layers: int, *, embedded: bool,
+              condition: nn.Module | None = None) -> GatedPixelCNN:
+    """A gated PixelCNN whose reach follows from the size of the images; `embedded`: levels are vectors."""
+    side = min(source.shape[1:])
+    dilations = tuple(min((1, 2, 1, 4, 1, 2)[i % 6], max(1, side // 4)) for i in range(layers))
+    first = 5 if side < 16 else 7
+    return GatedPixelCNN(source.shape[0], outputs, width=width, dilations=dilations, first=first,
+                         levels=source.levels if embedded else None, condition=condition)
+
+
+def pixel_run(net: nn.Module, likelihood: nn.Module, source: Source, optimizer: Factory, *, batch: int,
+              steps: int, seed: int, **how: Any) -> Run:
+    """Trains the model of images; a conditional one draws all classes in turn."""
+    method = AutoregressiveDensity(net, likelihood, shape=source.shape)
+
+    def in_turn(method: AutoregressiveDensity, n: int) -> Tensor:
+        y = torch.arange(n, device=next(method.parameters()).device) % max(1, source.num_classes)
+        return drawn(method, n, y if method.conditional else None)
+
+    condition: Callable | None = (lambda m, y: drawn(m, len(y), y)) if method.conditional else None
+    measures = evaluations(method, source, sample=in_turn, condition=condition, batch=100)
+    return fit(method, source.train(batch=batch, seed=seed), optimizer, steps=steps, seed=seed, clip_norm=1.0,
+               ema=0.99 if steps < 1_000 else 0.998, evaluate=measures,
+               callbacks=pictures(source, lambda m: in_turn(m, 64)), **how)
+
+
+def drawn(method: AutoregressiveDensity, n: int, y: Tensor | None = None) -> Tensor:
+    """n draws, of the classes y if they are given, as many at once as fit in memory."""
+    sizes = chunks(n, max(16, DRAWN // math.prod(method.shape[1:])))
+    labels = [None] * len(sizes) if y is None else y.split(sizes)
+    return torch.cat([method.sample(size, label) for size, label in zip(sizes, labels)])

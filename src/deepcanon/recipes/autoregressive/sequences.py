@@ -1,0 +1,58 @@
+"""Runs of autoregressive models of binary images and of sounds."""
+
+import math
+
+from deepcanon.autoregressive.density import AutoregressiveDensity
+from deepcanon.autoregressive.made import BernoulliMADE
+from deepcanon.autoregressive.pixels import Softmax
+from deepcanon.data import Arrays, Images, arrays, augment, open_data
+from deepcanon.engine import Run, at_most, fit, preset, recipe
+from deepcanon.nets.made import MADE
+from deepcanon.nets.wavenet import WaveNet
+from deepcanon.recipes.evaluation import evaluations, pictures
+from deepcanon.recipes.optimizers import adam, adamw
+from deepcanon.recipes.sounds import excess, pieces, resonance
+
+
+@recipe(paper="Germain et al. 2015", systems=["GEN-40"], presets=[
+    preset("digits", width=256, lr=2e-3, steps=1_000, target={"nll": at_most(24.0)}, seconds=20),
+    preset("mnist", steps=8_000, target={"nll": at_most(95.0)}, seconds=180)])
+def made(data: Images = "digits", *, size: int | None = None, width: int = 1_024, lr: float = 1e-3,
+         batch: int = 128, steps: int = 1_500, seed: int = 0) -> Run:
+    """MADE of dynamically binarised images: exact negative log-likelihood, in nats.
+
+    Args:
+        data, size: images by name, path or object; side in pixels that they are brought to (large ones: 32).
+        width: units of the hidden layer.
+        lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
+    """
+    source, binarised = open_data(data, "images", size=size), {"augment": augment.binarize}
+    method = BernoulliMADE(MADE(math.prod(source.shape), (width,)), source.shape)
+    return fit(method, source.train(batch=batch, seed=seed, **binarised), adam(lr), steps=steps, seed=seed,
+               ema=0.998, evaluate=evaluations(method, source, **binarised), callbacks=pictures(source))
+
+
+@recipe(paper="van den Oord et al. 2016, arXiv 1609.03499", systems=["GEN-35"], presets=[
+    preset("resonance", length=128, target={"excess_bits": at_most(0.15)}, seconds=60)])
+def wavenet(data: Arrays = "resonance", *, length: int = 1_024, width: int = 24, lr: float = 3e-3,
+            batch: int = 32, steps: int = 600, seed: int = 0) -> Run:
+    """WaveNet of sounds in 256 companded levels: bits a value.
+
+    Args:
+        data: sounds (N, T) or (N, channels, T): from -1 to 1, of 16 bits, or levels 0 to 255; "resonance".
+        length: values of a piece; longer sounds are cut at a random place each time they are read.
+        width: features of a layer.
+        lr, batch, steps, seed: peak learning rate, sounds a step, steps; seed of weights, order and cuts.
+    """
+    if isinstance(data, str) and data == "resonance":
+        (sound, _), (heard, bits) = resonance(4_096, length, seed=1), resonance(512, length, seed=2)
+        train, test = arrays(sound, batch=batch, seed=seed), arrays(heard, batch=256, shuffle=False)
+        shape, measures = sound.shape[1:], [test, excess(test, bits.item())]
+    else:
+        source = open_data(data, "arrays")
+        shape, cut = pieces(source, length)
+        train = source.train(batch=batch, seed=seed, augment=cut)
+        measures = [source.test(batch=256, augment=cut)]
+    net = WaveNet(shape[0], 256 * shape[0], width=width, dilations=(1, 2, 4, 8, 16, 32))
+    method = AutoregressiveDensity(net, Softmax(shape[0], 256), shape=tuple(shape))
+    return fit(method, train, adamw(lr), steps=steps, seed=seed, clip_norm=1.0, ema=0.99, evaluate=measures)

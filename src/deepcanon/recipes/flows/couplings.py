@@ -1,0 +1,81 @@
+"""Runs of flows made of couplings: NICE, Real NVP, Glow."""
+
+from deepcanon.data import Images, Points, open_data
+from deepcanon.engine import Run, at_most, preset, recipe
+from deepcanon.flows.flow import Chain, Flow, Logit
+from deepcanon.flows.glow import glow as glow_layers
+from deepcanon.flows.nice import nice as nice_layers
+from deepcanon.flows.realnvp import realnvp as point_layers
+from deepcanon.flows.realnvp import realnvp_images as image_layers
+from deepcanon.recipes.flows.training import density_run, size_of, vectors
+from deepcanon.recipes.inputs import halved, own_size
+from deepcanon.recipes.optimizers import adam
+
+
+@recipe(paper="Dinh et al. 2015", systems=["GEN-37"], presets=[
+    preset("digits", width=128, steps=500, target={"bits_per_dim": at_most(2.5)}, seconds=30)])
+def nice(data: Images = "digits", *, size: int | None = None, width: int = 256, layers: int = 6,
+         lr: float = 2e-3, batch: int = 128, steps: int = 1_000, seed: int = 0) -> Run:
+    """NICE, a flow of additive couplings, on images: held-out bits a value, as a bound.
+
+    Args:
+        data, size: images by name, path or object; side in pixels that they are brought to (large ones: 32).
+        width, layers: units of the two hidden layers of a coupling, and how many couplings there are.
+        lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
+    """
+    source = open_data(data, "images", size=size)
+    flow = vectors(source, nice_layers(size_of(source), hidden=(width, width), num_layers=layers))
+    return density_run(flow, source, adam(lr), batch=batch, steps=steps, seed=seed)
+
+
+@recipe(paper="Dinh et al. 2017", systems=["GEN-36", "GEN-38"], presets=[
+    preset("moons", lr=5e-3, batch=256, steps=1_500, target={"kl": at_most(0.05)}, seconds=30),
+    preset("digits", width=32, batch=64, target={"bits_per_dim": at_most(2.2)}, seconds=60),
+    preset("mnist", width=32, lr=5e-3, steps=3_000, variational=True, muon=True,
+           target={"bits_per_dim": at_most(1.3)}, seconds=1_200, published={"bits_per_dim": 1.06},
+           source="Grathwohl et al. 2019, arXiv 1810.01367, Table 2")])
+def realnvp(data: Images | Points = "digits", *, size: int | None = None, width: int = 64, layers: int = 8,
+            variational: bool = False, muon: bool = False, lr: float = 2e-3, batch: int = 32,
+            steps: int = 800, seed: int = 0) -> Run:
+    """Real NVP, a flow of affine couplings, on images (bits a value, as a bound) or points (nats, exact).
+
+    Args:
+        data, size: images or points by name, path or object; side in pixels of images (your own: 32).
+        width: units or feature maps of the hidden layers of a coupling.
+        layers: couplings of points; images have eight at each of two scales.
+        variational: learn the noise between the levels of images; else it is uniform.
+        muon: train with Muon in place of Adam.
+        lr, batch, steps, seed: peak learning rate, examples a step, steps; seed of weights, order and noise.
+    """
+    source = open_data(data, "images", "points", size=own_size(data, size))
+    if source.kind == "points":
+        flow = vectors(source, point_layers(size_of(source), hidden=(width, width), num_layers=layers))
+    else:
+        flow = Flow(Chain(Logit(), image_layers(halved(source, 2), width=width)), source.shape)
+    return density_run(flow, source, adam(lr, muon=muon), batch=batch, steps=steps, seed=seed,
+                       variational=variational)
+
+
+@recipe(paper="Kingma & Dhariwal 2018", systems=["GEN-39"], presets=[
+    preset("digits", width=32, batch=64, target={"bits_per_dim": at_most(2.3)}, seconds=60),
+    preset("mnist", flow_steps=6, lr=5e-3, steps=3_000, variational=True, muon=True,
+           target={"bits_per_dim": at_most(1.3)}, seconds=1_200, published={"bits_per_dim": 1.05},
+           source="Grathwohl et al. 2019, arXiv 1810.01367, Table 2")])
+def glow(data: Images = "digits", *, size: int | None = None, flow_steps: int = 4, width: int = 48,
+         variational: bool = False, muon: bool = False, lr: float = 2e-3, batch: int = 32, steps: int = 800,
+         seed: int = 0) -> Run:
+    """Glow, a flow with learned mixtures of the channels, on images: held-out bits a value, as a bound.
+
+    Args:
+        data, size: images by name, path or object; side in pixels that they are brought to (your own: 32).
+        flow_steps: couplings at each of two scales.
+        width: feature maps of the hidden layers of a coupling.
+        variational: learn the noise between the levels of images; else it is uniform.
+        muon: train with Muon in place of Adam.
+        lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
+    """
+    source = open_data(data, "images", size=own_size(data, size))
+    layers = glow_layers(halved(source, 2), num_steps=flow_steps, width=width)
+    flow = Flow(Chain(Logit(), layers), source.shape)
+    return density_run(flow, source, adam(lr, muon=muon), batch=batch, steps=steps, seed=seed,
+                       variational=variational)

@@ -1,0 +1,30 @@
+"""What recipes ask of their data beyond `open_data`: a size, sides that can be halved, classes."""
+
+from typing import Any
+
+from deepcanon.data import Source, sets
+
+SIDE = 32
+
+
+def own_size(data: Any, size: int | None) -> int | None:
+    """The side in pixels: as given; else 32 for the user's own images, while known sets stay as they are."""
+    known = isinstance(data, str) and data in sets.SETS
+    return SIDE if size is None and not known else size
+
+
+def halved(source: Source, times: int) -> tuple[int, ...]:
+    """The shape (C, H, W) of images whose sides can be halved so often; ValueError names a size that can."""
+    multiple, sides = 2**times, source.shape[1:]
+    if any(side % multiple for side in sides):
+        nearest = max(1, sides[-1] // multiple) * multiple
+        raise ValueError(f"{source.name}: expected images whose sides are multiples of {multiple}, "
+                         f"got {' x '.join(map(str, sides))}; pass size={nearest}")
+    return source.shape
+
+
+def class_count(source: Source) -> int:
+    """How many classes there are; ValueError where there are fewer than two."""
+    if source.num_classes < 2:
+        raise ValueError(f"{source.name}: this method needs two classes or more, got {source.num_classes}")
+    return source.num_classes

@@ -1,0 +1,92 @@
+"""Runs of autoencoders without a prior, each beside the best linear method."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from deepcanon.data import Images, Source, open_data
+from deepcanon.engine import Run, at_most, fit, preset, recipe
+from deepcanon.nets.mlp import mlp
+from deepcanon.recipes.comparisons import activity, beside_pca, beside_wiener
+from deepcanon.recipes.evaluation import evaluations, pictures
+from deepcanon.recipes.optimizers import adam
+from deepcanon.vae.autoencoder import Autoencoder
+from deepcanon.vae.denoising import gaussian_noise
+from deepcanon.vae.sparse import Dictionary, KSparse
+
+
+@recipe(paper="Hinton & Salakhutdinov 2006", systems=["GEN-01", "GEN-02"], presets=[
+    preset("digits", latent=8, hidden=128, lr=3e-3, target={"pca_ratio": at_most(0.8)}, seconds=30)])
+def autoencoder(data: Images = "digits", *, size: int | None = None, latent: int = 32, hidden: int = 512,
+                lr: float = 1e-3, batch: int = 128, steps: int = 1_500, seed: int = 0) -> Run:
+    """Autoencoder of images: squared error, beside that of principal components of as many numbers.
+
+    Args:
+        data, size: images by name, path or object; side in pixels that they are brought to (large ones: 32).
+        latent: numbers of the code.
+        hidden: units of the hidden layer of encoder and decoder.
+        lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights and order.
+    """
+    source, act = open_data(data, "images", size=size), nn.SiLU
+    encoder = nn.Sequential(nn.Flatten(), mlp(math.prod(source.shape), hidden, latent, activation=act))
+    decoder = images_of(source, mlp(latent, hidden, math.prod(source.shape), activation=act))
+    method, measure = Autoencoder(encoder, decoder), beside_pca(source, latent)
+    return reconstruction(source, method, measure, lr, batch, steps, seed)
+
+
+@recipe(paper="Vincent et al. 2008", systems=["GEN-06"], presets=[
+    preset("digits", sigma=0.4, hidden=256, lr=2e-3, target={"wiener_ratio": at_most(0.9)}, seconds=30)])
+def denoising_autoencoder(data: Images = "digits", *, size: int | None = None, sigma: float = 0.25,
+                          hidden: int = 1_024, lr: float = 1e-3, batch: int = 128, steps: int = 1_500,
+                          seed: int = 0) -> Run:
+    """Denoising autoencoder of images: squared error, beside that of the best linear denoiser.
+
+    Args:
+        data, size: images by name, path or object; side in pixels that they are brought to (large ones: 32).
+        sigma: standard deviation of the noise on each value.
+        hidden: units of the two hidden layers.
+        lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
+    """
+    source = open_data(data, "images", size=size)
+    layers = mlp(math.prod(source.shape), hidden, hidden, activation=nn.SiLU)
+    decoder = images_of(source, mlp(hidden, math.prod(source.shape)))
+    encoder = nn.Sequential(nn.Flatten(), layers, nn.SiLU())
+    method = Autoencoder(encoder, decoder, corrupt=gaussian_noise(sigma))
+    return reconstruction(source, method, beside_wiener(source, sigma), lr, batch, steps, seed)
+
+
+@recipe(paper="Makhzani & Frey 2014", systems=["GEN-04"], presets=[
+    preset("digits", k=8, units=256, lr=3e-3, seconds=30,
+           target={"active": at_most(0.05), "pca_ratio": at_most(1.2)})])
+def sparse_autoencoder(data: Images = "digits", *, size: int | None = None, k: int = 32, units: int = 1_024,
+                       lr: float = 1e-3, batch: int = 128, steps: int = 1_500, seed: int = 0) -> Run:
+    """Sparse autoencoder of images, few of many units on: squared error, beside as many principal components.
+
+    Args:
+        data, size: images by name, path or object; side in pixels that they are brought to (large ones: 32).
+        k, units: units that are on, of all of the code.
+        lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights and order.
+    """
+    source = open_data(data, "images", size=size)
+    encoder = nn.Sequential(nn.Flatten(), mlp(math.prod(source.shape), units, units), nn.ReLU(), KSparse(k))
+    decoder = images_of(source, Dictionary(units, math.prod(source.shape)))
+    return reconstruction(source, Autoencoder(encoder, decoder), activity(source), lr, batch, steps, seed)
+
+
+def images_of(source: Source, net: nn.Module) -> nn.Sequential:
+    """A net whose rows of numbers are images."""
+    return nn.Sequential(net, nn.Unflatten(1, source.shape))
+
+
+def reconstruction(source: Source, method: Autoencoder, measure: Callable, lr: float, batch: int, steps: int,
+                   seed: int) -> Run:
+    """Trains an autoencoder; the pictures are test images, and below them what it makes of them."""
+
+    def both(method: Autoencoder) -> Tensor:
+        x = source.test(batch=32).at(0)[0].to(next(method.parameters()).device)
+        return torch.cat([x, method.reconstruct(method.corrupt(x) if method.corrupt else x)]).clamp(0, 1)
+
+    return fit(method, source.train(batch=batch, seed=seed), adam(lr), steps=steps, seed=seed,
+               evaluate=[*evaluations(method, source), measure], callbacks=pictures(source, both))
