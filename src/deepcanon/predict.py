@@ -51,7 +51,7 @@ def predict(folder: str | Path, what: str | Path | Sequence[str | Path] | Any, o
     call = read_call(Path(folder))
     method: Any = rebuild(folder, weights).method
     source = call["sources"][0] if call["sources"] else {}
-    if not hasattr(method, "predict") or source.get("kind") not in ("images", "table"):
+    if not callable(getattr(method, "predict", None)) or source.get("kind") not in ("images", "table"):
         verbs = [v for v in ("sample", "reconstruct", "encode", "act") if hasattr(method, v)]
         raise ValueError(f"{folder} holds a {type(method).__name__}, which predicts nothing from images or a table" +
                          (f"; in Python it has {', '.join(verbs)}" if verbs else ""))

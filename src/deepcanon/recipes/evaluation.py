@@ -41,7 +41,7 @@ def evaluations(method: nn.Module, source: Source, *, sample: Callable[[Any, int
         how: further arguments of `source.test`, such as augment=.
     """
     found: list[Any] = [source.test(**({"batch": batch} if batch else {}), **how)] if hasattr(method, "metrics") else []
-    if hasattr(method, "predict") and source.num_classes >= 2 and source.kind in ("images", "table"):
+    if callable(getattr(method, "predict", None)) and source.num_classes >= 2 and source.kind in ("images", "table"):
         found.append(Predictions(source))
     draw = sample or (lambda m, n: m.sample(n)) if sample or hasattr(method, "sample") else None
     if source.kind == "images" and draw:

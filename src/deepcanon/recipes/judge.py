@@ -28,6 +28,7 @@ from deepcanon.nets.lenet import LeNet
 from deepcanon.vision.classify import Classifier
 
 WEIGHTS, FEW, SIDE = Path(__file__).parent / "judges", 5_000, 28
+DRAWS, STEPS = 1_000, 600                               # images that are drawn, and steps of a judge's training, for a user's own images
 DRAWN = {"digits": 2_000, "mnist": 10_000, "fashion": 5_000}            # images drawn from a generator
 WIDTHS = {"digits": (6, 16, 120, 84)}
 WIDE = (16, 32, 120, 84)
@@ -43,7 +44,7 @@ class Judge:
         classes: whether the classifier's classes are those of the images.
     """
 
-    def __init__(self, net: LeNet, source: Source, n: int = 1_000, *, classes: bool = True):
+    def __init__(self, net: LeNet, source: Source, n: int, *, classes: bool = True):
         self.net, self.source, self.n, self.classes = net.eval(), source, n, classes
 
     def __call__(self, sample: Callable[[int], Tensor]) -> dict[str, float]:
@@ -108,19 +109,20 @@ def judge_of(source: Source) -> Judge:
     if name in DRAWN and source.metadata["shape"][0] == 1:
         return Judge(committed(name), source, DRAWN[name])
     classes = source.num_classes >= 2
-    return Judge(trained(source, classes), source, classes=classes)
+    return Judge(trained(source, classes), source, DRAWS, classes=classes)
 
 
 @cache
 def committed(name: str) -> LeNet:
     """The classifier of a known set that is part of the package."""
-    net = LeNet(widths=WIDTHS.get(name, WIDE), activation=nn.ReLU, pool=nn.MaxPool2d, standardize=Standardize())
+    with torch.random.fork_rng():                                      # an evaluation draws the same whether it is the first or not
+        net = LeNet(widths=WIDTHS.get(name, WIDE), activation=nn.ReLU, pool=nn.MaxPool2d, standardize=Standardize())
     method = Classifier(net)
     load_weights(method, WEIGHTS / f"lenet_{name}.safetensors")
     return net
 
 
-def trained(source: Source, classes: bool, steps: int = 600) -> LeNet:
+def trained(source: Source, classes: bool) -> LeNet:
     """A LeNet of these images, from the cache or trained in half a minute on a CPU."""
     channels = source.shape[0]
     standardize = Standardize([source.mean] * channels, [source.std] * channels)
@@ -132,9 +134,9 @@ def trained(source: Source, classes: bool, steps: int = 600) -> LeNet:
     if file.exists():
         load_weights(method, file)
         return net
-    with aside():
-        fit(method, Resized(source.train(batch=64), rotate=not classes), AdamW(3e-3, schedule=cosine(warmup=0.1)), steps=steps)
-    write_weights(file, method.state_dict())
+    with aside(), torch.enable_grad():                                  # it may be an evaluation that asks for the judge
+        fit(method, Resized(source.train(batch=64), rotate=not classes), AdamW(3e-3, schedule=cosine(warmup=0.1)), steps=STEPS)
+    write_weights(file, method.cpu().state_dict())
     return net
 
 
