@@ -450,7 +450,8 @@ def test_sources(workplace, monkeypatch):
 ])
 def test_a_source_that_is_none_is_one_line(source, message, workplace, monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path])
-    Path("mazes_for_errors.py").write_text("size = 5\n\nclass Maze:\n    pass\n\nclass Bare:\n    def reset(self): pass\n    def step(self, a): pass\n\n"
+    Path("mazes_for_errors.py").write_text("size = 5\n\nclass Maze:\n    pass\n\nclass Bare:\n    def reset(self): pass\n"
+                                           "    def step(self, a): pass\n\n"
                                            "class Duck(Bare):\n    observation_space = 1\n", encoding="utf-8")
     Path("broken_for_errors.py").write_text("import no_such\n", encoding="utf-8")
     with pytest.raises(ValueError, match=f"^{message}$") as caught:
@@ -511,7 +512,7 @@ def test_an_environment_without_bounds_or_actions_is_refused():
     class Neither(Own):
         num_actions = None
 
-    with pytest.raises(ValueError, match=r"^environment 'Neither': expected num_actions of 1 or more, or None and an action_shape; got None and \(\)$"):
+    with pytest.raises(ValueError, match=r"^environment 'Neither': expected num_actions of 1 or more, .*; got None and \(\)$"):
         env(Neither)
 
 

@@ -243,7 +243,7 @@ def test_next_tokens_may_be_int32(model):
 def test_a_net_of_nan_draws_no_token(model, temperature):
     with torch.no_grad():
         model.net.head.weight[3] = math.nan
-    with pytest.raises(ValueError, match="^the network's logits are nan: no token can be drawn$"):
+    with pytest.raises(ValueError, match=r"^the network's logits are nan: no token can be drawn$"):
         model.sample("abc", 3, temperature=temperature)
 
 
@@ -251,5 +251,5 @@ def test_perplexity_needs_a_mask_of_its_shape_and_a_token(annotations_unchecked)
     log_prob = torch.zeros(2, 3)
     with pytest.raises(ValueError, match=r"^expected the mask of shape \(2, 3\), got \(2,\)$"):
         perplexity(log_prob, torch.tensor([True, False]))
-    with pytest.raises(ValueError, match="^expected one token or more that counts, got none$"):
+    with pytest.raises(ValueError, match=r"^expected one token or more that counts, got none$"):
         perplexity(log_prob, torch.zeros(2, 3, dtype=torch.bool))

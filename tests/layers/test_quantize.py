@@ -136,7 +136,7 @@ def test_a_vector_that_is_not_finite_has_no_code_and_its_loss_says_so(make, bad)
     z = torch.randn(5, 3)
     z[2, 1] = bad
     quantizer = make(8, 3)
-    with torch.no_grad(), pytest.raises(ValueError, match="^expected finite values, got 1 of 15 that are nan or inf$"):
+    with torch.no_grad(), pytest.raises(ValueError, match=r"^expected finite values, got 1 of 15 that are nan or inf$"):
         quantizer(z)
     vectors, _, loss = make(8, 3)(z.requires_grad_())
     assert not loss[2].isfinite()
@@ -146,5 +146,5 @@ def test_a_vector_that_is_not_finite_has_no_code_and_its_loss_says_so(make, bad)
 
 def test_codes_of_nan_are_refused_by_the_autoencoder():
     method = VQVAE(nn.Linear(4, 3), nn.Linear(3, 4), VectorQuantizer(8, 3))
-    with pytest.raises(ValueError, match="^expected finite values, got 3 of 6 that are nan or inf$"):
+    with pytest.raises(ValueError, match=r"^expected finite values, got 3 of 6 that are nan or inf$"):
         method.encode(torch.tensor([[0.0, 1, 2, 3], [0, 1, 2, float("nan")]]))

@@ -68,7 +68,7 @@ def test_the_next_observations_are_as_many_as_the_observations(agent):
     batch[3] = batch[3][:1]
     with pytest.raises(ValueError, match=r"^expected next observations of shape \(32, 4\), got \(1, 4\)$"):
         first_loss(method, batch)
-    with pytest.raises(ValueError, match="^expected a batch of 5: observations, actions, rewards, next observations, terminated; got 4$"):
+    with pytest.raises(ValueError, match=r"^expected a batch of 5: observations, actions, rewards, next observations, terminated; got 4$"):
         first_loss(method, batch[:4])
 
 

@@ -2,15 +2,15 @@
 
     o_0 = reset(),    (o_{t+1}, r_t, terminated, truncated) = step(a_t)
 
-Terminated: the episode ended, nothing follows (the value of what follows is 0). Truncated: it was cut, by a time limit for instance,
-and the last observation still has a value.
+Terminated: the episode ended, nothing follows (the value of what follows is 0). Truncated: it was cut, by a
+time limit for instance, and the last observation still has a value.
 """
 
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-Step = tuple[np.ndarray, float, bool, bool]                            # observation, reward, terminated, truncated
+Step = tuple[np.ndarray, float, bool, bool]  # observation, reward, terminated, truncated
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -19,9 +19,10 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 class Environment(Protocol):
     """What agents and `Experience` need of an environment; any class with these members will do.
 
-    Actions are the numbers 0 .. num_actions - 1, or, where `num_actions` is None, real vectors of shape `action_shape`; their least and
-    greatest values may be given as `bounds`, a pair of arrays. `load_state_dict` leaves the environment where `state_dict` found it, or
-    starts a new episode and returns its first observation.
+    Actions are the numbers 0 .. num_actions - 1, or, where `num_actions` is None, real vectors of shape
+    `action_shape`; their least and greatest values may be given as `bounds`, a pair of arrays.
+    `load_state_dict` leaves the environment where `state_dict` found it, or starts a new episode and returns
+    its first observation.
     """
 
     observation_shape: tuple[int, ...]
@@ -35,7 +36,8 @@ class Environment(Protocol):
 
 
 class CheckedEnv:
-    """An environment of the user's own with every value checked: observations are copied into float32 arrays, actions clipped to `bounds`.
+    """An environment of the user's own with every value checked: observations are copied into float32 arrays,
+    actions clipped to `bounds`.
 
     Args:
         env: any object with the members of `Environment`.
@@ -43,26 +45,30 @@ class CheckedEnv:
         max_episode_steps: longer episodes are truncated; None leaves their length to the environment.
 
     Raises:
-        ValueError: shapes or a number of actions that make no sense; later, values that are not what was declared, with the step.
+        ValueError: shapes or a number of actions that make no sense; later, values that are not what was
+            declared, with the step.
     """
 
     def __init__(self, env: Environment, name: str | None = None, max_episode_steps: int | None = None):
-        self.env, self.name, self.step_limit = env, name or type(env).__name__, check_limit(max_episode_steps)
+        self.env: Any = env
+        self.name, self.step_limit = name or type(env).__name__, check_limit(max_episode_steps)
         if self.step_limit is None:
             self.step_limit = getattr(env, "step_limit", None)
         self.max_episode_steps, self.clock = max_episode_steps, 0
         self.observation_shape, self.action_shape = tuple(env.observation_shape), tuple(env.action_shape)
         self.num_actions = None if env.num_actions is None else int(env.num_actions)
-        if self.num_actions is None and not self.action_shape or self.num_actions is not None and self.num_actions < 1:
-            raise ValueError(f"environment {self.name!r}: expected num_actions of 1 or more, or None and an action_shape; "
-                             f"got {env.num_actions} and {self.action_shape}")
+        if not self.action_shape if self.num_actions is None else self.num_actions < 1:
+            raise ValueError(
+                f"environment {self.name!r}: expected num_actions of 1 or more, or None and an action_shape; "
+                f"got {env.num_actions} and {self.action_shape}"
+            )
         if self.num_actions is None:
             bounds = getattr(env, "bounds", (-np.inf, np.inf))
             self.bounds = tuple(np.broadcast_to(np.asarray(b, np.float32), self.action_shape) for b in bounds)
 
     def reset(self, seed: int | None = None) -> np.ndarray:
         self.clock = 0
-        return named(self, as_observation, self.env.reset(seed), self.observation_shape)
+        return named(self, as_observation, self.env.reset(seed=seed), self.observation_shape)
 
     def step(self, action: Any) -> Step:
         self.clock += 1
@@ -95,19 +101,28 @@ class CheckedEnv:
 
 
 def named(env: Any, check: Any, *values: Any) -> Any:
-    """What `check(*values)` returns; its ValueError gets the environment's name and the step of the episode."""
+    """What `check(*values)` returns; a ValueError of it gets the environment's name and the step."""
     try:
         return check(*values)
     except ValueError as error:
-        raise ValueError(f"environment {env.name!r}, {f'step {env.clock}' if env.clock else 'reset'}: {error}") from None
+        raise ValueError(
+            f"environment {env.name!r}, {f'step {env.clock}' if env.clock else 'reset'}: {error}"
+        ) from None
 
 
 def as_step(result: Any, observe: Any) -> Step:
-    """(observation, reward, terminated, truncated) as they should be, of what `step` returned; a fifth value, info, is not used."""
+    """Observation, reward, terminated and truncated of what `step` returned; a fifth, info, is not used."""
     if not isinstance(result, tuple | list) or len(result) not in (4, 5):
-        raise ValueError(f"expected step() to return (observation, reward, terminated, truncated), got {shown(result)}")
+        raise ValueError(
+            f"expected step() to return (observation, reward, terminated, truncated), got {shown(result)}"
+        )
     observation, reward, terminated, truncated, *_ = result
-    return observe(observation), as_reward(reward), as_flag(terminated, "terminated"), as_flag(truncated, "truncated")
+    return (
+        observe(observation),
+        as_reward(reward),
+        as_flag(terminated, "terminated"),
+        as_flag(truncated, "truncated"),
+    )
 
 
 def as_observation(value: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -117,12 +132,15 @@ def as_observation(value: Any, shape: tuple[int, ...]) -> np.ndarray:
         ValueError: another shape, no numbers, or values that are nan or inf (in float32).
     """
     array = as_array(value)
-    if array is None or array.shape != shape and not array.size == 1 == np.prod(shape):
+    if array is None or (array.shape != shape and not array.size == 1 == np.prod(shape)):
         raise ValueError(f"expected an observation of shape {shape}, got {shown(value)}")
     with np.errstate(over="ignore"):
         copied = array.astype(np.float32).reshape(shape)
     if not np.isfinite(copied).all():
-        raise ValueError(f"expected a finite observation, got {int((~np.isfinite(copied)).sum())} of {copied.size} values nan or inf")
+        raise ValueError(
+            f"expected a finite observation, got {int((~np.isfinite(copied)).sum())} of {copied.size} "
+            "values nan or inf"
+        )
     return copied
 
 
@@ -148,13 +166,20 @@ def as_flag(value: Any, name: str) -> bool:
 def as_number(action: Any, num_actions: int) -> int:
     """The number of a discrete action."""
     array = as_array(action)
-    if array is None or array.size != 1 or array.dtype.kind not in "iu" or not 0 <= array.reshape(()) < num_actions:
+    if (
+        array is None
+        or array.size != 1
+        or array.dtype.kind not in "iu"
+        or not 0 <= array.reshape(()) < num_actions
+    ):
         raise ValueError(f"expected an action in 0..{num_actions - 1}, got {shown(action)}")
     return int(array.reshape(()))
 
 
-def as_vector(action: Any, shape: tuple[int, ...], dtype: np.dtype, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """A copy of a real action, clipped to its bounds and in the environment's type; for integer types it is rounded first."""
+def as_vector(
+    action: Any, shape: tuple[int, ...], dtype: np.dtype, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """A copy of a real action in the environment's type, clipped to its bounds; rounded for integer types."""
     array = as_array(action)
     if array is None or array.size != np.prod(shape) or np.isnan(array).any():
         raise ValueError(f"expected an action of shape {shape} without nan, got {shown(action)}")
@@ -192,7 +217,7 @@ def check_limit(steps: int | None) -> int | None:
 
 
 def check_action(env: Any, action: Any, *, count: tuple[int, ...] = ()) -> None:
-    """Check the agent's action against the environment's; `count` precedes its shape where several environments act at once.
+    """Check an agent's action against the environment's; `count` precedes the shape where several act.
 
     Raises:
         ValueError: another shape, or real numbers instead of integers or the other way round.
@@ -201,5 +226,7 @@ def check_action(env: Any, action: Any, *, count: tuple[int, ...] = ()) -> None:
     expected, discrete = (*count, *env.action_shape), env.num_actions is not None
     if action.shape != expected or action.dtype.kind not in ("iu" if discrete else "f"):
         kind = f"integers below {env.num_actions}" if discrete else "real numbers"
-        raise ValueError(f"expected actions of shape {expected}, {kind}; the agent's have shape {action.shape} and "
-                         f"type {action.dtype}")
+        raise ValueError(
+            f"expected actions of shape {expected}, {kind}; the agent's have shape {action.shape} and "
+            f"type {action.dtype}"
+        )

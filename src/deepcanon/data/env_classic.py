@@ -1,6 +1,8 @@
-"""The built-in environments: the dynamics of Gymnasium's CartPole-v1 and Pendulum-v1 (Towers et al. 2024, arXiv 2407.17032), to the bit.
+"""The built-in environments: the dynamics of Gymnasium's CartPole-v1 and Pendulum-v1 (Towers et al. 2024,
+arXiv 2407.17032), to the bit.
 
-Their `state_dict` holds the state, the clock and the random generator: they resume in the middle of an episode.
+Their `state_dict` holds the state, the clock and the random generator: they resume in the middle of an
+episode.
 """
 
 import math
@@ -12,10 +14,12 @@ from deepcanon.data.env_checks import Step
 
 
 class CartPole:
-    """Balance a pole on a cart by pushes of 10 N (Barto, Sutton & Anderson 1983); the dynamics, to the bit, of Gymnasium's CartPole-v1.
+    """Balance a pole on a cart by pushes of 10 N (Barto, Sutton & Anderson 1983); the dynamics, to the bit,
+    of Gymnasium's CartPole-v1.
 
-    Observation (4,): position x (m), velocity, angle theta (rad), angular velocity. Action 0 pushes left, 1 right. Reward 1 a step.
-    Terminates at |x| > 2.4 or |theta| > 12 degrees, is truncated after 500 steps: the best return is 500.
+    Observation (4,): position x (m), velocity, angle theta (rad), angular velocity. Action 0 pushes left, 1
+    right. Reward 1 a step. Terminates at |x| > 2.4 or |theta| > 12 degrees, is truncated after 500 steps: the
+    best return is 500.
     """
 
     name = "CartPole-v1"
@@ -56,7 +60,8 @@ class CartPole:
 
 
 def cartpole_accelerations(theta_dot: Any, sin: Any, cos: Any, force: Any) -> tuple[Any, Any]:
-    """Of a cart of 1 kg (m/s^2) and of a pole of 0.1 kg and 1 m on it (rad/s^2), without friction; numbers or arrays."""
+    """Of a cart of 1 kg (m/s^2) and of a pole of 0.1 kg and 1 m on it (rad/s^2), without friction; numbers or
+    arrays."""
     gravity, half_length, pole_mass, total_mass = 9.8, 0.5, 0.1, 0.1 + 1.0
     moment = pole_mass * half_length
     push = (force + moment * (theta_dot * theta_dot) * sin) / total_mass
@@ -65,10 +70,12 @@ def cartpole_accelerations(theta_dot: Any, sin: Any, cos: Any, force: Any) -> tu
 
 
 class Pendulum:
-    """Swing a pendulum up and hold it, with a torque too weak to lift it at once; the dynamics, to the bit, of Gymnasium's Pendulum-v1.
+    """Swing a pendulum up and hold it, with a torque too weak to lift it at once; the dynamics, to the bit,
+    of Gymnasium's Pendulum-v1.
 
-    Observation (3,): cos theta, sin theta, angular velocity. Action (1,): a torque in [-2, 2] N m, what exceeds it is clipped.
-    Reward -(theta^2 + 0.1 velocity^2 + 0.001 torque^2) with theta in [-pi, pi) from the upright. Truncated after 200 steps, never terminated.
+    Observation (3,): cos theta, sin theta, angular velocity. Action (1,): a torque in [-2, 2] N m, what
+    exceeds it is clipped. Reward -(theta^2 + 0.1 velocity^2 + 0.001 torque^2) with theta in [-pi, pi) from
+    the upright. Truncated after 200 steps, never terminated.
     """
 
     name = "Pendulum-v1"
@@ -92,7 +99,10 @@ class Pendulum:
         theta, speed = np.array(self.state)
         torque = np.float32(min(max(action[0], -2.0), 2.0))
         cost = pendulum_cost(theta, speed, torque)
-        speed = min(max(speed + pendulum_acceleration(np.sin(theta), torque) * self.dt, -self.max_speed), self.max_speed)
+        speed = min(
+            max(speed + pendulum_acceleration(np.sin(theta), torque) * self.dt, -self.max_speed),
+            self.max_speed,
+        )
         self.state, self.steps = (float(theta + speed * self.dt), float(speed)), self.steps + 1
         return self.observe(), -float(cost), False, self.steps >= self.step_limit
 

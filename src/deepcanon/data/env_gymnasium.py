@@ -22,10 +22,10 @@ OLD_STEP = ("step() returned (observation, reward, done, info), as Gym before 0.
 class Gymnasium:
     """A Gymnasium environment; `env_spaces` says how its spaces are read.
 
-    Observations are copied into float32 arrays. Actions are clipped to their bounds and get the type of their space.
-    Classic control and toy text resume in the middle of an episode, to the bit, and so does an environment that has `state_dict` and
-    `load_state_dict` of its own. Other simulators (Box2D, MuJoCo, Atari) do not show their inner state: there the random stream is
-    restored and a new episode begins.
+    Observations are copied into float32 arrays. Actions are clipped to their bounds and get the type of their
+    space. Classic control and toy text resume in the middle of an episode, to the bit, and so does an
+    environment that has `state_dict` and `load_state_dict` of its own. Other simulators (Box2D, MuJoCo,
+    Atari) do not show their inner state: there the random stream is restored and a new episode begins.
 
     Args:
         env: the environment.
@@ -51,16 +51,25 @@ class Gymnasium:
         if self.actions.bounds is not None:
             self.bounds = self.actions.bounds
         self.env, self.clock = accept_seeds(env), 0
-        self.seeded = all("seed" in layer.accepted for layer in layers(self.env) if isinstance(layer, PlainReset))
+        self.seeded = all(
+            "seed" in layer.accepted for layer in layers(self.env) if isinstance(layer, PlainReset)
+        )
         if not self.seeded:
-            warnings.warn(f"environment {self.name!r}: its reset() takes no seed, so its episodes cannot be repeated", stacklevel=4)
-        if check_limit(max_episode_steps) is not None:
-            self.env = gymnasium.wrappers.TimeLimit(self.env, max_episode_steps)
+            warnings.warn(
+                f"environment {self.name!r}: its reset() takes no seed, so its episodes cannot be repeated",
+                stacklevel=4,
+            )
+        if (limit := check_limit(max_episode_steps)) is not None:
+            self.env = gymnasium.wrappers.TimeLimit(self.env, limit)
 
     @property
     def step_limit(self) -> int | None:
         """Steps after which an episode is truncated, if a `TimeLimit` does it."""
-        limits = [layer._max_episode_steps for layer in layers(self.env) if isinstance(layer, gymnasium.wrappers.TimeLimit)]
+        limits = [
+            layer._max_episode_steps
+            for layer in layers(self.env)
+            if isinstance(layer, gymnasium.wrappers.TimeLimit)
+        ]
         return min(limits, default=None)
 
     def reset(self, seed: int | None = None) -> np.ndarray:
@@ -70,7 +79,9 @@ class Gymnasium:
     def first(self, result: Any) -> np.ndarray:
         """The observation of what `reset` returned."""
         if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], dict):
-            raise ValueError(f"expected reset() to return (observation, info), as Gym since 0.26, got {shown(result)}")
+            raise ValueError(
+                f"expected reset() to return (observation, info), as Gym since 0.26, got {shown(result)}"
+            )
         return self.observations.encode(result[0])
 
     def step(self, action: Any) -> Step:
@@ -93,7 +104,11 @@ class Gymnasium:
     def state_dict(self) -> dict[str, Any]:
         states = [layer_state(layer) for layer in layers(self.env)]
         generator = getattr(self.env.unwrapped.np_random, "bit_generator", None)
-        return {"rng": generator.state if generator else None, "clock": self.clock, "layers": [] if None in states else states}
+        return {
+            "rng": generator.state if generator else None,
+            "clock": self.clock,
+            "layers": [] if None in states else states,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> np.ndarray | None:
         self.reset(seed=0)
@@ -105,7 +120,9 @@ class Gymnasium:
             if has_state(layer):
                 layer.load_state_dict(values)
             else:
-                vars(layer).update({k: v.numpy().copy() if isinstance(v, torch.Tensor) else v for k, v in values.items()})
+                vars(layer).update(
+                    {k: v.numpy().copy() if isinstance(v, torch.Tensor) else v for k, v in values.items()}
+                )
         self.clock = state["clock"]
         return None
 

@@ -1,6 +1,7 @@
-"""Where an environment comes from: a Gymnasium id, `module:Class`, `./file.py:Class`, a class or function, or an object.
+"""Where an environment comes from: a Gymnasium id, `module:Class`, `./file.py:Class`, a class or
+function, or an object.
 
-    create("CartPole-v1", {})    create("my_envs:Maze", {"size": 5})    create("./maze.py:Maze", {})    create(Maze, {"size": 5})
+    create("Acrobot-v1", {})    create("my_envs:Maze", {"size": 5})    create("./maze.py:Maze", {})
 """
 
 import difflib
@@ -19,14 +20,17 @@ MEMBERS = "observation_shape", "action_shape", "num_actions", "reset", "step", "
 
 
 def create(source: Any, options: dict[str, Any]) -> Any:
-    """The environment of a source, as it is: a `gymnasium.Env` or an object with the members of `Environment`.
+    """The environment of a source, as it is: a `gymnasium.Env` or an object with the members of
+    `Environment`.
 
     Raises:
         ModuleNotFoundError: the name is a Gymnasium id, and Gymnasium is not installed.
         ValueError: the source names or makes no environment.
     """
     if isinstance(source, Path):
-        raise ValueError(f"expected the name of a class or function after the path, such as '{source}:ClassName'")
+        raise ValueError(
+            f"expected the name of a class or function after the path, such as '{source}:ClassName'"
+        )
     if isinstance(source, str):
         found = named_object(source)
         if found is None:
@@ -40,7 +44,9 @@ def named_object(source: str) -> Any:
     place, colon, attribute = source.rpartition(":")
     if not colon:
         if source.endswith(".py"):
-            raise ValueError(f"expected the name of a class or function after the path, such as '{source}:ClassName'")
+            raise ValueError(
+                f"expected the name of a class or function after the path, such as '{source}:ClassName'"
+            )
         return None
     module = file_module(place, source) if is_file(place) else named_module(place, source)
     if module is None:
@@ -51,7 +57,9 @@ def named_object(source: str) -> Any:
             if attribute in gymnasium_ids():
                 return None
             names = [name for name in dir(found) if not name.startswith("_")]
-            raise ValueError(f"environment {source!r}: {place!r} has no {attribute!r}{did_you_mean(attribute, names)}")
+            raise ValueError(
+                f"environment {source!r}: {place!r} has no {attribute!r}{did_you_mean(attribute, names)}"
+            )
         found = getattr(found, part)
     return found
 
@@ -91,16 +99,25 @@ def named_module(place: str, source: str) -> ModuleType:
         if error.name is None or not (place == error.name or place.startswith(f"{error.name}.")):
             raise failed_import(source, place, error) from error
         parent, _, last = error.name.rpartition(".")
-        around = sys.modules[parent].__path__ if parent in sys.modules and hasattr(sys.modules[parent], "__path__") else None
+        around = (
+            sys.modules[parent].__path__
+            if parent in sys.modules and hasattr(sys.modules[parent], "__path__")
+            else None
+        )
         names = [m.name for m in pkgutil.iter_modules(around)] if around is not None or not parent else []
-        raise ValueError(f"environment {source!r}: there is no module {error.name!r}{did_you_mean(last, names)}") from None
+        raise ValueError(
+            f"environment {source!r}: there is no module {error.name!r}{did_you_mean(last, names)}"
+        ) from None
     except Exception as error:
         raise failed_import(source, place, error) from error
 
 
 def failed_import(source: str, place: str, error: Exception) -> ValueError:
     """What importing the user's module raised, on one line."""
-    return ValueError(f"environment {source!r}: importing {place!r} failed: {type(error).__name__}: {' '.join(str(error).split())}")
+    return ValueError(
+        f"environment {source!r}: importing {place!r} failed: {type(error).__name__}: "
+        f"{' '.join(str(error).split())}"
+    )
 
 
 def search_also(folder: str) -> None:
@@ -143,7 +160,10 @@ def made(found: Any, name: str, options: dict[str, Any]) -> Any:
     if isinstance(found, type) or (callable(found) and not is_environment(found)):
         return ready(found(**options), name)
     if options:
-        raise ValueError(f"environment {name!r} exists already and takes no options, got {', '.join(options)}: pass its class")
+        raise ValueError(
+            f"environment {name!r} exists already and takes no options, got {', '.join(options)}: pass its "
+            "class"
+        )
     return ready(found, name)
 
 
@@ -155,17 +175,27 @@ def is_environment(found: Any) -> bool:
 def ready(found: Any, name: str) -> Any:
     """The object, if it is one environment."""
     if hasattr(found, "restart") or hasattr(found, "single_action_space"):
-        raise ValueError(f"environment {name!r} is several environments at once ({type(found).__name__}): pass one of them, its class "
-                         "or its name; envs(source, count) makes several")
+        raise ValueError(
+            f"environment {name!r} is several environments at once ({type(found).__name__}): pass one of "
+            "them, its class "
+            "or its name; envs(source, count) makes several"
+        )
     if isinstance(found, Environment) or is_gymnasium(found):
         return found
     if not is_environment(found):
-        raise ValueError("expected an environment: a name, 'module:Class', './file.py:Class', a gymnasium.Env, a class or a function "
-                         f"that makes one; {name!r} is {shown(found)}")
+        raise ValueError(
+            "expected an environment: a name, 'module:Class', './file.py:Class', a gymnasium.Env, a class "
+            "or a function "
+            f"that makes one; {name!r} is {shown(found)}"
+        )
     if hasattr(found, "observation_space"):
-        raise ValueError(f"environment {name!r}: {type(found).__name__} is no gymnasium.Env: derive it from gymnasium.Env")
+        raise ValueError(
+            f"environment {name!r}: {type(found).__name__} is no gymnasium.Env: derive it from gymnasium.Env"
+        )
     lacking = [member for member in MEMBERS if not hasattr(found, member)]
-    raise ValueError(f"environment {name!r}: {type(found).__name__} is no gymnasium.Env and lacks {', '.join(lacking)}")
+    raise ValueError(
+        f"environment {name!r}: {type(found).__name__} is no gymnasium.Env and lacks {', '.join(lacking)}"
+    )
 
 
 def is_gymnasium(found: Any) -> bool:

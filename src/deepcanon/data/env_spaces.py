@@ -1,7 +1,12 @@
-"""Gymnasium's spaces as what agents see: observations as one float32 array, actions as a number 0 .. n - 1 or one real vector.
+"""Gymnasium's spaces as what agents see: observations as one float32 array, actions as a number 0 .. n - 1 or
+one real vector.
 
-    observations    Box: its array    Discrete: one-hot of o - start    MultiDiscrete, MultiBinary, Dict, Tuple: Gymnasium's `flatten`
-    actions         Discrete: start + a    MultiDiscrete, MultiBinary: the a-th combination    Box, Dict and Tuple of Boxes: clipped, cast
+    observations    Box                            its array
+                    Discrete                       one-hot of o - start
+                    other, Dict and Tuple          Gymnasium's `flatten`
+    actions         Discrete                       start + a
+                    MultiDiscrete, MultiBinary     the a-th combination
+                    Box, Dict and Tuple of Boxes   clipped to the bounds, in the type of the space
 """
 
 import math
@@ -15,7 +20,7 @@ from gymnasium import spaces
 
 from deepcanon.data.env_checks import as_array, as_number, as_observation, as_vector, shown
 
-MAX_COMBINATIONS = 10_000                                              # of a MultiDiscrete as one discrete action
+MAX_COMBINATIONS = 10_000  # of a MultiDiscrete as one discrete action
 
 
 class Observations(NamedTuple):
@@ -27,7 +32,8 @@ class Observations(NamedTuple):
 
 
 class Actions(NamedTuple):
-    """The agent's actions, how one becomes the environment's, and that in words; bounds of real actions are float32, of `shape`."""
+    """The agent's actions, how one becomes the environment's, and that in words; bounds of real actions are
+    float32, of `shape`."""
 
     num_actions: int | None
     shape: tuple[int, ...]
@@ -56,17 +62,22 @@ def observations(space: Any) -> Observations:
     """
     if isinstance(space, spaces.Box):
         shape = space.shape or (1,)
-        return Observations(shape, partial(as_observation, shape=shape), f"{space.dtype} copied to float32, not rescaled")
+        return Observations(
+            shape, partial(as_observation, shape=shape), f"{space.dtype} copied to float32, not rescaled"
+        )
     known = spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary
     other = [leaf for leaf in leaves(space) if not isinstance(leaf, known)]
     if other or not isinstance(space, spaces.Space):
-        raise ValueError(f"observations {other[0] if other else space}: expected a Box, Discrete, MultiDiscrete or MultiBinary space, "
-                         "or a Dict or Tuple of them")
+        raise ValueError(
+            f"observations {other[0] if other else space}: expected a Box, Discrete, MultiDiscrete or "
+            "MultiBinary space, "
+            "or a Dict or Tuple of them"
+        )
     flat = float_boxes(space)
     shape = spaces.flatten_space(flat).shape or (0,)
 
     def encode(value: Any) -> np.ndarray:
-        return spaces.flatten(flat, conform(space, value, "observation")).astype(np.float32)
+        return np.asarray(spaces.flatten(flat, conform(space, value, "observation")), np.float32)
 
     if isinstance(space, spaces.Discrete):
         return Observations(shape, encode, f"one-hot vectors of {space.n} numbers")
@@ -83,7 +94,8 @@ def float_boxes(space: Any) -> Any:
 
 
 def conform(space: Any, value: Any, name: str) -> Any:
-    """The value in the form that Gymnasium's `flatten` expects; ValueError says which part of it is not in the space."""
+    """The value in the form that Gymnasium's `flatten` expects; ValueError says which part of it is not in
+    the space."""
     if isinstance(space, spaces.Dict):
         if not isinstance(value, Mapping) or set(value) != set(space.spaces):
             found = sorted(value) if isinstance(value, Mapping) else shown(value)
@@ -108,7 +120,11 @@ def whole_numbers(space: Any, value: Any, name: str) -> Any:
     array = as_array(value)
     if isinstance(space, spaces.Discrete) and array is not None and array.size == 1:
         array = array.reshape(())
-    if array is None or array.shape != space.shape or not ((array == np.rint(array)) & (low <= array) & (array < low + count)).all():
+    if (
+        array is None
+        or array.shape != space.shape
+        or not ((array == np.rint(array)) & (low <= array) & (array < low + count)).all()
+    ):
         raise ValueError(f"expected {name} in {space}, got {shown(value)}")
     return int(array) if isinstance(space, spaces.Discrete) else array.astype(space.dtype)
 
@@ -131,28 +147,46 @@ def actions(space: Any) -> Actions:
         return combinations(space)
     if isinstance(space, spaces.Box):
         return vectors(space, lambda vector: vector.reshape(space.shape))
-    if isinstance(space, spaces.Dict | spaces.Tuple) and all(isinstance(p, spaces.Box) and p.dtype.kind == "f" for p in leaves(space)):
+    if isinstance(space, spaces.Dict | spaces.Tuple) and all(
+        isinstance(p, spaces.Box) and p.dtype.kind == "f" for p in leaves(space)
+    ):
         return vectors(spaces.flatten_space(space), partial(spaces.unflatten, space))
-    raise ValueError(f"actions {space}: expected a Discrete, MultiDiscrete, MultiBinary or Box space, or a Dict or Tuple of real Boxes")
+    raise ValueError(
+        f"actions {space}: expected a Discrete, MultiDiscrete, MultiBinary or Box space, or a Dict or "
+        "Tuple of real Boxes"
+    )
 
 
 def combinations(space: Any) -> Actions:
-    """Every combination of several discrete choices as one discrete action, the last choice varying fastest."""
-    sizes = [int(n) for n in space.nvec.flat] if isinstance(space, spaces.MultiDiscrete) else [2] * math.prod(space.shape)
+    """Every combination of several discrete choices as one discrete action, the last choice fastest."""
+    sizes = (
+        [int(n) for n in space.nvec.flat]
+        if isinstance(space, spaces.MultiDiscrete)
+        else [2] * math.prod(space.shape)
+    )
     total, start = math.prod(sizes), getattr(space, "start", 0)
     if total > MAX_COMBINATIONS:
-        raise ValueError(f"actions {space}: expected at most {MAX_COMBINATIONS:,} combinations, which become one discrete action, "
-                         f"got {total:,}")
+        raise ValueError(
+            f"actions {space}: expected at most {MAX_COMBINATIONS:,} combinations, which become one "
+            "discrete action, "
+            f"got {total:,}"
+        )
 
     def decode(action: Any) -> np.ndarray:
         chosen = np.unravel_index(as_number(action, total), sizes)
         return (np.array(chosen).reshape(space.shape) + start).astype(space.dtype)
 
-    return Actions(total, (), None, decode, f"the {total} combinations of {len(sizes)} choices, numbered 0..{total - 1} for the agent")
+    return Actions(
+        total,
+        (),
+        None,
+        decode,
+        f"the {total} combinations of {len(sizes)} choices, numbered 0..{total - 1} for the agent",
+    )
 
 
 def vectors(space: Any, shape_back: Callable[[np.ndarray], Any]) -> Actions:
-    """Real vectors, clipped to the bounds of a Box on their way to the environment, and rounded if its type is an integer."""
+    """Real vectors, clipped to the bounds of a Box on their way, and rounded if its type is an integer."""
     size = math.prod(space.shape)
     low, high = space.low.reshape(size), space.high.reshape(size)
 
@@ -160,4 +194,10 @@ def vectors(space: Any, shape_back: Callable[[np.ndarray], Any]) -> Actions:
         return shape_back(as_vector(action, (size,), space.dtype, low, high))
 
     how = "rounded, clipped to the bounds" if space.dtype.kind in "iu" else "clipped to the bounds"
-    return Actions(None, (size,), (low.astype(np.float32), high.astype(np.float32)), decode, f"{how} and passed on as {space.dtype}")
+    return Actions(
+        None,
+        (size,),
+        (low.astype(np.float32), high.astype(np.float32)),
+        decode,
+        f"{how} and passed on as {space.dtype}",
+    )

@@ -1,8 +1,10 @@
-"""Experience replay (Lin 1992; Mnih et al. 2015): an agent acts, its transitions are stored, and uniform draws of them are the batches.
+"""Experience replay (Lin 1992; Mnih et al. 2015): an agent acts, its transitions are stored, and uniform
+draws of them are the batches.
 
-    (s_t, a_t, r_t, s_{t+1}, terminated_t) -> buffer,    batch ~ U(buffer),    the oldest transition gives way when the buffer is full
+    (s_t, a_t, r_t, s_{t+1}, terminated_t) -> buffer,    batch ~ U(buffer)
 
-A truncated episode is not terminated: its last transition still bootstraps from s_{t+1}.
+When the buffer is full, the oldest transition gives way. A truncated episode is not terminated: its last
+transition still bootstraps from s_{t+1}.
 B batch, C capacity.
 """
 
@@ -13,12 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepcanon.data.envs import check_action, env as open_env, is_own
+from deepcanon.data.envs import check_action, is_own
+from deepcanon.data.envs import env as open_env
 
 
 @runtime_checkable
 class Agent(Protocol):
-    """What acts: `act(observation)`, with probability epsilon at random; a stochastic policy draws from `rng` as well."""
+    """What acts: `act(observation)`, with probability epsilon at random; a stochastic policy draws from `rng`
+    as well."""
 
     def act(self, observation: np.ndarray, *, epsilon: float, rng: np.random.Generator) -> Any: ...
 
@@ -34,27 +38,43 @@ def after(steps: int) -> Callable[[int], float]:
 
 
 class Experience:
-    """An endless iterable of replay batches, which steps the environment with the agent as it is at that moment.
+    """An endless iterable of replay batches, which steps the environment with the agent as it is at that
+    moment.
 
-    Each batch is (observation (B, ...), action (B, ...), reward (B,), next observation (B, ...), terminated (B,)). Discrete actions are
-    int64, all else is float32. An action is stored as the agent chose it, also where the environment got it clipped to its bounds.
+    Each batch is (observation (B, ...), action (B, ...), reward (B,), next observation (B, ...), terminated
+    (B,)). Discrete actions are int64, all else is float32. An action is stored as the agent chose it, also
+    where the environment got it clipped to its bounds.
 
     Args:
-        env: an environment, or anything that `deepcanon.data.env` makes one of; this object resets it and owns its episodes.
-        agent: anything with `act(observation, epsilon=, rng=)`, usually the method that learns from these batches.
+        env: an environment, or anything that `deepcanon.data.env` makes one of; this object resets it and
+            owns its episodes.
+        agent: anything with `act(observation, epsilon=, rng=)`, usually the method that learns from these
+            batches.
         capacity: C, transitions kept.
         batch: B.
         warmup: environment steps before the first batch.
         every: environment steps for a batch after that.
-        epsilon: exploration rate as a function of the environment step; None falls from 1 to 0.05 over 10,000.
+        epsilon: exploration rate as a function of the environment step; None falls from 1 to 0.05 over
+            10,000.
         seed: of the environment, the exploration and the draws.
 
     Raises:
-        ValueError: an environment whose first episode is not what it declares, or an agent whose actions are not the environment's.
+        ValueError: an environment whose first episode is not what it declares, or an agent whose actions are
+            not the environment's.
     """
 
-    def __init__(self, env: Any, agent: Agent, *, capacity: int = 10_000, batch: int = 128, warmup: int = 1_000, every: int = 1,
-                 epsilon: Callable[[int], float] | None = None, seed: int = 0):
+    def __init__(
+        self,
+        env: Any,
+        agent: Agent,
+        *,
+        capacity: int = 10_000,
+        batch: int = 128,
+        warmup: int = 1_000,
+        every: int = 1,
+        epsilon: Callable[[int], float] | None = None,
+        seed: int = 0,
+    ):
         self.env, self.agent = env if is_own(env) else open_env(env), agent
         self.capacity, self.batch, self.warmup, self.every = capacity, batch, warmup, every
         self.epsilon, self.seed = epsilon or anneal(1.0, 0.05, 10_000), seed
@@ -63,8 +83,13 @@ class Experience:
         self.episode_return, self.env_steps = 0.0, 0
         self.returns: list[float] = []                                           # of the finished episodes
         seen, acted = (capacity, *self.env.observation_shape), (capacity, *self.env.action_shape)
-        self.buffer = (np.zeros(seen, np.float32), np.zeros(acted, np.float32 if self.env.num_actions is None else np.int64),
-                       np.zeros(capacity, np.float32), np.zeros(seen, np.float32), np.zeros(capacity, np.float32))
+        self.buffer = (
+            np.zeros(seen, np.float32),
+            np.zeros(acted, np.float32 if self.env.num_actions is None else np.int64),
+            np.zeros(capacity, np.float32),
+            np.zeros(seen, np.float32),
+            np.zeros(capacity, np.float32),
+        )
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         return self
@@ -77,8 +102,16 @@ class Experience:
 
     def shard(self, rank: int, ranks: int) -> "Experience":
         """The same with the random streams of one of several ranks, from the start."""
-        return Experience(self.env, self.agent, capacity=self.capacity, batch=self.batch, warmup=self.warmup, every=self.every, epsilon=self.epsilon,
-                          seed=self.seed * ranks + rank)
+        return Experience(
+            self.env,
+            self.agent,
+            capacity=self.capacity,
+            batch=self.batch,
+            warmup=self.warmup,
+            every=self.every,
+            epsilon=self.epsilon,
+            seed=self.seed * ranks + rank,
+        )
 
     @property
     def stored(self) -> int:
@@ -94,7 +127,11 @@ class Experience:
         row = self.env_steps % self.capacity
         for column, value in zip(self.buffer, (self.observation, action, reward, following, terminated)):
             column[row] = value
-        self.observation, self.episode_return, self.env_steps = following, self.episode_return + reward, self.env_steps + 1
+        self.observation, self.episode_return, self.env_steps = (
+            following,
+            self.episode_return + reward,
+            self.env_steps + 1,
+        )
         if terminated or truncated:
             self.end_episode()
 
@@ -114,14 +151,22 @@ class Experience:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues as if never interrupted; where the environment cannot be restored (see `Gymnasium`), with a new episode."""
+        """Continues as if never interrupted; where the environment cannot be restored (see `Gymnasium`), with
+        a new episode."""
         observations, stored = state["buffer"][0], min(state["env_steps"], self.capacity)
         if observations.shape != (stored, *self.observation.shape):
-            raise ValueError(f"expected a replay buffer {(stored, *self.observation.shape)}, got {tuple(observations.shape)}: "
-                             "the environment or the capacity is another one")
+            raise ValueError(
+                f"expected a replay buffer {(stored, *self.observation.shape)}, got "
+                f"{tuple(observations.shape)}: "
+                "the environment or the capacity is another one"
+            )
         for column, saved in zip(self.buffer, state["buffer"], strict=True):
             column[: len(saved)] = saved.numpy()
-        self.returns, self.episode_return, self.env_steps = state["returns"].tolist(), state["episode_return"], state["env_steps"]
+        self.returns, self.episode_return, self.env_steps = (
+            state["returns"].tolist(),
+            state["episode_return"],
+            state["env_steps"],
+        )
         self.rng.bit_generator.state = state["rng"]
         self.observation = state["observation"].numpy().copy()
         start = self.env.load_state_dict(state["env"])

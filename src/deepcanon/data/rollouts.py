@@ -1,8 +1,10 @@
-"""Rollouts, the data of on-policy learning (A2C: Mnih et al. 2016, arXiv 1602.01783): several environments, a few steps each, by the agent as it is now.
+"""Rollouts, the data of on-policy learning (A2C: Mnih et al. 2016, arXiv 1602.01783): several environments, a
+few steps each, by the agent as it is now.
 
-    (s_t, a_t, r_t, s_{t+1}, terminated_t, done_t),  t = 1 ... T, in N environments;    the next rollout goes on where this one stopped
+    (s_t, a_t, r_t, s_{t+1}, terminated_t, done_t),    t = 1 ... T, in N environments
 
-done = terminated or truncated: after it a new episode begins, and s_{t+1} is still the last observation of the old one.
+The next rollout goes on where this one stopped. done = terminated or truncated: after it a new episode
+begins, and s_{t+1} is still the last observation of the old one.
 T steps, N environments, S and A the shapes of an observation and of an action.
 """
 
@@ -19,7 +21,7 @@ from deepcanon.data.vector_envs import checked_envs
 
 @runtime_checkable
 class Actors(Protocol):
-    """What acts in several environments at once: observations (N, *S) -> actions (N, *A), drawn with `rng`."""
+    """What acts in several environments at once: observations (N, *S) -> actions (N, *A), drawn by `rng`."""
 
     def acts(self, observations: np.ndarray, *, rng: np.random.Generator) -> np.ndarray: ...
 
@@ -27,13 +29,13 @@ class Actors(Protocol):
 class Rollouts:
     """An endless iterable of rollouts.
 
-    Each batch is (observation (T, N, *S), action (T, N, *A), reward (T, N), next observation (T, N, *S), terminated (T, N), done (T, N)).
-    Discrete actions are int64, all else is float32. An action is stored as the agent chose it, also where the environment got it
-    clipped to its bounds.
+    Each batch is (observation (T, N, *S), action (T, N, *A), reward (T, N), next observation (T, N, *S),
+    terminated (T, N), done (T, N)). Discrete actions are int64, all else is float32. An action is stored as
+    the agent chose it, also where the environment got it clipped to its bounds.
 
     Args:
-        envs: what `deepcanon.data.envs` returns, or any object with the members of `Environments`; this object resets them and owns
-            their episodes.
+        envs: what `deepcanon.data.envs` returns, or any object with the members of `Environments`; this
+            object resets them and owns their episodes.
         agent: anything with `acts(observations, rng=)`, usually the method that learns from these batches.
         steps: T.
         seed: of the environments and the draws of actions.
@@ -93,11 +95,16 @@ class Rollouts:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues as if never interrupted; environments that cannot be restored (see `Gymnasium`) begin a new episode."""
+        """Continues as if never interrupted; environments that cannot be restored begin a new episode."""
         if state["observation"].shape != self.observation.shape:
-            raise ValueError(f"expected observations {self.observation.shape}, got {tuple(state['observation'].shape)}: "
-                             "the environment or the number of environments is another one")
-        self.observation, self.episode_return = state["observation"].numpy().copy(), state["episode_return"].numpy().copy()
+            raise ValueError(
+                f"expected observations {self.observation.shape}, got {tuple(state['observation'].shape)}: "
+                "the environment or the number of environments is another one"
+            )
+        self.observation, self.episode_return = (
+            state["observation"].numpy().copy(),
+            state["episode_return"].numpy().copy(),
+        )
         self.returns, self.env_steps = state["returns"].tolist(), state["env_steps"]
         self.rng.bit_generator.state = state["rng"]
         for i, start in enumerate(self.envs.load_state_dict(state["envs"])):

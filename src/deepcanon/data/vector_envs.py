@@ -1,9 +1,11 @@
-"""Environments that step together: `envs("CartPole-v1", 8)`. Observations, rewards and ends are arrays with a row an environment.
+"""Environments that step together: `envs("CartPole-v1", 8)`. Observations, rewards and ends are arrays with a
+row an environment.
 
     o_0 = reset(),    (o_{t+1}, r_t, terminated, truncated) = step(a_t),    o_{t+1} <- restart(done)
 
-An environment whose episode is done shows its last observation, from which the value of a truncated episode is bootstrapped, until
-`restart`. The built-in environments are one computation on arrays, all others a list that steps in turn.
+An environment whose episode is done shows its last observation, from which the value of a truncated episode
+is bootstrapped, until `restart`. The built-in environments are one computation on arrays, all others a list
+that steps in turn.
 N environments, S the shape of an observation.
 """
 
@@ -17,19 +19,28 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 
 from deepcanon.data.env_checks import FLOAT32_MAX, Environment, as_array, as_observation, named, shown
-from deepcanon.data.env_classic import (CartPole, Pendulum, cartpole_accelerations, pendulum_acceleration,
-                                        pendulum_cost)
-from deepcanon.data.envs import close, env as open_env, is_own, name_of, untried
+from deepcanon.data.env_classic import (
+    CartPole,
+    Pendulum,
+    cartpole_accelerations,
+    pendulum_acceleration,
+    pendulum_cost,
+)
+from deepcanon.data.envs import close, is_own, name_of, untried
+from deepcanon.data.envs import env as open_env
 
-Steps = tuple[Shaped[np.ndarray, "N *S"], Float[np.ndarray, "N"], Bool[np.ndarray, "N"], Bool[np.ndarray, "N"]]
+Steps = tuple[
+    Shaped[np.ndarray, "N *S"], Float[np.ndarray, "N"], Bool[np.ndarray, "N"], Bool[np.ndarray, "N"]
+]
 
 
 @runtime_checkable
 class Environments(Protocol):
     """What `Rollouts` needs of its environments.
 
-    `restart` begins new episodes where `done` and returns what every environment shows now. `load_state_dict` returns, for each
-    environment that had to begin a new episode, its first observation, and None for each that is where `state_dict` found it.
+    `restart` begins new episodes where `done` and returns what every environment shows now. `load_state_dict`
+    returns, for each environment that had to begin a new episode, its first observation, and None for each
+    that is where `state_dict` found it.
     """
 
     count: int
@@ -44,7 +55,9 @@ class Environments(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> list[np.ndarray | None]: ...
 
 
-def envs(source: Any, count: int = 8, *, max_episode_steps: int | None = None, **options: Any) -> Environments:
+def envs(
+    source: Any, count: int = 8, *, max_episode_steps: int | None = None, **options: Any
+) -> Environments:
     """Several environments of one kind.
 
     Args:
@@ -71,13 +84,19 @@ def copies(env: Environment, count: int) -> list[Environment]:
         ValueError: it cannot be copied, or its copies could not be told apart by a seed.
     """
     if count and not getattr(env, "seeded", True):
-        raise ValueError(f"environment {name_of(env)!r}: its reset() takes no seed, so its copies would all play the same episodes: "
-                         "pass its class or a function that makes one")
+        raise ValueError(
+            f"environment {name_of(env)!r}: its reset() takes no seed, so its copies would all play the "
+            "same episodes: "
+            "pass its class or a function that makes one"
+        )
     try:
         return [copy.deepcopy(env) for _ in range(count)]
     except Exception as error:
-        raise ValueError(f"environment {name_of(env)!r} cannot be copied ({type(error).__name__}): pass its class or a function that "
-                         "makes one") from error
+        raise ValueError(
+            f"environment {name_of(env)!r} cannot be copied ({type(error).__name__}): pass its class or a "
+            "function that "
+            "makes one"
+        ) from error
 
 
 class SequentialEnvs:
@@ -91,15 +110,23 @@ class SequentialEnvs:
         if not envs or len({id(env) for env in envs}) < len(envs):
             raise ValueError(f"expected one environment or more, each an object of its own, got {len(envs)}")
         self.envs, self.count = [env if is_own(env) else open_env(env) for env in envs], len(envs)
+        first: Any
         first, *others = self.envs
         self.name, self.step_limit = name_of(first), getattr(first, "step_limit", None)
-        self.observation_shape, self.action_shape, self.num_actions = first.observation_shape, first.action_shape, first.num_actions
+        self.observation_shape, self.action_shape, self.num_actions = (
+            first.observation_shape,
+            first.action_shape,
+            first.num_actions,
+        )
         if hasattr(first, "bounds"):
             self.bounds = first.bounds
         for i, other in enumerate(others, 1):
             if kind_of(other) != kind_of(first):
-                raise ValueError(f"expected environments of one kind: number {i} has observations, actions and their count "
-                                 f"{kind_of(other)}, number 0 {kind_of(first)}")
+                raise ValueError(
+                    f"expected environments of one kind: number {i} has observations, actions and their "
+                    "count "
+                    f"{kind_of(other)}, number 0 {kind_of(first)}"
+                )
         self.observation = np.empty(0)
 
     def reset(self, seed: int | None = None) -> np.ndarray:
@@ -120,7 +147,10 @@ class SequentialEnvs:
         return self.observation
 
     def state_dict(self) -> dict[str, Any]:
-        return {"envs": [env.state_dict() for env in self.envs], "observation": torch.tensor(self.observation)}
+        return {
+            "envs": [env.state_dict() for env in self.envs],
+            "observation": torch.tensor(self.observation),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> list[np.ndarray | None]:
         self.observation = state["observation"].numpy().copy()
@@ -143,7 +173,7 @@ class CheckedEnvs:
         envs: any object with the members of `Environments`.
     """
 
-    def __init__(self, envs: Environments):
+    def __init__(self, envs: Any):
         self.envs, self.name, self.count, self.clock = envs, name_of(envs), int(envs.count), 0
         self.observation_shape, self.action_shape = tuple(envs.observation_shape), tuple(envs.action_shape)
         self.num_actions = envs.num_actions
@@ -152,7 +182,7 @@ class CheckedEnvs:
 
     def reset(self, seed: int | None = None) -> np.ndarray:
         self.clock = 0
-        return named(self, self.observe, self.envs.reset(seed))
+        return named(self, self.observe, self.envs.reset(seed=seed))
 
     def step(self, actions: np.ndarray) -> Steps:
         self.clock += 1
@@ -161,12 +191,20 @@ class CheckedEnvs:
     def moved(self, result: Any) -> Steps:
         """Observations, rewards and ends of what `step` returned."""
         if not isinstance(result, tuple) or len(result) != 4:
-            raise ValueError(f"expected step() to return (observations, rewards, terminated, truncated), got {shown(result)}")
+            raise ValueError(
+                "expected step() to return (observations, rewards, terminated, truncated), got "
+                f"{shown(result)}"
+            )
         observations, rewards, *ends = result
         rewards, terminated, truncated = map(self.row, (rewards, *ends))
         if not (np.abs(rewards) <= FLOAT32_MAX).all():
             raise ValueError(f"expected finite rewards, got {rewards}")
-        return self.observe(observations), rewards.astype(np.float32), terminated.astype(bool), truncated.astype(bool)
+        return (
+            self.observe(observations),
+            rewards.astype(np.float32),
+            terminated.astype(bool),
+            truncated.astype(bool),
+        )
 
     def row(self, values: Any) -> np.ndarray:
         """One number an environment."""
@@ -198,14 +236,17 @@ def checked_envs(envs: Any) -> Any:
     if type(envs) in (VectorEnv, SequentialEnvs, CheckedEnvs):
         return envs
     if not isinstance(envs, Environments):
-        raise ValueError(f"expected several environments, as envs(source, count) makes them, got {type(envs).__name__}")
+        raise ValueError(
+            f"expected several environments, as envs(source, count) makes them, got {type(envs).__name__}"
+        )
     return CheckedEnvs(envs)
 
 
 class Physics(NamedTuple):
     """An environment as arithmetic on states (D, N), one column an environment.
 
-    env: its shapes and its time limit; start: (rng, count) -> states; move: (states, actions) -> states, rewards, terminated;
+    env: its shapes and its time limit; start: (rng, count) -> states; move: (states, actions) -> states,
+    rewards, terminated;
     observe: states -> observations (N, *S).
     """
 
@@ -221,7 +262,11 @@ class VectorEnv:
     def __init__(self, physics: Physics, count: int):
         self.physics, self.count, env = physics, count, physics.env
         self.name, self.step_limit = env.name, env.step_limit
-        self.observation_shape, self.action_shape, self.num_actions = env.observation_shape, env.action_shape, env.num_actions
+        self.observation_shape, self.action_shape, self.num_actions = (
+            env.observation_shape,
+            env.action_shape,
+            env.num_actions,
+        )
         if issubclass(env, Pendulum):
             self.bounds = env.bounds
         self.rng = np.random.default_rng()
@@ -236,14 +281,23 @@ class VectorEnv:
     def step(self, actions: np.ndarray) -> Steps:
         self.state, rewards, terminated = self.physics.move(self.state, actions)
         self.clock = self.clock + 1
-        return self.physics.observe(self.state), rewards, terminated, self.clock >= self.physics.env.step_limit
+        return (
+            self.physics.observe(self.state),
+            rewards,
+            terminated,
+            self.clock >= self.physics.env.step_limit,
+        )
 
     def restart(self, done: np.ndarray) -> np.ndarray:
         self.state[:, done], self.clock[done] = self.physics.start(self.rng, int(done.sum())), 0
         return self.physics.observe(self.state)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"state": torch.tensor(self.state), "clock": torch.tensor(self.clock), "rng": self.rng.bit_generator.state}
+        return {
+            "state": torch.tensor(self.state),
+            "clock": torch.tensor(self.clock),
+            "rng": self.rng.bit_generator.state,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> list[np.ndarray | None]:
         self.state, self.clock = state["state"].numpy().copy(), state["clock"].numpy().copy()
@@ -289,7 +343,11 @@ def pendulum_move(state: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, n
     cost = pendulum_cost(theta, speed, torque)
     speed = speed + pendulum_acceleration(np.sin(theta), torque) * Pendulum.dt
     speed = speed.clip(-Pendulum.max_speed, Pendulum.max_speed)
-    return np.array([theta + speed * Pendulum.dt, speed]), -cost.astype(np.float32), np.zeros(len(actions), bool)
+    return (
+        np.array([theta + speed * Pendulum.dt, speed]),
+        -cost.astype(np.float32),
+        np.zeros(len(actions), bool),
+    )
 
 
 def pendulum_observe(state: np.ndarray) -> Float[np.ndarray, "N 3"]:

@@ -1,4 +1,5 @@
-"""What data must be. Each gives back what it was given, or refuses it in one line: what was expected, what came.
+"""What data must be. Each gives back what it was given, or refuses it in one line: what was expected, what
+came.
 
 B batch, D shape of an example, K levels or classes.
 """
@@ -16,7 +17,9 @@ def shaped(x: Shaped[Tensor, "B *D"], shape: tuple[int, ...]) -> Shaped[Tensor, 
         ValueError: examples of another shape.
     """
     if tuple(x.shape[1:]) != tuple(shape):
-        raise ValueError(f"expected data of shape ({', '.join(map(str, ('B', *shape)))}), got {tuple(x.shape)}")
+        raise ValueError(
+            f"expected data of shape ({', '.join(map(str, ('B', *shape)))}), got {tuple(x.shape)}"
+        )
     return x
 
 
@@ -38,7 +41,9 @@ def finite(x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
         ValueError: values that are no real numbers, nan or inf.
     """
     if not x.isfinite().all():
-        raise ValueError(f"expected finite values, got {int((~x.isfinite()).sum())} of {x.numel()} that are nan or inf")
+        raise ValueError(
+            f"expected finite values, got {int((~x.isfinite()).sum())} of {x.numel()} that are nan or inf"
+        )
     return x
 
 
@@ -49,7 +54,9 @@ def unit(x: Shaped[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
         ValueError: integers, or values outside [0, 1], nan among them.
     """
     if not x.is_floating_point():
-        raise ValueError(f"expected floating-point values in [0, 1], got {x.dtype}; divide 8-bit images by 255")
+        raise ValueError(
+            f"expected floating-point values in [0, 1], got {x.dtype}; divide 8-bit images by 255"
+        )
     low, high = x.aminmax()
     if not (low >= 0 and high <= 1):
         raise ValueError(f"expected values in [0, 1], got some from {low:.3g} to {high:.3g}")
@@ -64,7 +71,9 @@ def on_levels(x: Shaped[Tensor, "B *D"], levels: int) -> Float[Tensor, "B *D"]:
     """
     v = unit(x) * (levels - 1)
     if not (v - v.round()).abs().amax() < 0.01:
-        raise ValueError(f"expected values on the {levels} levels 0, 1/{levels - 1}, ..., 1, got others between")
+        raise ValueError(
+            f"expected values on the {levels} levels 0, 1/{levels - 1}, ..., 1, got others between"
+        )
     return x
 
 
@@ -74,7 +83,16 @@ def classes(y: Shaped[Tensor, "*B"], num_classes: int, n: int | None = None) -> 
     Raises:
         ValueError: not one whole number from 0 to K - 1 for each of n examples.
     """
-    if y.ndim != 1 or y.is_floating_point() or len(y) != (len(y) if n is None else n) or y.amin() < 0 or y.amax() >= num_classes:
+    if (
+        y.ndim != 1
+        or y.is_floating_point()
+        or len(y) != (len(y) if n is None else n)
+        or y.amin() < 0
+        or y.amax() >= num_classes
+    ):
         of = f"each of {n} examples" if n is not None else "each example"
-        raise ValueError(f"expected one label in 0..{num_classes - 1} for {of}, got {y.dtype} {tuple(y.shape)} from {y.amin()} to {y.amax()}")
+        raise ValueError(
+            f"expected one label in 0..{num_classes - 1} for {of}, got {y.dtype} {tuple(y.shape)} from "
+            f"{y.amin()} to {y.amax()}"
+        )
     return y

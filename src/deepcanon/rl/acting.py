@@ -1,7 +1,8 @@
 """Acting without torch's overhead: a small net as a numpy function that shares the net's weights.
 
-A step of a classic control task costs microseconds, a torch call on one observation ten times that. On the CPU a tensor and its numpy view are the same
-memory: what the optimizer writes in place is what the next action sees.
+A step of a classic control task costs microseconds, a torch call on one observation ten times that. On the
+CPU a tensor and its numpy view are the same memory: what the optimizer writes in place is what the next
+action sees.
 """
 
 from collections.abc import Callable
@@ -19,16 +20,22 @@ Layer = Callable[[np.ndarray], np.ndarray]
 
 
 class NumpyNet:
-    """`net` as a function of one observation, (...) -> (out,), or in `rows` of N, (N, ...) -> (N, out), without gradients.
+    """`net` as a function of one observation, (...) -> (out,), or in `rows` of N, (N, ...) -> (N, out),
+    without gradients.
 
-    `nn.Sequential` (nested too) of Linear, ReLU and Tanh with float32 weights on the CPU runs in numpy, any other net in torch.
-    Optimizers, `lerp_` and `load_state_dict` write in place and are seen at once; weights that moved to other memory are found again.
+    `nn.Sequential` (nested too) of Linear, ReLU and Tanh with float32 weights on the CPU runs in numpy, any
+    other net in torch. Optimizers, `lerp_` and `load_state_dict` write in place and are seen at once; weights
+    that moved to other memory are found again.
     """
 
     def __init__(self, net: nn.Module):
         self.net = net
         self.homes: list[tuple[dict[str, Any], str]] = [
-            (module._parameters, name) for module in net.modules() for name, p in module._parameters.items() if p is not None]
+            (module._parameters, name)
+            for module in net.modules()
+            for name, p in module._parameters.items()
+            if p is not None
+        ]
         self.places: list[int] = []
         self.layers: list[Layer] | None = None
 
@@ -65,7 +72,11 @@ def numpy_layers(net: nn.Module) -> list[Layer] | None:
         return layers
     here = all(p.device.type == "cpu" and p.dtype == torch.float32 for p in net.parameters())
     if isinstance(net, nn.Linear) and type(net) in (nn.Linear, Linear) and here:
-        return [partial(affine, net.weight.detach().numpy().T, 0.0 if net.bias is None else net.bias.detach().numpy())]
+        return [
+            partial(
+                affine, net.weight.detach().numpy().T, 0.0 if net.bias is None else net.bias.detach().numpy()
+            )
+        ]
     return {nn.ReLU: [relu], nn.Tanh: [np.tanh]}.get(type(net))
 
 

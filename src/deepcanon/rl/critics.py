@@ -1,4 +1,5 @@
-"""Several critics as one: K perceptrons Q_k(s, a), computed as batched products (clipped double Q: Fujimoto et al. 2018, arXiv 1802.09477).
+"""Several critics as one: K perceptrons Q_k(s, a), computed as batched products (clipped double Q: Fujimoto
+et al. 2018, arXiv 1802.09477).
 
     h_0 = (s, a),    h_i = relu(h_{i-1} W_{k,i} + b_{k,i})  for i < L,    Q_k = h_{L-1} W_{k,L} + b_{k,L}
 
@@ -30,7 +31,9 @@ class Critics(nn.Module):
 
     def forward(self, s: Float[Tensor, "B S"], a: Float[Tensor, "B A"]) -> Float[Tensor, "K B"]:
         first, *rest = zip(self.weights, self.biases)
-        h = torch.baddbmm(first[1], torch.cat([s, a], -1).expand(len(first[0]), -1, -1), first[0])   # (K, B, O)
+        h = torch.baddbmm(
+            first[1], torch.cat([s, a], -1).expand(len(first[0]), -1, -1), first[0]
+        )  # (K, B, O)
         for weight, bias in rest:
             h = torch.baddbmm(bias, h.relu(), weight)
         return h.squeeze(-1)

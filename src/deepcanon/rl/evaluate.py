@@ -10,7 +10,7 @@ from torch import nn
 
 from deepcanon.layers.modes import evaluating
 
-LONGEST = 100_000                                                      # steps of an episode, unless `max_steps` says otherwise
+LONGEST = 100_000  # steps of an episode, unless `max_steps` says otherwise
 
 
 def returns(agent: Any, env: Any, *, episodes: int = 20, seed: int = 0,
@@ -22,7 +22,8 @@ def returns(agent: Any, env: Any, *, episodes: int = 20, seed: int = 0,
         env: an environment of `deepcanon.data.env`; it is seeded before the first episode.
         episodes: how many.
         seed: of the environment.
-        max_steps: an episode's return counts that many steps at most. None is 100,000, and a warning where an episode is as long.
+        max_steps: an episode's return counts that many steps at most. None is 100,000, and a warning where an
+            episode is as long.
 
     Raises:
         ValueError: less than one episode or step, or an environment that `deepcanon.data.env` has not opened.
@@ -38,13 +39,20 @@ def episode_return(agent: Any, env: Any, seed: int | None, max_steps: int | None
     """The return of one episode."""
     observation, total = env.reset(seed=seed), 0.0
     if isinstance(observation, tuple):
-        raise ValueError(f"expected an environment of deepcanon.data.env, got {type(env).__name__}: pass env({type(env).__name__})")
+        raise ValueError(
+            f"expected an environment of deepcanon.data.env, got {type(env).__name__}: pass "
+            f"env({type(env).__name__})"
+        )
     for _ in range(max_steps or LONGEST):
         observation, reward, terminated, truncated = env.step(agent.act(observation))
         total += reward
         if terminated or truncated:
             return total
     if max_steps is None:
-        warnings.warn(f"an episode of {getattr(env, 'name', type(env).__name__)} did not end within {LONGEST:,} steps, and its "
-                      "return counts those only: give max_steps, or the environment max_episode_steps", stacklevel=3)
+        warnings.warn(
+            f"an episode of {getattr(env, 'name', type(env).__name__)} did not end within {LONGEST:,} "
+            "steps, and its "
+            "return counts those only: give max_steps, or the environment max_episode_steps",
+            stacklevel=3,
+        )
     return total

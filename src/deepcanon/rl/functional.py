@@ -1,6 +1,8 @@
 """Arithmetic and checks that several agents share.
 
-    A_t = delta_t + gamma lam (1 - done_t) A_{t+1}          generalised advantages (Schulman et al. 2016, arXiv 1506.02438)
+    A_t = delta_t + gamma lam (1 - done_t) A_{t+1}
+
+These are generalised advantages (Schulman et al. 2016, arXiv 1506.02438).
 
 T steps, N environments, B batch, S and A the shapes of an observation and of an action.
 """
@@ -43,7 +45,8 @@ def constant(net: nn.Module) -> Iterator[None]:
 
 
 def transitions(batch, action_shape: tuple[int, ...]) -> tuple[Tensor, ...]:
-    """A batch of replay, observations, actions, rewards, next observations and ends, with its shapes checked and the ends as numbers.
+    """A batch of replay, observations, actions, rewards, next observations and ends, with its shapes checked
+    and the ends as numbers.
 
     Args:
         batch: s (B, *S), a (B, *A), r (B,), s' (B, *S), terminated (B,).
@@ -53,7 +56,10 @@ def transitions(batch, action_shape: tuple[int, ...]) -> tuple[Tensor, ...]:
         ValueError: another number of entries, or an entry of another shape, also one that would broadcast.
     """
     if len(batch) != 5:
-        raise ValueError(f"expected a batch of 5: observations, actions, rewards, next observations, terminated; got {len(batch)}")
+        raise ValueError(
+            "expected a batch of 5: observations, actions, rewards, next observations, terminated; got "
+            f"{len(batch)}"
+        )
     s, a, r, s_next, terminated = batch
     actions("actions", a, (len(s), *action_shape), discrete=action_shape == ())
     of_shape("rewards", r, (len(s),))
@@ -70,5 +76,7 @@ def actions(name: str, a: Tensor, shape: tuple[int, ...], *, discrete: bool) -> 
     """
     of_shape(name, a, shape)
     if a.is_floating_point() == discrete or a.dtype == torch.bool:
-        raise ValueError(f"expected {name} that are {'integers' if discrete else 'real numbers'}, got {a.dtype}")
+        raise ValueError(
+            f"expected {name} that are {'integers' if discrete else 'real numbers'}, got {a.dtype}"
+        )
     return a

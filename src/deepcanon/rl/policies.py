@@ -1,8 +1,10 @@
-"""Stochastic policies pi(a|s) as functions of what a net says about s: their densities in torch, for learning, their draws in numpy, for acting.
+"""Stochastic policies pi(a|s) as functions of what a net says about s: their densities in torch, for
+learning, their draws in numpy, for acting.
 
     categorical    pi(a|s) = softmax(l)_a
     gaussian       pi(a|s) = N(a; mu, diag sigma^2),    net output (mu, log sigma)
-    squashed       a = tanh(u),  u ~ N(mu, diag sigma^2),    log pi(a|s) = log N(u; mu, diag sigma^2) - sum_i log(1 - tanh(u_i)^2)
+    squashed       a = tanh(u),  u ~ N(mu, diag sigma^2)
+                   log pi(a|s) = log N(u; mu, diag sigma^2) - sum_i log(1 - tanh(u_i)^2)
 
 B batch, N environments, A actions or dimensions of an action, P = 2 A parameters of a Gaussian.
 """
@@ -33,7 +35,9 @@ class Policy(NamedTuple):
     mode: Callable[[np.ndarray], np.ndarray]
 
 
-def judge_categorical(logits: Float[Tensor, "B A"], a: Int[Tensor, "B"]) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
+def judge_categorical(
+    logits: Float[Tensor, "B A"], a: Int[Tensor, "B"]
+) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
     """log softmax(l)_a and -sum_a p log p. Raises ValueError for actions of another shape or type."""
     of_shape("logits", logits, (len(a), logits.shape[-1]))
     log_p = logits.log_softmax(-1)
@@ -51,13 +55,20 @@ def mode_categorical(logits: Float[np.ndarray, "N A"]) -> Int[np.ndarray, "N"]:
     return logits.argmax(-1)
 
 
-def judge_gaussian(parameters: Float[Tensor, "B P"], a: Float[Tensor, "B A"]) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
-    """log N(a; mu, sigma^2) and sum_i log sigma_i + A log(2 pi e) / 2. Raises ValueError for parameters that do not fit the actions."""
+def judge_gaussian(
+    parameters: Float[Tensor, "B P"], a: Float[Tensor, "B A"]
+) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
+    """log N(a; mu, sigma^2) and sum_i log sigma_i + A log(2 pi e) / 2. Raises ValueError for parameters that
+    do not fit the actions."""
     if parameters.shape[-1] % 2:
-        raise ValueError(f"expected mu and log sigma, as many of one as of the other, got {tuple(parameters.shape)}")
+        raise ValueError(
+            f"expected mu and log sigma, as many of one as of the other, got {tuple(parameters.shape)}"
+        )
     actions("actions", a, (len(parameters), parameters.shape[-1] // 2), discrete=False)
-    mu, log_std = parameters.chunk(2, -1)                                        # (B, A) each
-    return log_normal((a - mu) * (-log_std).exp(), log_std), (log_std + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
+    mu, log_std = parameters.chunk(2, -1)  # (B, A) each
+    return log_normal((a - mu) * (-log_std).exp(), log_std), (
+        log_std + 0.5 * math.log(2 * math.pi * math.e)
+    ).sum(-1)
 
 
 def draw_gaussian(parameters: Float[np.ndarray, "N P"], rng: np.random.Generator) -> Float[np.ndarray, "N A"]:
@@ -81,5 +92,6 @@ def log_normal(noise: Float[Tensor, "B A"], log_std: Float[Tensor, "B A"]) -> Fl
 
 
 def log_slope(u: Float[Tensor, "B A"]) -> Float[Tensor, "B"]:
-    """sum_i log(1 - tanh(u_i)^2) = sum_i 2 (log 2 - u_i - log(1 + exp(-2 u_i))), which does not round to log 0."""
+    """sum_i log(1 - tanh(u_i)^2) = sum_i 2 (log 2 - u_i - log(1 + exp(-2 u_i))), which does not round to log
+    0."""
     return 2 * (math.log(2) - u - F.softplus(-2 * u)).sum(-1)

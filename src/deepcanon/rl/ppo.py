@@ -1,10 +1,12 @@
 """Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347).
 
-    A_t = sum_k (gamma lam)^k delta_{t+k},    delta_t = r_t + gamma (1 - terminated_t) V(s_{t+1}) - V(s_t),    R = A + V(s)
+    delta_t = r_t + gamma (1 - terminated_t) V(s_{t+1}) - V(s_t)
+    A_t = sum_k (gamma lam)^k delta_{t+k},    R = A + V(s)
     max_pi    E[min(rho A, clip(rho, 1 - eps, 1 + eps) A) + h H(pi(.|s))],    rho = pi(a|s) / pi_old(a|s)
     min_V     c E[(V(s) - R)^2]
 
-A, R and pi_old are those of the beginning; then come several epochs of minibatches over one rollout. In each, A is brought to mean 0 and deviation 1.
+A, R and pi_old are those of the beginning; then come several epochs of minibatches over one rollout. In each,
+A is brought to mean 0 and deviation 1.
 T steps, N environments, M rows of a minibatch, S and A the shapes of an observation and of an action.
 """
 
@@ -34,11 +36,29 @@ class PPO(nn.Module):
         entropy, value_weight: h, c.
     """
 
-    def __init__(self, policy: nn.Module, value: nn.Module, *, kind: Policy = categorical, gamma: float = 0.99, lam: float = 0.95,
-                 clip: float = 0.2, epochs: int = 4, minibatch: int = 256, entropy: float = 0.0, value_weight: float = 0.5):
+    def __init__(
+        self,
+        policy: nn.Module,
+        value: nn.Module,
+        *,
+        kind: Policy = categorical,
+        gamma: float = 0.99,
+        lam: float = 0.95,
+        clip: float = 0.2,
+        epochs: int = 4,
+        minibatch: int = 256,
+        entropy: float = 0.0,
+        value_weight: float = 0.5,
+    ):
         super().__init__()
         self.policy, self.value, self.kind, self.gamma, self.lam = policy, value, kind, gamma, lam
-        self.clip, self.epochs, self.minibatch, self.entropy, self.value_weight = clip, epochs, minibatch, entropy, value_weight
+        self.clip, self.epochs, self.minibatch, self.entropy, self.value_weight = (
+            clip,
+            epochs,
+            minibatch,
+            entropy,
+            value_weight,
+        )
         self.actor = NumpyNet(policy)
 
     def losses(self, batch):
@@ -52,9 +72,13 @@ class PPO(nn.Module):
     def prepare(self, s, a, r, s_next, terminated, done) -> tuple[Tensor, ...]:
         """The rollout, (T, N, ...) each, as rows (T N, ...): s, a, log pi_old(a|s), A, R."""
         if r.numel() % self.minibatch:
-            raise ValueError(f"a minibatch of {self.minibatch} does not divide the {r.numel()} rows of a rollout "
-                             f"({len(r)} steps of {r.shape[1]} environments)")
-        v, v_next = (of_shape("values", self.value(x.flatten(0, 1)), (r.numel(), 1)).view_as(r) for x in (s, s_next))
+            raise ValueError(
+                f"a minibatch of {self.minibatch} does not divide the {r.numel()} rows of a rollout "
+                f"({len(r)} steps of {r.shape[1]} environments)"
+            )
+        v, v_next = (
+            of_shape("values", self.value(x.flatten(0, 1)), (r.numel(), 1)).view_as(r) for x in (s, s_next)
+        )
         advantage = gae(r + self.gamma * (1 - terminated) * v_next - v, done, self.gamma * self.lam)
         s, a = s.flatten(0, 1), a.flatten(0, 1)
         log_prob, _ = self.kind.judge(self.policy(s), a)
@@ -88,8 +112,10 @@ def rollout(batch) -> tuple[Tensor, ...]:
         ValueError: another number of entries, or an entry of another shape, also one that would broadcast.
     """
     if len(batch) != 6:
-        raise ValueError("expected a rollout of 6: observations, actions, rewards, next observations, terminated, done; "
-                         f"got {len(batch)}")
+        raise ValueError(
+            "expected a rollout of 6: observations, actions, rewards, next observations, terminated, done; "
+            f"got {len(batch)}"
+        )
     s, a, r, s_next, terminated, done = batch
     of_shape("rewards", r, s.shape[:2])
     of_shape("next observations", s_next, s.shape)

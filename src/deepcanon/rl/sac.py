@@ -1,11 +1,13 @@
 """Soft actor-critic (Haarnoja et al. 2018, arXiv 1801.01290 and 1812.05905).
 
-    critics        min_Q      sum_k E[(Q_k(s, a) - y)^2],    y = r + gamma (1 - terminated) (min_k Q'_k(s', a') - alpha log pi(a'|s')),  a' ~ pi(.|s')
+    critics        min_Q      sum_k E[(Q_k(s, a) - y)^2],    a' ~ pi(.|s'),
+                              y = r + gamma (1 - terminated) (min_k Q'_k(s', a') - alpha log pi(a'|s'))
     actor          min_pi     E[alpha log pi(a|s) - min_k Q_k(s, a)],    a ~ pi(.|s)
     temperature    min_alpha  -log alpha (E[log pi(a|s)] + H)
     targets        Q'_k <- Q'_k + tau (Q_k - Q'_k)
 
-pi: a = center + scale tanh(u), u ~ N(mu(s), diag sigma(s)^2), and log pi is the density of tanh(u); H is the entropy that alpha holds pi at.
+pi: a = center + scale tanh(u), u ~ N(mu(s), diag sigma(s)^2), and log pi is the density of tanh(u); H is the
+entropy that alpha holds pi at.
 B batch, S the shape of an observation, A dimensions of an action, K critics.
 """
 
@@ -22,7 +24,7 @@ from deepcanon.rl.acting import NumpyNet
 from deepcanon.rl.functional import constant, transitions
 from deepcanon.rl.policies import log_normal, log_slope
 
-LOG_STD = -5.0, 2.0                                                              # of u; what the actor says is clamped
+LOG_STD = -5.0, 2.0  # of u; what the actor says is clamped
 
 
 class SAC(nn.Module):
@@ -40,14 +42,27 @@ class SAC(nn.Module):
     center: Tensor                                                               # (A,)
     scale: Tensor
 
-    def __init__(self, actor: nn.Module, critic: nn.Module, *, bounds: tuple[Float[np.ndarray, "A"], Float[np.ndarray, "A"]],
-                 gamma: float = 0.99, tau: float = 0.005, target_entropy: float | None = None):
+    def __init__(
+        self,
+        actor: nn.Module,
+        critic: nn.Module,
+        *,
+        bounds: tuple[Float[np.ndarray, "A"], Float[np.ndarray, "A"]],
+        gamma: float = 0.99,
+        tau: float = 0.005,
+        target_entropy: float | None = None,
+    ):
         super().__init__()
         low, high = (torch.as_tensor(np.asarray(bound, np.float64)).float() for bound in bounds)
         if low.ndim != 1 or low.shape != high.shape:
-            raise ValueError(f"expected bounds of the actions of shape (A,) each, got {tuple(low.shape)} and {tuple(high.shape)}")
+            raise ValueError(
+                f"expected bounds of the actions of shape (A,) each, got {tuple(low.shape)} and "
+                f"{tuple(high.shape)}"
+            )
         if not ((low < high) & (high - low).isfinite()).all():
-            raise ValueError(f"expected finite bounds low < high of the actions, got {bounds[0]} and {bounds[1]}")
+            raise ValueError(
+                f"expected finite bounds low < high of the actions, got {bounds[0]} and {bounds[1]}"
+            )
         self.actor, self.critic, self.target = actor, critic, copy.deepcopy(critic).requires_grad_(False)
         self.gamma, self.tau = gamma, tau
         self.target_entropy = -len(low) if target_entropy is None else target_entropy
@@ -81,14 +96,18 @@ class SAC(nn.Module):
         u = mu + log_std.exp() * noise
         return self.center + self.scale * u.tanh(), log_normal(noise, log_std) - log_slope(u)
 
-    def act(self, observation: np.ndarray, *, epsilon: float = 0.0, rng: np.random.Generator | None = None) -> Float[np.ndarray, "A"]:
+    def act(
+        self, observation: np.ndarray, *, epsilon: float = 0.0, rng: np.random.Generator | None = None
+    ) -> Float[np.ndarray, "A"]:
         """The action of mu(s); with an `rng` one of pi, with probability epsilon any action."""
         center, scale = self.center.cpu().numpy(), self.scale.cpu().numpy()
         if rng and rng.random() < epsilon:
             return center + scale * rng.uniform(-1, 1, center.shape).astype(np.float32)
         parameters = self.net(observation)
         if parameters.shape != (2 * len(center),):
-            raise ValueError(f"expected the actor's mu and log sigma of shape {(2 * len(center),)}, got {parameters.shape}")
+            raise ValueError(
+                f"expected the actor's mu and log sigma of shape {(2 * len(center),)}, got {parameters.shape}"
+            )
         u, log_std = np.split(parameters, 2)
         if rng:
             u = u + np.exp(log_std.clip(*LOG_STD)) * rng.standard_normal(u.shape, np.float32)

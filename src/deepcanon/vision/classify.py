@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from deepcanon.layers.modes import evaluating
 
-
 NO_LABEL = -(2**40)                                                              # which no label is: none is left out
 
 
