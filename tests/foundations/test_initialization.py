@@ -1,4 +1,4 @@
-"""Initial weights against torch's, and what each of them does to a signal on its way through many layers."""
+"""Initial weights against torch's, and their scales; what they do to deep nets is in `tests/claims/`."""
 
 import math
 
@@ -9,16 +9,6 @@ from torch import nn
 from deepcanon.foundations.initialization import fans, glorot, identity, initialize, kaiming, normal, orthogonal, xavier, zero_residual
 from deepcanon.nets.mlp import mlp
 from deepcanon.nets.resnet import Residual, resnet18, resnet_cifar
-
-
-def moments(net: nn.Sequential, x: torch.Tensor, kind: type[nn.Module]) -> torch.Tensor:
-    """E[h^2] after every layer of a kind, and of x before them."""
-    seen = [x.square().mean()]
-    for layer in net:
-        x = layer(x)
-        if isinstance(layer, kind):
-            seen.append(x.square().mean())
-    return torch.stack(seen).detach()
 
 
 @pytest.mark.row("FND-31", "FND-32", "FND-33", "FND-34")
@@ -32,17 +22,6 @@ def test_worked_example_scales():
     layer = initialize(nn.Linear(500, 2_000), normal, bias=0.1)
     assert (layer.bias == 0.1).all()
     assert layer(torch.randn(64, 500)).std().item() == pytest.approx(0.223607, rel=0.02)
-
-
-@pytest.mark.row("FND-31")
-@pytest.mark.parametrize("seed", range(5))
-def test_small_weights_shrink_a_tanh_signal_by_the_same_factor_a_layer(seed):
-    """Claim: with N(0, 1e-4) activations decay exponentially with depth. True."""
-    torch.manual_seed(seed)
-    net = initialize(mlp(*[500] * 11, activation=nn.Tanh), normal)
-    std = moments(net, torch.randn(256, 500), nn.Tanh).sqrt()
-    ratios = std[2:] / std[1:-1]                                                 # the first tanh still saturates a little
-    torch.testing.assert_close(ratios, torch.full_like(ratios, 0.01 * math.sqrt(500)), atol=0, rtol=0.05)
 
 
 @pytest.mark.row("FND-31")
@@ -83,37 +62,13 @@ def test_a_convolutions_fan_in_is_its_window():
     assert xavier(weight).std().item() == pytest.approx((32 * 5 * 3) ** -0.5, rel=0.01)
 
 
-@pytest.mark.row("FND-32")
-@pytest.mark.parametrize("seed", range(5))
-def test_xavier_keeps_the_variance_of_a_linear_net(seed):
-    torch.manual_seed(seed)
-    net = initialize(mlp(*[1_000] * 21, activation=nn.Identity), xavier)
-    size = moments(net, torch.randn(128, 1_000), nn.Linear)
-    assert 1 / 1.5 < size[-1] / size[0] < 1.5
-
-
-@pytest.mark.row("FND-32", "FND-33")
-@pytest.mark.parametrize("seed", range(5))
-def test_relu_needs_twice_the_variance(seed):
-    """Claim: Xavier keeps the activations' variance; for ReLU the factor is 2 / D. True."""
-    torch.manual_seed(seed)
-    x = torch.randn(128, 1_000)
-    net = mlp(*[1_000] * 21, activation=nn.ReLU)
-    matched, unmatched = (moments(initialize(net, draw), x, nn.Linear) for draw in (kaiming, xavier))
-    assert 0.5 < matched[-1] / matched[1] < 2
-    assert 0.5 < unmatched[-1] / unmatched[1] * 2**19 < 2                       # 19 ReLUs lie between the two
-
-
 @pytest.mark.row("FND-34")
-@pytest.mark.parametrize("bias", [0.0, 0.1])
-def test_share_of_active_relus(bias):
-    """Claim: with zero biases half of the units are dead. They are inactive on an input; hardly any is so on all of them."""
-    layer = initialize(nn.Linear(20, 4_000), lambda weight: normal(weight, 0.05), bias=bias)
+def test_a_positive_bias_makes_more_relus_active():
+    layer = initialize(nn.Linear(20, 4_000), lambda weight: normal(weight, 0.05), bias=0.1)
     active = layer(torch.randn(2_000, 20)) > 0
     spread = 0.05 * math.sqrt(20)
-    expected = 0.5 * (1 + math.erf(bias / spread / math.sqrt(2)))               # Phi(bias / std of W x)
+    expected = 0.5 * (1 + math.erf(0.1 / spread / math.sqrt(2)))                # Phi(bias / std of W x)
     assert active.float().mean().item() == pytest.approx(expected, abs=0.02)
-    assert (~active).all(0).float().mean() < 0.001
 
 
 @pytest.mark.row("FND-35")
@@ -131,20 +86,6 @@ def test_orthogonal_draws_are_spread_evenly():
     entries = torch.stack([orthogonal(torch.empty(8, 8)) for _ in range(2_000)])
     assert entries.mean(0).abs().max() < 5 * (8 * 2_000) ** -0.5
     torch.testing.assert_close(entries.var(0), torch.full((8, 8), 1 / 8), atol=0.02, rtol=0)
-
-
-@pytest.mark.row("FND-35")
-@pytest.mark.parametrize("seed", range(5))
-def test_fifty_orthogonal_layers_keep_norms_forward_and_backward(seed):
-    """Claim: orthogonal initialisation keeps gradients from exploding or vanishing. True."""
-    torch.manual_seed(seed)
-    net = initialize(mlp(*[100] * 51, activation=nn.Identity), orthogonal)
-    x = torch.randn(8, 100, requires_grad=True)
-    y = net(x)
-    torch.testing.assert_close(y.norm(dim=1), x.norm(dim=1), atol=0, rtol=1e-4)
-    downstream = torch.randn_like(y)
-    (gradient,) = torch.autograd.grad(y, x, downstream)
-    torch.testing.assert_close(gradient.norm(dim=1), downstream.norm(dim=1), atol=0, rtol=1e-4)
 
 
 @pytest.mark.row("FND-36", "FND-53")
@@ -175,28 +116,6 @@ def test_a_linear_rnn_with_the_identity_neither_forgets_nor_explodes(steps):
         return h
 
     assert torch.equal(torch.autograd.functional.jacobian(unroll, torch.randn(5)), torch.eye(5))
-
-
-def test_xavier_changes_the_start_and_not_the_loss():
-    """Claim: Xavier initialisation regularises the parameters, as dropout and an L2 penalty do. False: the minimum is where it was."""
-    x = torch.randn(100, 5, dtype=torch.float64)
-    y = x @ torch.randn(5, 1, dtype=torch.float64) + 0.1 * torch.randn(100, 1, dtype=torch.float64)
-
-    def minimiser(draw, penalty: float = 0.0) -> torch.Tensor:
-        layer = initialize(nn.Linear(5, 1, bias=False).double(), draw)
-        optimizer = torch.optim.LBFGS(layer.parameters(), max_iter=200, tolerance_grad=1e-12, tolerance_change=0)
-
-        def closure():
-            optimizer.zero_grad()
-            loss = (layer(x) - y).square().mean() + penalty * layer.weight.square().sum()
-            loss.backward()
-            return loss
-
-        optimizer.step(closure)
-        return layer.weight.detach()
-
-    torch.testing.assert_close(minimiser(xavier), minimiser(normal), atol=1e-6, rtol=0)
-    assert (minimiser(xavier, penalty=0.1) - minimiser(xavier)).abs().max() > 0.01
 
 
 @pytest.mark.parametrize(("build", "message"), [

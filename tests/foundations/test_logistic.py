@@ -1,4 +1,4 @@
-"""Convexity, Newton's fit against gradient descent and scikit-learn, a fooled classifier, and data without a minimum."""
+"""Newton's fit against gradient descent and scikit-learn, a fooled classifier, and data without a minimum."""
 
 import pytest
 import torch
@@ -23,13 +23,6 @@ def test_value_gradient_and_hessian_equal_autograd(data):
     torch.testing.assert_close(logistic.gradient(theta, x, y), torch.func.grad(logistic.nll)(theta, x, y))
     torch.testing.assert_close(logistic.hessian(theta, x), torch.func.hessian(logistic.nll)(theta, x, y))
     torch.testing.assert_close(logistic.probability(theta, x), (x @ theta).exp() / (1 + (x @ theta).exp()))
-
-
-@pytest.mark.row("FND-07")
-def test_the_hessian_is_positive_semidefinite_at_random_weights(data):
-    for scale in (0.1, 1.0, 10.0, 100.0):
-        values = torch.linalg.eigvalsh(logistic.hessian(scale * torch.randn(4, dtype=torch.float64), data[0]))
-        assert values.min() >= -1e-12 * values.max()
 
 
 @pytest.mark.row("FND-07")

@@ -26,7 +26,6 @@ def tower(skip: bool, blocks: int = 50, width: int = 16) -> nn.Sequential:
 
 @pytest.mark.row("FND-53")
 def test_the_jacobian_is_that_of_the_branch_plus_the_identity():
-    """Also of the claim that skips are common: the identity is a path through each block."""
     branch, x = mlp(6, 16, 6, activation=nn.Tanh).double(), torch.randn(6, dtype=torch.float64)
     torch.testing.assert_close(jacobian(Residual(branch), x) - jacobian(branch, x), torch.eye(6, dtype=torch.float64), atol=1e-12, rtol=0)
 
