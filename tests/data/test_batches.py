@@ -234,14 +234,14 @@ def test_arrays_from_files(tmp_path):
             arrays(tmp_path / name).at(0)
     with pytest.raises(FileNotFoundError, match="there is no file"):
         arrays(tmp_path / "none.npy").at(0)
-    with pytest.raises(ValueError, match="or the path of a .npy or .npz file"):
+    with pytest.raises(ValueError, match=r"or the path of a \.npy or \.npz file"):
         arrays("x.csv")
 
 
 def test_an_array_file_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("deepcanon.data.download.LIMIT", 1_000)
     np.savez_compressed(tmp_path / "zeros.npz", x=np.zeros((1_000, 10)))
-    with pytest.raises(ValueError, match="unpacks to 80,[0-9]+ bytes, more than the 1,000 allowed"):
+    with pytest.raises(ValueError, match=r"unpacks to 80,[0-9]+ bytes, more than the 1,000 allowed"):
         arrays(tmp_path / "zeros.npz").at(0)
 
 

@@ -1,4 +1,5 @@
-"""Rows and labels from where their user has them: arrays, tensors, `.npy` and `.npz` files, frames, torch data sets; checked, as tensors.
+"""Rows and labels from where their user has them: arrays, tensors, `.npy` and `.npz` files, frames, torch
+data sets; checked, as tensors.
 
 N rows.
 """
@@ -20,7 +21,8 @@ MOST_BYTES = 8 * 2**30          # of a torch data set that is read into memory
 
 
 class Rows(NamedTuple):
-    """What a source holds: x (N, ...), y (N,) if it has one, and which rows are for testing if the source says so."""
+    """What a source holds: x (N, ...), y (N,) if it has one, and which rows are for testing if the source
+    says so."""
 
     x: Any
     y: Any = None
@@ -36,8 +38,8 @@ def rows_of(x: Any, y: Any = None) -> Rows:
     """The rows of a source, not yet checked.
 
     Args:
-        x: an array, a tensor or nested lists; a path of a `.npy` or `.npz` file; a frame of numbers; a torch data set; when y is None, a
-            tuple (x, y).
+        x: an array, a tensor or nested lists; a path of a `.npy` or `.npz` file; a frame of numbers; a torch
+            data set; when y is None, a tuple (x, y).
     """
     if is_array_file(x):
         rows = file_rows(Path(x))
@@ -46,7 +48,8 @@ def rows_of(x: Any, y: Any = None) -> Rows:
     elif isinstance(x, TensorDataset):
         rows = tuple_rows(x.tensors)
     elif isinstance(x, DataLoader | IterableDataset):
-        raise ValueError(f"a {type(x).__name__} gives batches and no rows: pass it to batches_of, or pass its data set")
+        raise ValueError(f"a {type(x).__name__} gives batches and no rows: pass it to batches_of, or pass "
+                         f"its data set")
     elif isinstance(x, Dataset):
         rows = dataset_rows(x)
     elif isinstance(x, tuple) and y is None:
@@ -66,7 +69,8 @@ def tuple_rows(parts: Sequence[Any]) -> Rows:
 
 
 def file_rows(path: Path) -> Rows:
-    """The array of a `.npy` file; of a `.npz` file its arrays x and y, or x_train, y_train, x_test and y_test, or its only one."""
+    """The array of a `.npy` file; of a `.npz` file its arrays x and y, or x_train, y_train, x_test and
+    y_test, or its only one."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     if path.suffix.lower() == ".npz":
@@ -74,46 +78,56 @@ def file_rows(path: Path) -> Rows:
     try:
         with open(path, "rb") as file:
             loaded = np.load(file)
-            found = {"x": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+            single = isinstance(loaded, np.ndarray)
+            found = {"x": loaded} if single else {name: loaded[name] for name in loaded.files}
     except (ValueError, EOFError, OSError) as error:
-        words = "it holds Python objects, which are not loaded" if "allow_pickle" in str(error) else str(error)
+        pickled = "allow_pickle" in str(error)
+        words = "it holds Python objects, which are not loaded" if pickled else str(error)
         raise ValueError(f"{path} is not a readable {path.suffix} file: {words}") from None
     if {"x_train", "x_test"} <= found.keys():
         parts = [found["x_train"], found["x_test"]]
         test = np.repeat([False, True], [len(part) for part in parts])
         if ("y_train" in found) != ("y_test" in found):
             raise ValueError(f"{path}: expected both y_train and y_test, or neither, found one of them")
-        return Rows(np.concatenate(parts), np.concatenate([found["y_train"], found["y_test"]]) if "y_train" in found else None, test)
+        return Rows(np.concatenate(parts), np.concatenate([found["y_train"], found["y_test"]])
+                    if "y_train" in found else None, test)
     if "x" in found:
         y = found.get("y", found.get("label", found.get("labels")))
         return Rows(found["x"], y)
     if len(found) == 1:
         return Rows(next(iter(found.values())))
-    raise ValueError(f"{path}: expected arrays named x and y, or one array, found {', '.join(found) or 'none'}")
+    raise ValueError(f"{path}: expected arrays named x and y, or one array, found "
+                     f"{', '.join(found) or 'none'}")
 
 
 def dataset_rows(source: Any) -> Rows:
-    """All items of a torch data set with a length, read once: random changes that it makes are those of this one reading."""
+    """All items of a torch data set with a length, read once: random changes that it makes are those of this
+    one reading."""
     count = len(source) if hasattr(source, "__len__") else 0
     if not count:
-        raise ValueError(f"expected a data set with a length of one row or more, got {type(source).__name__} of {count}")
+        raise ValueError(f"expected a data set with a length of one row or more, got {type(source).__name__} "
+                         f"of {count}")
     first = source[0]
     pair = isinstance(first, tuple | list)
     if pair and len(first) not in (1, 2):
-        raise ValueError(f"expected items x or (x, y), got {len(first)} values in item 0 of {type(source).__name__}")
+        raise ValueError(f"expected items x or (x, y), got {len(first)} values in item 0 of "
+                         f"{type(source).__name__}")
     example = first[0] if pair else first
     if not isinstance(example, Tensor | np.ndarray | int | float):
-        raise ValueError(f"item 0 of {type(source).__name__} holds a {type(example).__name__}, expected a tensor: give the data set a "
+        raise ValueError(f"item 0 of {type(source).__name__} holds a {type(example).__name__}, expected a "
+                         f"tensor: give the data set a "
                          "transform that makes one")
     size = torch.as_tensor(example)
     if size.numel() * size.element_size() * count > MOST_BYTES:
-        raise ValueError(f"{type(source).__name__} holds {size.numel() * size.element_size() * count / 2**30:.0f} GB, more than fits in "
+        raise ValueError(f"{type(source).__name__} holds "
+                         f"{size.numel() * size.element_size() * count / 2**30:.0f} GB, more than fits in "
                          "memory: pass a DataLoader of it to batches_of")
     items = [source[i] for i in range(count)]
     xs = [torch.as_tensor(item[0] if pair else item) for item in items]
     odd = next((i for i, x in enumerate(xs) if x.shape != xs[0].shape), None)
     if odd is not None:
-        raise ValueError(f"item {odd} of {type(source).__name__} has the shape {tuple(xs[odd].shape)}, item 0 has {tuple(xs[0].shape)}")
+        raise ValueError(f"item {odd} of {type(source).__name__} has the shape {tuple(xs[odd].shape)}, item "
+                         f"0 has {tuple(xs[0].shape)}")
     labels = [item[1] for item in items] if pair and len(first) == 2 else None
     if labels and isinstance(labels[0], Tensor):
         labels = torch.stack([torch.as_tensor(label) for label in labels])
@@ -141,9 +155,11 @@ def number_rows(x: Any, name: str = "x") -> Tensor:
 def check_frame(frame: Any) -> None:
     """Refuse a frame with a column that holds no numbers."""
     kinds = {str(name): str(dtype) for name, dtype in zip(frame.columns, frame.dtypes, strict=True)}
-    odd = {name: kind for name, kind in kinds.items() if not kind.lower().startswith(("int", "uint", "float", "bool"))}
+    numbers = ("int", "uint", "float", "bool")
+    odd = {name: kind for name, kind in kinds.items() if not kind.lower().startswith(numbers)}
     if odd:
-        raise ValueError(f"expected columns of numbers, got {', '.join(f'{name!r} ({kind})' for name, kind in odd.items())}; "
+        raise ValueError(f"expected columns of numbers, got "
+                         f"{', '.join(f'{name!r} ({kind})' for name, kind in odd.items())}; "
                          "table(frame, target=...) reads words too")
 
 
@@ -155,7 +171,8 @@ def from_numpy(x: Any, name: str) -> Tensor:
         raise ValueError(f"{name} has rows of different shapes, expected one shape") from None
     if array.dtype.kind not in "biufc":
         first = array.reshape(-1)[0] if array.size else ""
-        raise ValueError(f"expected {name} as numbers or bytes, got {array.dtype}, the first of type {type(first).__name__}")
+        raise ValueError(f"expected {name} as numbers or bytes, got {array.dtype}, the first of type "
+                         f"{type(first).__name__}")
     if array.dtype.itemsize > 8 and array.dtype.kind == "f":
         array = array.astype(np.float64)
     array = array.astype(array.dtype.newbyteorder("="), copy=not array.flags.writeable)
@@ -163,7 +180,8 @@ def from_numpy(x: Any, name: str) -> Tensor:
 
 
 def label_rows(y: Any, classes: Sequence[str] | None) -> tuple[Tensor, list[str] | None]:
-    """Labels or values as a tensor, and the names of the classes when the labels bring them: words, or true and false.
+    """Labels or values as a tensor, and the names of the classes when the labels bring them: words, or true
+    and false.
 
     Args:
         y: numbers, words or truths.
@@ -190,7 +208,8 @@ def label_rows(y: Any, classes: Sequence[str] | None) -> tuple[Tensor, list[str]
         raise ValueError(f"the label of row {gone} is missing ({labels[gone]})")
     odd = next((i for i, label in enumerate(labels) if not isinstance(label, str)), None)
     if odd is not None:
-        raise ValueError(f"expected labels as words or numbers, got {type(labels[odd]).__name__} in row {odd}")
+        kind = type(labels[odd]).__name__
+        raise ValueError(f"expected labels as words or numbers, got {kind} in row {odd}")
     names = given or sorted(set(labels))
     number = {name: k for k, name in enumerate(names)}
     odd = next((i for i, label in enumerate(labels) if label not in number), None)
@@ -206,7 +225,8 @@ def whole(y: Tensor, classes: list[str] | None) -> Tensor:
     odd = (finite(y, "y") != y.round()).nonzero()
     if len(odd):
         row = int(odd[0, 0])
-        raise ValueError(f"label {float(y[row].flatten()[0]):g} of row {row} is not a whole number, which a class is")
+        raise ValueError(f"label {float(y[row].flatten()[0]):g} of row {row} is not a whole number, which a "
+                         f"class is")
     return y.long()
 
 
@@ -215,5 +235,6 @@ def finite(values: Tensor, name: str) -> Tensor:
     values = values.float()
     bad = ~values.isfinite().flatten(1).all(1) if values.ndim > 1 else ~values.isfinite()
     if bad.any():
-        raise ValueError(f"{name} is NaN or infinite in {int(bad.sum())} of {len(values)} rows, first in row {int(bad.nonzero()[0])}")
+        raise ValueError(f"{name} is NaN or infinite in {int(bad.sum())} of {len(values)} rows, first in row "
+                         f"{int(bad.nonzero()[0])}")
     return values

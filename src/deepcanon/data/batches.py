@@ -1,4 +1,5 @@
-"""Batches gathered by index, one call a batch, from tensors that live on the device (or from files decoded when they are asked for).
+"""Batches gathered by index, one call a batch, from tensors that live on the device (or from files decoded
+when they are asked for).
 
     x, y = data.at(step)        # a pure function of (seed, step)
 
@@ -24,7 +25,8 @@ Augment = Callable[[Tensor, torch.Generator], Tensor]    # (x, generator) -> x, 
 
 
 class Content(NamedTuple):
-    """What a source holds: `x` is given out as float32 x / peak (peak None: as it is); `metadata` is what cannot be seen from the tensors."""
+    """What a source holds: `x` is given out as float32 x / peak (peak None: as it is); `metadata` is what
+    cannot be seen from the tensors."""
 
     x: Any                      # (N, ...), a tensor or what has its shape, to and index_select
     y: Tensor                   # (N, ...)
@@ -47,17 +49,21 @@ class Batches:
         key: what names this data in a record of metadata, such as `images:mnist:train`.
         load: returns the content; called once, when it is first needed.
         batch: rows a batch, over all ranks.
-        shuffle: a new order each epoch and whole batches only; else rows in order, the last batch may be short.
+        shuffle: a new order each epoch and whole batches only; else rows in order, the last batch may be
+            short.
         seed: of order and augmentation.
         augment: (x, generator) -> x on the float batch.
 
-    Attributes: `.metadata` (JSON: shape, classes, count, sha256), `.shape` of one x, `.classes` (names; none for a number to predict), `.count`.
+    Attributes: `.metadata` (JSON: shape, classes, count, sha256), `.shape` of one x, `.classes` (names; none
+    for a number to predict), `.count`.
     """
 
-    def __init__(self, key: str, load: Callable[[], Content], *, batch: int, shuffle: bool, seed: int, augment: Augment | None):
+    def __init__(self, key: str, load: Callable[[], Content], *, batch: int, shuffle: bool, seed: int,
+                 augment: Augment | None):
         if batch < 1:
             raise ValueError(f"batch must be at least 1, got {batch}")
-        self.key, self.load, self.batch, self.shuffle, self.seed, self.augment = key, cache(load), batch, shuffle, seed, augment
+        self.key, self.load, self.batch = key, cache(load), batch
+        self.shuffle, self.seed, self.augment = shuffle, seed, augment
         self.device, self.rank, self.world = torch.device("cpu"), 0, 1
         self._content: Content | None = None
         self._order: Order | None = None
@@ -78,7 +84,8 @@ class Batches:
             x = x.float().mul_(1 / content.peak)
         if self.augment is None:
             return x, y
-        x = self.augment(x, self.generator.manual_seed(mix(self.seed, ~step)))    # drawn for the joined batch, whatever the number of ranks
+        generator = self.generator.manual_seed(mix(self.seed, ~step))
+        x = self.augment(x, generator)          # drawn for the joined batch, however many ranks there are
         return x[mine], y[mine]
 
     def __len__(self) -> int:
@@ -99,7 +106,8 @@ class Batches:
         return self._with(rank=rank, world=world)
 
     def take(self, rows: Sequence[int] | Tensor) -> "Batches":
-        """Only these rows, in memory, a row as often as it is named: `take(range(2_000))`, or a bootstrap sample."""
+        """Only these rows, in memory, a row as often as it is named: `take(range(2_000))`, or a bootstrap
+        sample."""
         rows = torch.as_tensor(rows, dtype=torch.int64)
         if rows.ndim != 1 or not len(rows) or rows.min() < 0:
             raise ValueError(f"expected one row number or more, each 0 or more, got {tuple(rows.shape)}")
@@ -108,7 +116,8 @@ class Batches:
             x, y, peak, metadata = self.load()
             if rows.max() >= len(y):
                 raise ValueError(f"{self.key} has the rows 0..{len(y) - 1}, got row {int(rows.max())}")
-            return Content(x.index_select(0, rows), y[rows], peak, {k: v for k, v in metadata.items() if k == "classes"})
+            return Content(x.index_select(0, rows), y[rows], peak,
+                           {k: v for k, v in metadata.items() if k == "classes"})
 
         key = f"{self.key}:{sha256(rows)[:12]}"
         return self._with(key=key, load=cache(load), _content=None, _metadata=recorded(key))
@@ -161,7 +170,8 @@ class Batches:
 
 
 class StackedBatches:
-    """Several sources read at once: batch `step` of each of M, stacked, x (M, B, ...) and y (M, B). All must give batches of one shape."""
+    """Several sources read at once: batch `step` of each of M, stacked, x (M, B, ...) and y (M, B). All must
+    give batches of one shape."""
 
     def __init__(self, sources: Sequence[Batches]):
         if not sources:
@@ -193,14 +203,17 @@ class StackedBatches:
         return {"sources": [source.metadata for source in self.sources]}
 
 
-def arrays(x: Any, y: Any = None, *, batch: int = 128, seed: int = 0, augment: Augment | None = None, shuffle: bool | None = None,
+def arrays(x: Any, y: Any = None, *, batch: int = 128, seed: int = 0, augment: Augment | None = None,
+           shuffle: bool | None = None,
            classes: list[str] | None = None, split: str | None = None) -> Batches:
     """Your own numbers: rows of x with labels or values y (none: all labels are 0).
 
-    uint8 x is given out as float32 x / 255, other x as float32; whole-number y are int64 labels, other y float32 values.
+    uint8 x is given out as float32 x / 255, other x as float32; whole-number y are int64 labels, other y
+    float32 values.
 
     Args:
-        x: an array or tensor; a `.npy` file, or a `.npz` file with x and y; a frame of numbers; a torch data set; a pair (x, y).
+        x: an array or tensor; a `.npy` file, or a `.npz` file with x and y; a frame of numbers; a torch data
+            set; a pair (x, y).
         y: numbers, words or truths.
         shuffle: by default rows are shuffled, of the test split they are in order.
         classes: names, in the order of the labels.
@@ -212,7 +225,8 @@ def arrays(x: Any, y: Any = None, *, batch: int = 128, seed: int = 0, augment: A
     """
     if split not in ("train", "test", None):
         raise ValueError(f"split must be 'train', 'test' or None, got {split!r}")
-    how = {"batch": batch, "shuffle": split != "test" if shuffle is None else shuffle, "seed": seed, "augment": augment}
+    how = {"batch": batch, "shuffle": split != "test" if shuffle is None else shuffle, "seed": seed,
+           "augment": augment}
     if is_array_file(x):
         return Batches(f"arrays:{x}:{split or 'all'}", lambda: array_content(x, y, classes, split), **how)
     content = array_content(x, y, classes, split)
@@ -223,7 +237,8 @@ def array_content(x: Any, y: Any, classes: list[str] | None, split: str | None) 
     """Rows and labels of a source, checked."""
     rows = rows_of(x, y)
     x = number_rows(rows.x)
-    y, names = (torch.zeros(len(x), dtype=torch.int64), classes) if rows.y is None else label_rows(rows.y, classes)
+    given = torch.zeros(len(x), dtype=torch.int64) if rows.y is None else rows.y
+    y, names = label_rows(given, classes)
     if len(x) == 0 or len(x) != len(y):
         raise ValueError(f"expected as many rows of x as of y, at least one, got {len(x)} and {len(y)}")
     x, peak = (x, 255) if x.dtype == torch.uint8 else (finite(x, "x"), None)
@@ -234,7 +249,8 @@ def array_content(x: Any, y: Any, classes: list[str] | None, split: str | None) 
         y, metadata["classes"] = labels(y, names)
     if split is None:
         return Content(x, y, peak, metadata)
-    test = torch.from_numpy(test_rows(len(y), y.numpy() if metadata else None) if rows.test is None else rows.test)
+    test = torch.from_numpy(test_rows(len(y), y.numpy() if metadata else None) if rows.test is None
+                            else rows.test)
     part = test == (split == "test")
     if not part.any():
         raise ValueError(f"{len(y)} rows are too few to leave one for the {split} split")
@@ -242,7 +258,8 @@ def array_content(x: Any, y: Any, classes: list[str] | None, split: str | None) 
 
 
 class Stream:
-    """Batches that an iterable gives, as they come: nothing is known of their order, so a resumed run sees others.
+    """Batches that an iterable gives, as they come: nothing is known of their order, so a resumed run sees
+    others.
 
     Args:
         source: an iterable of batches that can be gone through again and again, such as a torch DataLoader.
@@ -252,7 +269,8 @@ class Stream:
         if not isinstance(source, Iterable):
             raise ValueError(f"expected an iterable of batches, got {type(source).__name__}")
         if isinstance(source, Iterator):
-            raise ValueError(f"a {type(source).__name__} is used up after one pass: pass a list, a DataLoader, or an object with __iter__")
+            raise ValueError(f"a {type(source).__name__} is used up after one pass: pass a list, a "
+                             f"DataLoader, or an object with __iter__")
         self.source = source
         self.key = f"stream:{type(source).__name__}"
 
@@ -268,7 +286,8 @@ class Stream:
 
 
 def batches_of(source: Any) -> Stream:
-    """Your own batches, from any iterable; says so when a DataLoader shuffles them, because then a resumed run is not the unbroken one.
+    """Your own batches, from any iterable; says so when a DataLoader shuffles them, because then a resumed
+    run is not the unbroken one.
 
     Raises:
         ValueError: no iterable, or an iterator, which is used up after one pass.
@@ -276,18 +295,22 @@ def batches_of(source: Any) -> Stream:
     stream = Stream(source)
     sampler = getattr(source, "sampler", None)
     if sampler is not None and type(sampler).__name__ != "SequentialSampler":
-        say([f"this {type(source).__name__} draws its rows anew in each pass and keeps no state: a resumed run sees other batches than an "
-             "unbroken one; pass its data set to arrays() for an order that is a function of seed and step"], stream.key)
+        say([f"this {type(source).__name__} draws its rows anew in each pass and keeps no state: a resumed "
+             f"run sees other batches than an "
+             "unbroken one; pass its data set to arrays() for an order that is a function of seed and step"],
+            stream.key)
     return stream
 
 
 def labels(y: Tensor, classes: list[str] | None) -> tuple[Tensor, list[str]]:
-    """Labels as int64 with the names of the classes (numbers when None); ValueError names the first label out of range."""
+    """Labels as int64 with the names of the classes (numbers when None); ValueError names the first label out
+    of range."""
     y = y.long()
     if y.ndim != 1:
         raise ValueError(f"expected labels (N,), got {tuple(y.shape)}")
     classes = classes or [str(k) for k in range(max(1, int(y.max()) + 1))]
     bad = ((y < 0) | (y >= len(classes))).nonzero()
     if len(bad):
-        raise ValueError(f"label {int(y[bad[0]])} of row {int(bad[0])} is out of range: expected 0 to {len(classes) - 1}")
+        raise ValueError(f"label {int(y[bad[0]])} of row {int(bad[0])} is out of range: expected 0 to "
+                         f"{len(classes) - 1}")
     return y, classes

@@ -1,7 +1,9 @@
-"""Files of the named sets: first the folder `DEEPCANON_DATA`, then the cache, then the network (pooch), always checked.
+"""Files of the named sets: first the folder `DEEPCANON_DATA`, then the cache, then the network (pooch),
+always checked.
 
-What a file holds must have the sum written in `sets.py`; a damaged or truncated one is refused with its name, what was expected and what was found.
-A file that unpacks to more than it may is refused before it fills the memory.
+What a file holds must have the sum written in `sets.py`; a damaged or truncated one is refused with its name,
+what was expected and what was found. A file that unpacks to more than it may is refused before it fills the
+memory.
 """
 
 import gzip
@@ -34,7 +36,8 @@ def local(name: str) -> Path | None:
 
 def where(name: str) -> list[Path]:
     """The files of a named set that are on this machine already."""
-    return [path for file in lookup(name).files if (path := local(file.name) or cache() / file.name).is_file()]
+    return [path for file in lookup(name).files if (path := local(file.name)
+                                                    or cache() / file.name).is_file()]
 
 
 def get(name: str) -> list[Path]:
@@ -58,11 +61,13 @@ def download(file: File, target: Path) -> None:
     import pooch
 
     try:
-        pooch.retrieve(file.address, known_hash=None, fname=target.name, path=target.parent, progressbar=False)
+        pooch.retrieve(file.address, known_hash=None, fname=target.name, path=target.parent,
+                       progressbar=False)
     except (OSError, ValueError) as error:
         raise FileNotFoundError(
             f"could not download {file.name} ({type(error).__name__}); fetch {file.address} by hand "
-            f"and put it as {file.name} in the folder that the environment variable DEEPCANON_DATA names") from error
+            f"and put it as {file.name} in the folder that the environment variable DEEPCANON_DATA "
+            "names") from error
 
 
 def read(file: File) -> bytes:
@@ -71,7 +76,8 @@ def read(file: File) -> bytes:
     content = unpacked(found, limit=file.size)
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 != file.sha256:
-        raise ValueError(f"{found} is damaged or another file: expected content with sha256 {file.sha256}, found {sha256} "
+        raise ValueError(f"{found} is damaged or another file: expected content with sha256 {file.sha256}, "
+                         f"found {sha256} "
                          f"({len(content):,} bytes); delete it to fetch it again")
     return content
 
@@ -109,14 +115,16 @@ def stream(found: Path, limit: int = 0) -> Iterator[bytes]:
                 if not chunk:
                     return
                 if is_packed(found) and count > limit:
-                    raise ValueError(f"{found} unpacks to more than the {limit:,} bytes expected of it at most; unpack it by hand "
+                    raise ValueError(f"{found} unpacks to more than the {limit:,} bytes expected of it at "
+                                     f"most; unpack it by hand "
                                      "if it is meant to be that large")
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{found} is damaged: expected a whole gzip file, found: {error}") from None
 
 
 def check_zip(found: Path) -> None:
-    """Refuse a zip file (`.npz`, `.xlsx`) that unpacks to more than `LIMIT` bytes, or that is damaged (ValueError)."""
+    """Refuse a zip file (`.npz`, `.xlsx`) that unpacks to more than `LIMIT` bytes, or that is damaged
+    (ValueError)."""
     try:
         with zipfile.ZipFile(found) as archive:
             count = sum(member.file_size for member in archive.infolist())

@@ -1,4 +1,5 @@
-"""What a reader of data did that its user should know, in one line each: a column that was dropped, an encoding that was guessed."""
+"""What a reader of data did that its user should know, in one line each: a column that was dropped, an
+encoding that was guessed."""
 
 import warnings
 

@@ -3,7 +3,8 @@
     data = points("moons", batch=256)        # or points("points.csv"), points(array)
     x, y = data.at(0)                        # x float32 (B, D); y is all 0 where there are no classes
 
-The numbers are given out as they are; `.metadata` has the mean and the deviation of each. A fifth of the rows, drawn once, is for testing. N rows.
+The numbers are given out as they are; `.metadata` has the mean and the deviation of each. A fifth of the
+rows, drawn once, is for testing. N rows.
 """
 
 from functools import lru_cache
@@ -27,7 +28,8 @@ from .toys import TOYS, toy
 
 
 class Numbers(NamedTuple):
-    """Points as they were read: values (N, D), names of the columns, what was done with them, the sha256 of the content."""
+    """Points as they were read: values (N, D), names of the columns, what was done with them, the sha256 of
+    the content."""
 
     values: np.ndarray
     columns: list[str]
@@ -48,14 +50,16 @@ def points(source: Any, *, split: str = "train", batch: int = 128, seed: int = 0
     """Points of a toy, of a file, or of your own.
 
     Args:
-        source: the name of a toy (`toys.TOYS`); the path of a CSV (or another file that `table` reads), `.npy` or `.npz` file, all of whose
-            columns are numbers; an array or tensor (N, D); a frame or a dict of columns.
+        source: the name of a toy (`toys.TOYS`); the path of a CSV (or another file that `table` reads),
+            `.npy` or `.npz` file, all of whose columns are numbers; an array or tensor (N, D); a frame or a
+            dict of columns.
         split: `train` (four fifths) or `test`.
         shuffle: by default the train split is shuffled and the test split is in order.
         count: points of a toy, in each split.
 
     Raises:
-        ValueError: a name that is no toy, a column that holds no numbers, a value that is missing or infinite (row and column are named).
+        ValueError: a name that is no toy, a column that holds no numbers, a value that is missing or infinite
+            (row and column are named).
         FileNotFoundError: there is no such file.
     """
     if isinstance(source, str) and (source in TOYS or not (sets.is_path(source) or is_array_file(source))):
@@ -68,11 +72,13 @@ def points(source: Any, *, split: str = "train", batch: int = 128, seed: int = 0
         x, test, metadata = prepared(content)
         part = x[test == (split == "test")]
         if not len(part):
-            raise ValueError(f"{content.name}: {counted(len(x), 'row')} are too few to leave one for the {split} split")
+            raise ValueError(f"{content.name}: {counted(len(x), 'row')} are too few to leave one for the "
+                             f"{split} split")
         return Content(part, torch.zeros(len(part), dtype=torch.int64), None, metadata)
 
     shuffled = split == "train" if shuffle is None else shuffle
-    return Batches(f"points:{content.name}:{split}", load, batch=batch, shuffle=shuffled, seed=seed, augment=None)
+    return Batches(f"points:{content.name}:{split}", load, batch=batch, shuffle=shuffled, seed=seed,
+                   augment=None)
 
 
 def numeric(source: Any) -> Handle:
@@ -81,7 +87,8 @@ def numeric(source: Any) -> Handle:
         path = Path(source)
         version = path.stat().st_mtime_ns if path.is_file() else None
         return Handle(str(source), version, lambda _: of_array(rows_of(source).x, str(source)))
-    if isinstance(source, np.ndarray | Tensor | list) and getattr(getattr(source, "dtype", None), "names", None) is None:
+    structured = isinstance(source, np.ndarray) and source.dtype.names is not None
+    if isinstance(source, np.ndarray | Tensor | list) and not structured:
         found = of_array(source, "x")
         return Handle(f"array-{found.sha256[:12]}", None, lambda _: found)
     table = handle(source)
@@ -99,7 +106,8 @@ def of_array(x: Any, name: str) -> Numbers:
 
 def of_table(found: Table, name: str) -> Numbers:
     """The points of a table, each column of which must be numbers."""
-    columns, notes = [], [*found.notes, *(f"{dropped} was left out: {why}" for dropped, why in found.dropped.items())]
+    columns, notes = [], [*found.notes, *(f"{dropped} was left out: {why}"
+                                          for dropped, why in found.dropped.items())]
     for column in found.columns.values():
         try:
             if column.count(MISSING):
@@ -110,7 +118,8 @@ def of_table(found: Table, name: str) -> Numbers:
         notes += [f"column '{column.name}': {note}" for note in decision.notes]
         columns.append(numbers_of(column, decision.type))
     if not columns or not found.rows:
-        raise ValueError(f"{name}: expected rows of numbers, found {found.rows} rows of {counted(len(columns), 'column')}")
+        raise ValueError(f"{name}: expected rows of numbers, found {found.rows} rows of "
+                         f"{counted(len(columns), 'column')}")
     return Numbers(np.stack(columns, 1), list(found.columns), notes, found.sha256)
 
 
@@ -122,7 +131,8 @@ def prepared(source: Handle) -> Prepared:
         raise ValueError(f"{source.name}: expected two rows or more, found {len(values)}")
     test = test_rows(len(values))
     say(notes, source.name)
-    metadata = {"columns": columns, "mean": values[~test].mean(0).tolist(), "std": values[~test].std(0).tolist(), "notes": notes,
+    metadata = {"columns": columns, "mean": values[~test].mean(0).tolist(),
+                "std": values[~test].std(0).tolist(), "notes": notes,
                 "sha256": digest}
     return Prepared(finite(torch.from_numpy(values), source.name), torch.from_numpy(test), metadata)
 
@@ -131,6 +141,8 @@ def describe_points(source: Any, *, count: int = 10_000) -> dict[str, Any]:
     """What `points` would read, as plain values: rows, columns, mean and deviation of each."""
     train, test = (points(source, split=split, count=count) for split in ("train", "test"))
     metadata = train.metadata
-    return {"kind": "points", "source": train.key.partition(":")[2].partition(":train")[0], "rows": train.count + test.count, "train": train.count, "test": test.count,
-            "shape": list(train.shape), "columns": metadata.get("columns", []), "mean": metadata["mean"], "std": metadata["std"],
+    return {"kind": "points", "source": train.key.partition(":")[2].partition(":train")[0],
+            "rows": train.count + test.count, "train": train.count, "test": test.count,
+            "shape": list(train.shape), "columns": metadata.get("columns", []), "mean": metadata["mean"],
+            "std": metadata["std"],
             "classes": train.classes, "notes": metadata.get("notes", []), "sha256": metadata["sha256"]}

@@ -7,7 +7,8 @@ TEST = 5            # one row in this many
 
 
 def test_rows(count: int, labels: np.ndarray | None = None) -> np.ndarray:
-    """(N,) bool, the same for every call: at least one row is left to train on, and the only row of a class is never a test row.
+    """(N,) bool, the same for every call: at least one row is left to train on, and the only row of a class
+    is never a test row.
 
     Args:
         count: N.
@@ -21,7 +22,8 @@ def test_rows(count: int, labels: np.ndarray | None = None) -> np.ndarray:
         return chosen
     sizes = np.bincount(labels)
     shares = quotas(sizes, wanted)
-    by_class = order[np.argsort(labels[order], kind="stable")]              # the rows of class 0 in random order, then those of class 1
+    by_class = order[np.argsort(labels[order],
+                                kind="stable")]      # rows of class 0 in random order, then of class 1
     starts = np.cumsum(sizes) - sizes
     for start, share in zip(starts.tolist(), shares.tolist(), strict=True):
         chosen[by_class[start : start + share]] = True
@@ -29,7 +31,8 @@ def test_rows(count: int, labels: np.ndarray | None = None) -> np.ndarray:
 
 
 def quotas(sizes: np.ndarray, wanted: int) -> np.ndarray:
-    """How many rows of each class make `wanted` in all, in proportion, by the largest remainders, each class keeping a row."""
+    """How many rows of each class make `wanted` in all, in proportion, by the largest remainders, each class
+    keeping a row."""
     ideal = sizes * wanted / max(1, sizes.sum())
     most = np.maximum(sizes - 1, 0)
     shares = np.minimum(np.floor(ideal).astype(np.int64), most)

@@ -1,7 +1,8 @@
 """What the cells of a column hold: each distinct text is looked at once, each chunk of rows once.
 
-A cell is a number, a code (digits that are a name: `007`, or more digits than a number can hold), a date, a word, missing or infinite.
-What the column is as a whole is decided in `table_columns`, when all of its cells have been seen.
+A cell is a number, a code (digits that are a name: `007`, or more digits than a number can hold), a date, a
+word, missing or infinite. What the column is as a whole is decided in `table_columns`, when all of its cells
+have been seen.
 """
 
 import re
@@ -11,11 +12,12 @@ from typing import Any
 import numpy as np
 
 MISSING, NUMBER, CODE, INFINITE, DATE, WORD = range(6)
-MISSING_MARKS = frozenset({"?", "na", "n/a", "#n/a", "-", "null", "none", "nan"})      # in small letters; an empty cell besides
-MOST_WORDS = 10_000                                                                    # distinct texts of a column that are remembered
+MISSING_MARKS = frozenset({"?", "na", "n/a", "#n/a", "-", "null", "none", "nan"})       # in small letters
+MOST_WORDS = 10_000             # distinct texts of a column that are remembered
 CURRENCY = r"[$€£¥₹]|USD|EUR|GBP|CHF|JPY"
-EXACT = 2**53                                                                          # whole numbers up to here are exact in float64
+EXACT = 2**53                   # whole numbers up to here are exact in float64
 EPOCH = np.datetime64("1970-01-01")
+Signs = dict[int, tuple[str, ...]]      # of each distinct text that has some
 
 
 def patterns(decimal: str) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
@@ -25,7 +27,8 @@ def patterns(decimal: str) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern
     marks = r"[ \u00a0\u202f'" + ("," if decimal == "." else ".") + "]"
     grouped = rf"[0-9]{{1,3}}(?:(?P<group>{marks})[0-9]{{3}}(?:(?P=group)[0-9]{{3}})*)(?:{point}[0-9]+)?"
     plain = rf"[0-9]+(?:{point}[0-9]*)?|{point}[0-9]+"
-    marked = re.compile(rf"(?P<sign>[+-]?)(?P<before>{CURRENCY})?\s?(?P<inner>[+-]?)(?P<number>{grouped}|{plain})\s?(?P<after>%|{CURRENCY})?")
+    marked = re.compile(rf"(?P<sign>[+-]?)(?P<before>{CURRENCY})?\s?(?P<inner>[+-]?)"
+                        rf"(?P<number>{grouped}|{plain})\s?(?P<after>%|{CURRENCY})?")
     return re.compile(number), re.compile(rf"(?:{number}\n)*+"), marked
 
 
@@ -33,7 +36,8 @@ PATTERNS = {decimal: patterns(decimal) for decimal in ".,"}
 CODES = re.compile(r"^[+-]?(?:0[0-9]|[0-9]{16})", re.MULTILINE)
 CODE_CELL = re.compile(r"[+-]?(?:0[0-9].*|[0-9]{16,})")
 INFINITY = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
-ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?")
+ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T "
+                      r"][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?")
 
 
 class Column:
@@ -43,15 +47,19 @@ class Column:
         name: of the column.
         kinds: (N,) uint8, what each cell is: `MISSING`, `NUMBER` and so on.
         values: (N,) float64, numbers, and dates as days since 1970; NaN elsewhere.
-        codes: (N,) int32, the place of the cell in `words`, -1 where missing; None when there are more distinct texts than `MOST_WORDS`.
+        codes: (N,) int32, the place of the cell in `words`, -1 where missing; None when there are more
+            distinct texts than `MOST_WORDS`.
         words: the distinct texts.
         typed: what the source itself says of the column: number, boolean, date or category; "" for text.
-        signs: how many numbers have which currency or percent sign ("" for none), and ", " for thousands marks.
+        signs: how many numbers have which currency or percent sign ("" for none), and ", " for thousands
+            marks.
         first: of each kind and sign, the first row and the text of its cell.
     """
 
-    def __init__(self, name: str, kinds: np.ndarray, values: np.ndarray, codes: np.ndarray | None, words: list[str], *,
-                 typed: str = "", signs: dict[str, int] | None = None, first: dict[Any, tuple[int, str]] | None = None):
+    def __init__(self, name: str, kinds: np.ndarray, values: np.ndarray, codes: np.ndarray | None,
+                 words: list[str], *,
+                 typed: str = "", signs: dict[str, int] | None = None,
+                 first: dict[Any, tuple[int, str]] | None = None):
         self.name, self.kinds, self.values, self.codes, self.words = name, kinds, values, codes, words
         self.typed, self.signs, self.first = typed, signs or {}, first or {}
 
@@ -65,7 +73,8 @@ class Column:
     def found(self, kind: int) -> tuple[int, str]:
         """The first row of that kind, from 0, and the text of its cell."""
         row = int((self.kinds == kind).argmax())
-        return self.first.get(kind, (row, {MISSING: "missing", INFINITE: "infinite"}.get(kind, f"{self.values[row]:g}")))
+        word = {MISSING: "missing", INFINITE: "infinite"}.get(kind, f"{self.values[row]:g}")
+        return self.first.get(kind, (row, word))
 
     @property
     def present(self) -> int:
@@ -148,7 +157,8 @@ class Cells:
         """All that was taken in."""
         kinds, values, codes = (np.concatenate(part) for part in zip(*self.parts, strict=True))
         kept = None if self.words is None else codes
-        return Column(self.name, kinds, values, kept, list(self.words or ()), signs=self.signs, first=self.first)
+        return Column(self.name, kinds, values, kept, list(self.words or ()), signs=self.signs,
+                      first=self.first)
 
 
 def first_rows(places: np.ndarray, count: int) -> np.ndarray:
@@ -158,7 +168,8 @@ def first_rows(places: np.ndarray, count: int) -> np.ndarray:
     return rows
 
 
-def read_words(words: list[str], decimal: str, missing: frozenset[str] | None) -> tuple[np.ndarray, np.ndarray, dict[int, tuple[str, ...]]]:
+def read_words(words: list[str], decimal: str,
+               missing: frozenset[str] | None) -> tuple[np.ndarray, np.ndarray, Signs]:
     """The kind and the value of each distinct text, and the signs of those that have some."""
     lines = "\n".join(words) + "\n"
     if PATTERNS[decimal][1].fullmatch(lines) and not CODES.search(lines):

@@ -1,4 +1,5 @@
-"""What a column is as a whole: number, boolean, date, category, or nothing to learn from; decided once, from all of its cells."""
+"""What a column is as a whole: number, boolean, date, category, or nothing to learn from; decided once, from
+all of its cells."""
 
 import re
 from collections.abc import Iterable
@@ -10,10 +11,11 @@ from .table_cells import CODE, DATE, INFINITE, MISSING, MOST_WORDS, NUMBER, WORD
 TYPES = ("number", "category", "ignore")
 MOST_CATEGORIES = 100           # a column of more distinct words holds names, not categories,
 FEW = 20                        # and so does one of more than this many that are more than half of its rows
-MOSTLY = 0.95                   # of a column that is more than this a number (a date), a cell that is none is an error
+MOSTLY = 0.95                   # where more of a column than this are numbers (dates), other cells are errors
 TRUTHS = ({"true": 1, "false": 0}, {"yes": 1, "no": 0}, {"t": 1, "f": 0}, {"y": 1, "n": 0})
 ROW_NUMBER = re.compile(r"(?:.*[_\s.-])?(?:id|idx|index|row|nr|no)|unnamed: 0|.*[a-z]Id", re.IGNORECASE)
-NAMES = {MISSING: "missing", INFINITE: "infinite", WORD: "no number", DATE: "a date and no number", CODE: "a code and no number"}
+NAMES = {MISSING: "missing", INFINITE: "infinite", WORD: "no number", DATE: "a date and no number",
+         CODE: "a code and no number"}
 
 
 class Decision:
@@ -57,7 +59,8 @@ def by_cells(column: Column, target: bool) -> Decision:
     if column.count(INFINITE) and numbers + column.count(INFINITE) + codes > present / 2:
         raise wrong_cell(column, INFINITE)
     if codes and numbers + codes == present:
-        return category(column, target, ["its digits are taken for codes (leading zeros, or whole numbers beyond 2**53)"])
+        return category(column, target, ["its digits are taken for codes (leading zeros, or whole numbers "
+                                         "beyond 2**53)"])
     if numbers == present:
         return number(column, target)
     if column.count(DATE) == present:
@@ -65,7 +68,8 @@ def by_cells(column: Column, target: bool) -> Decision:
     if truth_of(column) is not None:
         return Decision("boolean")
     if column.count(DATE) > MOSTLY * present:
-        raise wrong_cell(column, next(kind for kind in (WORD, CODE, NUMBER) if column.count(kind)), "a date (YYYY-MM-DD)")
+        raise wrong_cell(column, next(kind for kind in (WORD, CODE, NUMBER) if column.count(kind)),
+                         "a date (YYYY-MM-DD)")
     if numbers > present / 2 and (numbers > MOSTLY * present or measures(column)):
         raise wrong_cell(column, next(kind for kind in (WORD, DATE, CODE) if column.count(kind)))
     return category(column, target)
@@ -104,7 +108,8 @@ def forced_number(column: Column) -> Decision:
     if column.count(WORD):
         raise wrong_cell(column, WORD)
     if column.count(CODE):
-        return Decision("number", notes=["codes such as " + repr(column.found(CODE)[1]) + " were read as numbers"])
+        return Decision("number",
+                        notes=["codes such as " + repr(column.found(CODE)[1]) + " were read as numbers"])
     return number(column, target=True)
 
 
@@ -113,12 +118,14 @@ def category(column: Column, keep: bool, notes: Iterable[str] = ()) -> Decision:
     count, notes = column.distinct(), list(notes)
     if column.codes is None:
         if keep:
-            raise ValueError(f"column '{column.name}' has more than {MOST_WORDS:,} different words, too many for categories")
-        return Decision("ignore", f"different words in most of its {len(column):,} rows" + "".join(f"; {note}" for note in notes))
+            raise ValueError(f"column '{column.name}' has more than {MOST_WORDS:,} different words, too many "
+                             f"for categories")
+        return Decision("ignore", "; ".join([f"different words in most of its {len(column):,} rows", *notes]))
     assert count is not None
     if not keep and (count > MOST_CATEGORIES or (count > FEW and count > column.present / 2)):
-        return Decision("ignore", f"{count:,} different words in {column.present:,} rows: names, not categories (set types="
-                        f"{{'{column.name}': 'category'}} to keep it)" + "".join(f"; {note}" for note in notes))
+        why = (f"{count:,} different words in {column.present:,} rows: names, not categories "
+               f"(set types={{'{column.name}': 'category'}} to keep it)")
+        return Decision("ignore", "; ".join([why, *notes]))
     return Decision("category", notes=notes)
 
 
@@ -129,19 +136,22 @@ def wrong_cell(column: Column, kind: int, expected: str = "a number") -> ValueEr
     others = f" (and in {column.count(kind) - 1:,} other rows)" if column.count(kind) > 1 else ""
     hint = ("" if kind == INFINITE else "; correct it, name it in missing=[...] if it marks a missing value, "
             f"or set types={{'{column.name}': 'category'}}")
-    return ValueError(f"column '{column.name}' is {shown} in row {row + 1}{others}, expected {expected}{hint}")
+    where = f"in row {row + 1}{others}"
+    return ValueError(f"column '{column.name}' is {shown} {where}, expected {expected}{hint}")
 
 
 def missing_cell(column: Column) -> ValueError:
     """Which cell is missing."""
     row, count = column.found(MISSING)[0], column.count(MISSING)
     word = column.first.get(MISSING, (row, ""))[1]
-    return ValueError(f"column '{column.name}' is {f'{word!r} (missing)' if word else 'empty'} in row {row + 1}; "
+    return ValueError(f"column '{column.name}' is {f'{word!r} (missing)' if word else 'empty'} in row "
+                      f"{row + 1}; "
                       f"fill or drop such rows ({count:,} of {len(column):,})")
 
 
 def truth_of(column: Column) -> dict[str, int] | None:
-    """What each word of a column of truths means; None when it is none: true and false, yes and no, t and f, y and n in any case."""
+    """What each word of a column of truths means; None when it is none: true and false, yes and no, t and f,
+    y and n in any case."""
     words = {word.lower() for word in column.words}
     if column.codes is None or column.count(NUMBER, CODE, DATE, INFINITE) or len(words) > 2 or not words:
         return None
@@ -178,7 +188,8 @@ def words_of(column: Column) -> tuple[np.ndarray, list[str]]:
 
 
 def typed_column(name: str, values: np.ndarray, missing: np.ndarray, typed: str) -> Column:
-    """A column whose source knows what it holds: number, boolean or date values with a mask of the missing ones."""
+    """A column whose source knows what it holds: number, boolean or date values with a mask of the missing
+    ones."""
     values = np.where(missing, np.nan, values.astype(np.float64))
     kind = DATE if typed == "date" else NUMBER
     kinds = np.where(missing, MISSING, np.where(np.isinf(values), INFINITE, kind)).astype(np.uint8)
@@ -192,12 +203,14 @@ def typed_column(name: str, values: np.ndarray, missing: np.ndarray, typed: str)
 
 
 def category_column(name: str, codes: np.ndarray, words: list[str]) -> Column:
-    """A column whose source says that it holds categories: the number of each word, -1 where missing; words that do not occur are left out."""
+    """A column whose source says that it holds categories: the number of each word, -1 where missing; words
+    that do not occur are left out."""
     used, places = np.unique(codes[codes >= 0], return_inverse=True)
     kept = np.full(len(codes), -1, dtype=np.int32)
     kept[codes >= 0] = places
     kinds = np.where(codes < 0, MISSING, WORD).astype(np.uint8)
-    return Column(name, kinds, np.full(len(codes), np.nan), kept, [words[i] for i in used.tolist()], typed="category")
+    return Column(name, kinds, np.full(len(codes), np.nan), kept, [words[i] for i in used.tolist()],
+                  typed="category")
 
 
 def written(value: float) -> str:

@@ -1,6 +1,7 @@
 """Rows of a text file with separators: which separator, which row has the names, which lines are no rows.
 
-The cells are read as texts by Python's csv module, which keeps count of the rows, and typed a column at a time.
+The cells are read as texts by Python's csv module, which keeps count of the rows, and typed a column at a
+time.
 """
 
 import csv
@@ -8,7 +9,7 @@ import gzip
 import io
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,8 @@ CHUNK = 20_000                  # rows that are typed at a time
 
 
 class Layout(NamedTuple):
-    """How a file is laid out: its separator, the names of its columns, how many lines come before its first row of data."""
+    """How a file is laid out: its separator, the names of its columns, how many lines come before its first
+    row of data."""
 
     separator: str
     names: list[str]
@@ -43,7 +45,7 @@ def lines_of(file: io.TextIOBase) -> Iterator[str]:
         yield line.removeprefix("\ufeff") if i == 0 else line
 
 
-def layout(path: Path, encoding: str, separator: str | None, names: list[str] | None) -> Layout:
+def layout(path: Path, encoding: str, separator: str | None, names: Sequence[str] | None) -> Layout:
     """Find the separator and the names.
 
     Args:
@@ -58,12 +60,14 @@ def layout(path: Path, encoding: str, separator: str | None, names: list[str] | 
         comments = list(itertools.takewhile(lambda line: line.startswith("#") or not line.strip(), lines))
         with opened(path, encoding) as again:
             sample = list(itertools.islice(itertools.islice(lines_of(again), len(comments), None), SAMPLE))
-    separator = separator or sniffed(sample, tabs=path.name.removesuffix(".gz").lower().endswith((".tsv", ".tab")))
+    tabs = path.name.removesuffix(".gz").lower().endswith((".tsv", ".tab"))
+    separator = separator or sniffed(sample, tabs)
     rows = [row for row in parsed(sample, separator) if row]
     said = [line for line in comments if line.startswith("#")]
     notes = [f"{counted(len(said), 'line')} before the names that begin with # left out"] if said else []
     if not rows:
-        why = f", but a line of {len(sample[0]):,} characters that cannot be read" if any(line.strip() for line in sample) else ""
+        unread = any(line.strip() for line in sample)
+        why = f", but a line of {len(sample[0]):,} characters that cannot be read" if unread else ""
         raise ValueError(f"{path}: expected a row of names and at least two rows, found none{why}")
     if names is not None:
         return Layout(separator, list(names), len(comments), notes)
@@ -71,8 +75,10 @@ def layout(path: Path, encoding: str, separator: str | None, names: list[str] | 
     if looks_like_data(header):
         above = [cell.strip() for cell in said[-1].lstrip("# ").split(separator)] if said else []
         if len(above) != len(header) or looks_like_data(above):
-            raise ValueError(f"{path}: expected a row of names first, found {shown(header)}; pass names=[...] for a file without one")
-        return Layout(separator, above, len(comments), [*notes, "the names were taken from the line that begins with #"])
+            raise ValueError(f"{path}: expected a row of names first, found {shown(header)}; pass "
+                             f"names=[...] for a file without one")
+        notes.append("the names were taken from the line that begins with #")
+        return Layout(separator, above, len(comments), notes)
     return Layout(separator, header, len(comments) + rows_before(sample, separator), notes)
 
 
@@ -94,7 +100,8 @@ def parsed(lines: list[str], separator: str) -> Iterator[list[str]]:
 
 
 def sniffed(sample: list[str], tabs: bool) -> str:
-    """The separator that gives the most cells, the same number in every row; else the one that gives the first row the most."""
+    """The separator that gives the most cells, the same number in every row; else the one that gives the
+    first row the most."""
     candidates = ["\t", *SEPARATORS] if tabs else list(SEPARATORS)
     best, most = candidates[0], (False, 1)
     for separator in candidates:
@@ -107,7 +114,8 @@ def sniffed(sample: list[str], tabs: bool) -> str:
 
 def looks_like_data(header: list[str]) -> bool:
     """Whether more than half of the names are numbers that are no years and do not count the columns."""
-    numbers = [cell for cell in header if PATTERNS["."][0].fullmatch(cell) or PATTERNS[","][0].fullmatch(cell)]
+    numbers = [cell for cell in header if PATTERNS["."][0].fullmatch(cell)
+               or PATTERNS[","][0].fullmatch(cell)]
     if len(numbers) <= len(header) / 2:
         return False
     whole = [int(cell) for cell in numbers if re.fullmatch(r"[0-9]{1,4}", cell)]
@@ -153,7 +161,8 @@ def rows(path: Path, encoding: str, plan: Layout, notes: list[str]) -> Iterator[
                 yield chunk
                 chunk = []
     if extra not in (0, count):
-        raise ValueError(f"{path}: row {extra + 1} has {width} cells, expected {width + 1} as in the rows above it")
+        raise ValueError(f"{path}: row {extra + 1} has {width} cells, expected {width + 1} as in the rows "
+                         f"above it")
     notes += [f"{counted(comments, 'line')} between the rows that begin with # left out"] if comments else []
     notes += ["the separator that ends every row was left out"] if extra else []
     if chunk:
@@ -167,11 +176,14 @@ def unreadable(path: Path, encoding: str, plan: Layout, row: int, error: csv.Err
     limit = csv.field_size_limit(2**30)
     try:
         with opened(path, encoding) as file:
-            reader = csv.reader(itertools.islice(lines_of(file), plan.skipped, None), delimiter=plan.separator, skipinitialspace=True)
-            cells = next(itertools.islice((cells for cells in reader if cells and not cells[0].startswith("#")), row - 1, None))
+            reader = csv.reader(itertools.islice(lines_of(file), plan.skipped, None),
+                                delimiter=plan.separator, skipinitialspace=True)
+            cells = next(itertools.islice((cells for cells in reader if cells
+                                           and not cells[0].startswith("#")), row - 1, None))
     finally:
         csv.field_size_limit(limit)
     place = max(range(len(cells)), key=lambda i: len(cells[i]))
     name = plan.names[place] if place < len(plan.names) else str(place + 1)
-    return ValueError(f"{path}: column '{name}' has a cell of {len(cells[place]):,} characters in row {row}, more than the {limit:,} "
+    return ValueError(f"{path}: column '{name}' has a cell of {len(cells[place]):,} characters in row {row}, "
+                      f"more than the {limit:,} "
                       "allowed; a quotation mark may be missing")

@@ -1,7 +1,8 @@
 """Columns to features and answers: what is learned from the training rows, and its use on any rows.
 
-    number      (v - mean) / std of the training rows; a missing one is 0, and 1 in the column `name is missing` before that is scaled
-    category    a column for each word of the training rows, scaled likewise; a word that is not among them is none of them
+    number      (v - mean) / std of the training rows; a missing one is 0, and 1 in the column `name is
+    missing` before that is scaled category    a column for each word of the training rows, scaled likewise; a
+    word that is not among them is none of them
 
 N rows, D encoded columns.
 """
@@ -27,12 +28,12 @@ MOST_CLASSES = 20               # a target of whole numbers with more different 
 class Features:
     """Encoded features, and what it takes to encode other rows likewise."""
 
-    types: dict[str, str]                                           # number, boolean, date or category, of the columns used
+    types: dict[str, str]                                           # of the columns used
     categories: dict[str, list[str]] = field(default_factory=dict)
     columns: list[str] = field(default_factory=list)                # (D,) names
     mean: list[float] = field(default_factory=list)                 # (D,)
     std: list[float] = field(default_factory=list)                  # (D,)
-    missing: dict[str, int] = field(default_factory=dict)           # missing cells, of the columns that have some
+    missing: dict[str, int] = field(default_factory=dict)           # cells, of the columns that have some
     dropped: dict[str, str] = field(default_factory=dict)           # columns left out, and why
     notes: list[str] = field(default_factory=list)
     x: Tensor = field(default_factory=lambda: torch.empty(0, 0))    # (N, D)
@@ -40,12 +41,14 @@ class Features:
     @classmethod
     def of(cls, metadata: Metadata) -> "Features":
         """What was learned, from the metadata of a table."""
-        return cls(metadata["types"], metadata["categories"], metadata["columns"], metadata["mean"], metadata["std"])
+        return cls(metadata["types"], metadata["categories"], metadata["columns"], metadata["mean"],
+                   metadata["std"])
 
     def add(self, name: str, mean: float, std: float) -> None:
         """One more encoded column."""
         if not np.isfinite(mean) or not np.isfinite(std):
-            raise ValueError(f"column '{name}' has values too large to scale; take their logarithm, or leave the column out")
+            raise ValueError(f"column '{name}' has values too large to scale; take their logarithm, or leave "
+                             f"the column out")
         self.columns.append(name)
         self.mean.append(float(mean))
         self.std.append(float(std))
@@ -56,7 +59,8 @@ def absent(name: str) -> str:
     return f"{name} is missing"
 
 
-def learn(columns: Mapping[str, Column], decisions: Mapping[str, Decision], train: np.ndarray, fill: str) -> Features:
+def learn(columns: Mapping[str, Column], decisions: Mapping[str, Decision], train: np.ndarray,
+          fill: str) -> Features:
     """Features of all rows, scaled by the training rows.
 
     Args:
@@ -76,27 +80,38 @@ def learn(columns: Mapping[str, Column], decisions: Mapping[str, Decision], trai
         if gone and fill == "refuse":
             raise missing_cell(column)
         before = len(learned.columns)
-        why = (learn_category if decision.type == "category" else learn_number)(learned, column, decision.type, train)
+        learner = learn_category if decision.type == "category" else learn_number
+        why = learner(learned, column, decision.type, train)
         if len(learned.columns) == before:
             learned.dropped[name] = why
             continue
         learned.types[name] = decision.type
         learned.notes += [f"column '{name}': {note}" for note in [*decision.notes, *([why] if why else [])]]
         if gone:
-            how = "a missing value is none of its words" if decision.type == "category" else "filled with the training mean"
-            learned.notes.append(f"column '{name}': {counted(gone, 'missing value')} of {len(column):,}, {how}"
-                                 + (f", and marked in the column '{absent(name)}'" if absent(name) in learned.columns else ""))
+            learned.notes.append(missing_note(learned, column, decision.type))
     if not learned.columns:
-        raise ValueError("no column is left to learn from: " + ("; ".join(f"'{n}' {why}" for n, why in learned.dropped.items()) or "none"))
+        why = "; ".join(f"'{name}' {why}" for name, why in learned.dropped.items())
+        raise ValueError(f"no column is left to learn from: {why}")
     if twice := next((name for name in learned.columns if learned.columns.count(name) > 1), None):
-        raise ValueError(f"a column has the name '{twice}', which is what an encoded column is called; give it another")
+        raise ValueError(f"a column has the name '{twice}', which is what an encoded column is called; give "
+                         f"it another")
     x, notes = encode({name: columns[name] for name in learned.types}, learned, fill)
     learned.x, learned.notes = torch.from_numpy(x), learned.notes + notes
     return learned
 
 
+def missing_note(learned: Features, column: Column, type: str) -> str:
+    """What was done with the missing values of a column."""
+    how = "a missing value is none of its words" if type == "category" else "filled with the training mean"
+    marked = absent(column.name) in learned.columns
+    return (f"column '{column.name}': {counted(len(column) - column.present, 'missing value')} of "
+            f"{len(column):,}, {how}"
+            + (f", and marked in the column '{absent(column.name)}'" if marked else ""))
+
+
 def learn_number(learned: Features, column: Column, type: str, train: np.ndarray) -> str:
-    """Mean and deviation of a number, boolean or date, and of where it is missing; the reason when it is left out."""
+    """Mean and deviation of a number, boolean or date, and of where it is missing; the reason when it is left
+    out."""
     with np.errstate(over="ignore", invalid="ignore"):
         values = numbers_of(column, type)[train]
         missing = np.isnan(values)
@@ -134,8 +149,10 @@ def encode(columns: Mapping[str, Column], learned: Features, fill: str) -> tuple
     """The features of these rows, (N, D) float32, and what its user should know."""
     rows, width, notes = len(next(iter(columns.values()))), len(learned.columns), []
     if rows * width * 4 > MOST_BYTES:
-        raise ValueError(f"{rows:,} rows of {width:,} features take {rows * width * 4 / 2**30:.1f} GB, more than the "
-                         f"{MOST_BYTES / 2**30:.0f} GB allowed; leave columns out (types=) or take fewer rows")
+        raise ValueError(f"{rows:,} rows of {width:,} features take {rows * width * 4 / 2**30:.1f} GB, more "
+                         f"than "
+                         f"the {MOST_BYTES / 2**30:.0f} GB allowed; leave columns out (types=) or take fewer "
+                         f"rows")
     x = np.empty((rows, width), dtype=np.float32)
     place = {name: j for j, name in reversed(list(enumerate(learned.columns)))}
     for name, column in columns.items():
@@ -146,7 +163,8 @@ def encode(columns: Mapping[str, Column], learned: Features, fill: str) -> tuple
         if absent(name) in place:
             scale(x, place[absent(name)], missing, learned)
         elif missing.any() and name not in learned.missing:
-            notes.append(f"column '{name}': {counted(int(missing.sum()), 'missing value')}, none in the training rows; taken for the mean")
+            notes.append(f"column '{name}': {counted(int(missing.sum()), 'missing value')}, none in the "
+                         f"training rows; taken for the mean")
         if type == "category" and name in learned.categories:
             notes += encode_words(x, place, column, learned)
         elif name in place:
@@ -161,11 +179,14 @@ def scale(x: np.ndarray, j: int, values: np.ndarray, learned: Features) -> None:
 
 
 def fitting_numbers(column: Column, type: str) -> np.ndarray:
-    """The values of a column that was learned as number, boolean or date; ValueError names a cell that is none."""
+    """The values of a column that was learned as number, boolean or date; ValueError names a cell that is
+    none."""
     if type == "boolean":
         truths = truth_of(column) is not None or column.typed == "boolean"
-        if not truths and column.present and not np.isin(column.values[column.kinds != MISSING], (0, 1)).all():
-            raise wrong_cell(column, next(k for k in (WORD, NUMBER, CODE, DATE, INFINITE) if column.count(k)), "true or false")
+        if not truths and column.present and not np.isin(column.values[column.kinds != MISSING],
+                                                         (0, 1)).all():
+            raise wrong_cell(column, next(k for k in (WORD, NUMBER, CODE, DATE, INFINITE) if column.count(k)),
+                             "true or false")
         return numbers_of(column, type)
     wrong = (WORD, NUMBER, CODE, INFINITE) if type == "date" else (WORD, INFINITE, DATE)
     if bad := next((kind for kind in wrong if column.count(kind)), None):
@@ -176,7 +197,8 @@ def fitting_numbers(column: Column, type: str) -> np.ndarray:
 def encode_words(x: np.ndarray, place: dict[str, int], column: Column, learned: Features) -> list[str]:
     """Write a column for each word of a category; a line about words that were not learned."""
     if column.codes is None:
-        raise ValueError(f"column '{column.name}' has too many different words, expected those of {learned.categories[column.name][:3]} ...")
+        raise ValueError(f"column '{column.name}' has too many different words, expected those of "
+                         f"{learned.categories[column.name][:3]} ...")
     known = learned.categories[column.name]
     start = place[f"{column.name}={known[0]}"]
     stop = start + len(known)
@@ -190,7 +212,8 @@ def encode_words(x: np.ndarray, place: dict[str, int], column: Column, learned: 
     unknown = [word for word in words if word not in number]
     count = int(((numbers < 0) & (codes >= 0)).sum())
     return [f"column '{column.name}': {counted(count, 'row')} with words that are not in the training rows "
-            f"({', '.join(map(repr, unknown[:3]))}{', ...' if len(unknown) > 3 else ''}), taken for none of its words"] if unknown else []
+            f"({', '.join(map(repr, unknown[:3]))}{', ...' if len(unknown) > 3 else ''}), taken for none of "
+            f"its words"] if unknown else []
 
 
 @dataclass
@@ -218,7 +241,8 @@ def answers(column: Column, forced: str | None, task: str | None) -> Answers:
     """The target as labels or values.
 
     Raises:
-        ValueError: a missing value (row named), words to regress, one value only, too many values for classes.
+        ValueError: a missing value (row named), words to regress, one value only, too many values for
+            classes.
     """
     if column.count(MISSING):
         raise missing_cell(column)
@@ -228,28 +252,35 @@ def answers(column: Column, forced: str | None, task: str | None) -> Answers:
     notes = [f"target '{column.name}': {note}" for note in decision.notes]
     if decision.type in ("category", "boolean"):
         if task == "regress":
-            raise ValueError(f"column '{column.name}' holds words, expected numbers (the first is {first_word(column)})")
+            raise ValueError(f"column '{column.name}' holds words, expected numbers (the first is "
+                             f"{first_word(column)})")
         return of_words(column, decision.type, notes)
     values = numbers_of(column, decision.type)
     different = np.unique(values)
     whole = bool((different == np.round(different)).all())
     if len(different) < 2:
-        raise ValueError(f"the target '{column.name}' has one value only, {different[0]:g}: there is nothing to learn")
-    if task == "regress" or (task is None and (not whole or len(different) > MOST_CLASSES or decision.type == "date")):
+        raise ValueError(f"the target '{column.name}' has one value only, {different[0]:g}: there is nothing "
+                         f"to learn")
+    if task == "regress" or (task is None and (not whole or len(different) > MOST_CLASSES
+                                               or decision.type == "date")):
         return Answers(values.astype(np.float32), [], notes)
     check_classes(column, len(different))
-    return Answers(np.searchsorted(different, values), [written(value) for value in different.tolist()], notes)
+    return Answers(np.searchsorted(different, values), [written(value) for value in different.tolist()],
+                   notes)
 
 
 def of_words(column: Column, type: str, notes: list[str]) -> Answers:
-    """Words as labels, in the order of the alphabet; words for true and false are one class in whatever case they stand."""
+    """Words as labels, in the order of the alphabet; words for true and false are one class in whatever case
+    they stand."""
     codes, words = words_of(column)
     if type == "boolean" and len(words) > len({word.lower() for word in words}):
         lower = sorted({word.lower() for word in words})
         codes, words = np.array([lower.index(word.lower()) for word in words])[codes], lower
-        notes = [*notes, f"target '{column.name}': words that differ in large and small letters only are one class"]
+        notes = [*notes, f"target '{column.name}': words that differ in large and small letters only are one "
+                         f"class"]
     if len(words) < 2:
-        raise ValueError(f"the target '{column.name}' has one value only, '{words[0]}': there is nothing to learn")
+        raise ValueError(f"the target '{column.name}' has one value only, '{words[0]}': there is nothing to "
+                         f"learn")
     check_classes(column, len(words))
     return Answers(codes, words, notes)
 
@@ -257,7 +288,8 @@ def of_words(column: Column, type: str, notes: list[str]) -> Answers:
 def check_classes(column: Column, count: int) -> None:
     """Refuse a target with so many different values that they are no classes."""
     if count > MOST_CLASSES and count > len(column) / 2:
-        raise ValueError(f"the target '{column.name}' has {count:,} different values in {len(column):,} rows: names, not classes; "
+        raise ValueError(f"the target '{column.name}' has {count:,} different values in {len(column):,} "
+                         f"rows: names, not classes; "
                          "set target= to another column, or task='regress'")
 
 

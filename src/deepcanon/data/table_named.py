@@ -9,9 +9,11 @@ import numpy as np
 from . import download
 
 IRIS = ["sepal length", "sepal width", "petal length", "petal width"]
-WINE = ["alcohol", "malic acid", "ash", "alcalinity of ash", "magnesium", "total phenols", "flavanoids", "nonflavanoid phenols",
+WINE = ["alcohol", "malic acid", "ash", "alcalinity of ash", "magnesium", "total phenols", "flavanoids",
+        "nonflavanoid phenols",
         "proanthocyanins", "colour intensity", "hue", "od280/od315 of diluted wines", "proline"]
-MEASURES = ["radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity", "concave points", "symmetry",
+MEASURES = ["radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity",
+            "concave points", "symmetry",
             "fractal dimension"]
 CANCER = [f"{kind} {measure}" for kind in ("mean", "deviation of", "worst") for measure in MEASURES]
 DIABETES = ["age", "sex", "body mass index", "blood pressure", "s1", "s2", "s3", "s4", "s5", "s6"]
@@ -30,12 +32,15 @@ def folder() -> Path:
 def named_columns(name: str) -> tuple[dict[str, np.ndarray], str]:
     """The columns of a table, the target last, and the sha256 of its file."""
     if name == "diabetes":
-        x, y = (download.unpacked(folder() / file) for file in ("diabetes_data_raw.csv.gz", "diabetes_target.csv.gz"))
+        x = download.unpacked(folder() / "diabetes_data_raw.csv.gz")
+        y = download.unpacked(folder() / "diabetes_target.csv.gz")
         columns = dict(zip(DIABETES, np.loadtxt(x.decode().splitlines()).T, strict=True))
-        return {**columns, "progression": np.loadtxt(y.decode().splitlines())}, hashlib.sha256(x + y).hexdigest()
+        return {**columns,
+                "progression": np.loadtxt(y.decode().splitlines())}, hashlib.sha256(x + y).hexdigest()
     file, names, target = FILES[name]
     content = download.unpacked(folder() / file)
     header, *lines = content.decode().splitlines()
     values = np.loadtxt(lines, delimiter=",")
     classes = np.array(header.split(",")[2:], dtype=object)
-    return {**dict(zip(names, values.T, strict=False)), target: classes[values[:, -1].astype(int)]}, hashlib.sha256(content).hexdigest()
+    columns = {**dict(zip(names, values[:, :-1].T, strict=True)), target: classes[values[:, -1].astype(int)]}
+    return columns, hashlib.sha256(content).hexdigest()

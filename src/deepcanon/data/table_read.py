@@ -1,6 +1,8 @@
-"""A table from where its user has it: a file, a frame, columns, arrays; as columns whose cells have been looked at.
+"""A table from where its user has it: a file, a frame, columns, arrays; as columns whose cells have been
+looked at.
 
-pandas reads Parquet, Excel and Feather files and tells apart the words of a column. Of a frame the types that it declares are kept.
+pandas reads Parquet, Excel and Feather files and tells apart the words of a column. Of a frame the types that
+it declares are kept.
 """
 
 import hashlib
@@ -20,7 +22,8 @@ from .table_named import named_columns
 from .text_encoding import scan
 
 Values = np.ndarray | Column
-BINARY = {".parquet": "read_parquet", ".xlsx": "read_excel", ".xls": "read_excel", ".ods": "read_excel", ".feather": "read_feather"}
+BINARY = {".parquet": "read_parquet", ".xlsx": "read_excel", ".xls": "read_excel", ".ods": "read_excel",
+          ".feather": "read_feather"}
 
 
 class Reading(NamedTuple):
@@ -68,8 +71,9 @@ def handle(source: Any) -> Handle:
     """The table that a source names or holds.
 
     Args:
-        source: a known name; a path (CSV, TSV, `.gz` of these, Parquet, Excel, Feather); a pandas or polars frame; a Hugging Face
-            data set; a dict of columns; a structured array, or an array (N, D); a pair (x, y) of which y is the target.
+        source: a known name; a path (CSV, TSV, `.gz` of these, Parquet, Excel, Feather); a pandas or polars
+            frame; a Hugging Face data set; a dict of columns; a structured array, or an array (N, D); a pair
+            (x, y) of which y is the target.
 
     Raises:
         ValueError: an unknown name, or an object that is no table.
@@ -81,7 +85,8 @@ def handle(source: Any) -> Handle:
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         stat = path.stat() if path.is_file() else None
-        return Handle(str(source), stat and (stat.st_mtime_ns, stat.st_size), lambda reading: of_file(path, reading))
+        return Handle(str(source), stat and (stat.st_mtime_ns, stat.st_size),
+                      lambda reading: of_file(path, reading))
     columns = columns_of(source)
     digest = hashlib.sha256()
     for name, values in columns.items():
@@ -104,10 +109,12 @@ def of_named(name: str) -> Table:
 def of_file(path: Path, reading: Reading) -> Table:
     """The table of a file."""
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}" if not path.is_dir() else f"{path} is a folder, expected a file with a table")
+        raise FileNotFoundError(f"there is no file {path}" if not path.is_dir()
+                                else f"{path} is a folder, expected a file with a table")
     suffix = path.with_suffix("").suffix.lower() if download.is_packed(path) else path.suffix.lower()
     if suffix in BINARY:
-        return of_columns(frame_columns(with_pandas(path, BINARY[suffix])), reading, hashlib.sha256(path.read_bytes()).hexdigest())
+        return of_columns(frame_columns(with_pandas(path, BINARY[suffix])), reading,
+                          hashlib.sha256(path.read_bytes()).hexdigest())
     return of_text(path, reading)
 
 
@@ -121,32 +128,38 @@ def with_pandas(path: Path, reader: str) -> Any:
         return getattr(pd, reader)(path)
     except ImportError as error:
         needed = "openpyxl" if "excel" in reader else "pyarrow"
-        raise ModuleNotFoundError(f"{path}: pandas needs another package to read this kind of file ({error}); "
+        raise ModuleNotFoundError(f"{path}: pandas needs another package to read this kind of file "
+                                  f"({error}); "
                                   f"try: pip install {needed}") from None
     except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} is not a readable {path.suffix} file: {' '.join(str(error).split())}") from None
+        why = " ".join(str(error).split())
+        raise ValueError(f"{path} is not a readable {path.suffix} file: {why}") from None
 
 
 def of_text(path: Path, reading: Reading) -> Table:
     """A file of rows with separators."""
     found = scan(path, reading.encoding)
-    plan = layout(path, found.encoding, reading.separator, list(reading.names) if reading.names is not None else None)
+    plan = layout(path, found.encoding, reading.separator, reading.names)
     check_names(str(path), plan.names)
-    names = [name or f"\0{i}" for i, name in enumerate(plan.names, 1)]               # nameless columns get a name no other has
+    names = [name or f"\0{i}" for i, name in enumerate(plan.names,
+                                                       1)]      # nameless columns get a name no other has
     notes = list(plan.notes)
-    notes += [f"this is not UTF-8, it was read as {found.encoding}; set encoding= if that is wrong"] if found.guessed else []
+    if found.guessed:
+        notes.append(f"this is not UTF-8, it was read as {found.encoding}; set encoding= if that is wrong")
     cells: list[Cells] = []
     count, decimal = 0, reading.decimal or "."
     for chunk in rows(path, found.encoding, plan, notes):
         columns = list(zip(*chunk, strict=True))
         if not cells:
-            decimal = reading.decimal or decimal_mark(str(path), dict(zip(plan.names, columns, strict=True)), plan.separator)
+            decimal = reading.decimal or decimal_mark(str(path), dict(zip(plan.names, columns, strict=True)),
+                                                      plan.separator)
             missing = None if reading.missing is None else frozenset(reading.missing)
             cells = [Cells(name, decimal, missing) for name in names]
         for some, texts in zip(cells, columns, strict=True):
             some.add(texts)
         count += len(chunk)
-    table = Table({}, count, found.sha256, {"separator": plan.separator, "decimal": decimal, "encoding": found.encoding}, notes)
+    table = Table({}, count, found.sha256, {"separator": plan.separator, "decimal": decimal,
+                                            "encoding": found.encoding}, notes)
     for some in cells:
         keep(table, str(path), some.column())
     return table
@@ -157,7 +170,8 @@ def check_names(where: str, names: list[str]) -> None:
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
         places = [str(i) for i, name in enumerate(names, 1) if name == twice[0]]
-        raise ValueError(f"{where}: the columns {' and '.join(places)} have the same name '{twice[0]}'; give each its own")
+        raise ValueError(f"{where}: the columns {' and '.join(places)} have the same name '{twice[0]}'; give "
+                         f"each its own")
 
 
 def keep(table: Table, where: str, column: Column) -> None:
@@ -172,7 +186,8 @@ def keep(table: Table, where: str, column: Column) -> None:
 
 
 def decimal_mark(where: str, columns: Mapping[str, tuple[str, ...]], separator: str) -> str:
-    """The decimal mark of a file, from its first rows: the comma where numbers such as 3,14 are and none such as 3.14.
+    """The decimal mark of a file, from its first rows: the comma where numbers such as 3,14 are and none such
+    as 3.14.
 
     Raises:
         ValueError: both are, or numbers such as 1,234 that may mean either (named).
@@ -192,11 +207,13 @@ def decimal_mark(where: str, columns: Mapping[str, tuple[str, ...]], separator: 
     if "comma" not in found:
         if "either" in found and "point" not in found and separator != ",":
             name, text = found["either"]
-            raise ValueError(f"{where}: '{text}' in column '{name}' may have a decimal comma or a thousands mark; set decimal=',' or '.'")
+            raise ValueError(f"{where}: '{text}' in column '{name}' may have a decimal comma or a thousands "
+                             f"mark; set decimal=',' or '.'")
         return "."
     if "point" in found:
         (a, one), (b, other) = found["comma"], found["point"]
-        raise ValueError(f"{where}: found '{one}' in column '{a}' and '{other}' in column '{b}'; set decimal=',' or '.'")
+        raise ValueError(f"{where}: found '{one}' in column '{a}' and '{other}' in column '{b}'; set "
+                         f"decimal=',' or '.'")
     return ","
 
 
@@ -220,7 +237,8 @@ def columns_of(source: Any) -> dict[str, Values]:
         return {name: array[name] for name in array.dtype.names}
     if array.ndim == 2:
         return {f"x{j}": array[:, j] for j in range(array.shape[1])}
-    raise ValueError(f"expected a table (a path, a frame, a dict of columns, an array (N, D) or a pair x, y), got {type(source).__name__}"
+    raise ValueError(f"expected a table (a path, a frame, a dict of columns, an array (N, D) or a pair x, "
+                     f"y), got {type(source).__name__}"
                      + (f" {array.shape}" if array.ndim else ""))
 
 
@@ -242,7 +260,8 @@ def pair_columns(x: Any, y: Any) -> dict[str, Values]:
     if isinstance(target, np.ndarray) and target.ndim == 2 and target.shape[1] == 1:
         target = target[:, 0]
     if name in columns:
-        raise ValueError(f"x has a column '{name}', which is the name of the target; give one of them another name")
+        raise ValueError(f"x has a column '{name}', which is the name of the target; give one of them "
+                         f"another name")
     return {**columns, name: target}
 
 
@@ -256,7 +275,8 @@ def frame_columns(frame: Any) -> dict[str, Values]:
 def as_array(name: str, values: Any) -> Values:
     """One column as an array; the missing values of pandas as objects, its categories as what they are."""
     if hasattr(values, "cat") and hasattr(values.cat, "categories"):
-        return category_column(name, values.cat.codes.to_numpy(), [str(word) for word in values.cat.categories])
+        return category_column(name, values.cat.codes.to_numpy(),
+                               [str(word) for word in values.cat.categories])
     if hasattr(values, "detach"):                                          # a tensor
         values = values.detach().cpu().numpy()
     dtype = getattr(values, "dtype", None)
@@ -267,9 +287,12 @@ def as_array(name: str, values: Any) -> Values:
     try:
         array = np.asarray(values)
     except ValueError:
-        raise ValueError(f"column '{name}' holds values of different shapes, expected one number or word in each row") from None
-    if array.dtype.kind == "U" and isinstance(values, list | tuple) and not all(isinstance(value, str) for value in values):
-        array = np.empty(len(values), dtype=object)                        # NumPy would write the numbers as words
+        raise ValueError(f"column '{name}' holds values of different shapes, expected one number or word in "
+                         f"each row") from None
+    mixed = isinstance(values, list | tuple) and not all(isinstance(value, str) for value in values)
+    if array.dtype.kind == "U" and mixed:
+        array = np.empty(len(values),
+                         dtype=object)                        # NumPy would write the numbers as words
         array[:] = values
     return array
 
@@ -278,9 +301,11 @@ def of_columns(columns: Mapping[str, Values], reading: Reading, sha256: str) -> 
     """A table from arrays, of which each becomes a column by its type."""
     if not columns:
         raise ValueError("expected a table with a column or more, found none")
-    sizes = {name: len(values) if isinstance(values, Column) or values.ndim else 0 for name, values in columns.items()}
+    sizes = {name: len(values) if isinstance(values, Column) or values.ndim else 0
+             for name, values in columns.items()}
     if len(set(sizes.values())) > 1:
-        raise ValueError(f"expected columns of one length, found {', '.join(f'{name}: {size}' for name, size in sizes.items())}")
+        raise ValueError(f"expected columns of one length, found "
+                         f"{', '.join(f'{name}: {size}' for name, size in sizes.items())}")
     table = Table({}, next(iter(sizes.values())), sha256)
     for name, values in columns.items():
         named = name.strip() or f"\0{len(table.columns) + 1}"
@@ -307,47 +332,59 @@ def of_array(name: str, values: np.ndarray, reading: Reading) -> Column:
     if kind == "M":
         return typed_column(name, days_of(values), missing, "date")
     if kind == "m":
-        return typed_column(name, np.where(missing, np.nan, values / np.timedelta64(1, "D")), missing, "number")
-    return typed_column(name, values, missing, "boolean") if kind == "b" else of_numbers(name, values, missing, reading)
+        return typed_column(name, np.where(missing, np.nan, values / np.timedelta64(1, "D")), missing,
+                            "number")
+    if kind == "b":
+        return typed_column(name, values, missing, "boolean")
+    return of_numbers(name, values, missing, reading)
 
 
 def of_objects(name: str, values: np.ndarray, reading: Reading) -> Column:
     """A column of Python's own values: truths, numbers, or texts where they are mixed."""
     missing = np.array([missing_object(value) for value in values], dtype=bool)
     present = values[~missing].tolist()
-    odd = next((value for value in present if not isinstance(value, str | int | float | np.generic) and not hasattr(value, "isoformat")
+    odd = next((value for value in present if not isinstance(value, str | int | float | np.generic)
+                and not hasattr(value, "isoformat")
                 and not hasattr(value, "as_tuple")), None)
     if odd is not None:
-        raise ValueError(f"column '{name}' holds values of the type {type(odd).__name__}, expected numbers, words, truths or dates")
+        raise ValueError(f"column '{name}' holds values of the type {type(odd).__name__}, expected numbers, "
+                         f"words, truths or dates")
     if present and all(isinstance(value, bool | np.bool_) for value in present):
         return typed_column(name, np.where(missing, 0, values).astype(np.float64), missing, "boolean")
     if present and not any(isinstance(value, str | bool) or hasattr(value, "isoformat") for value in present):
         return of_numbers(name, np.array(np.where(missing, 0, values).tolist()), missing, reading)
-    return of_texts(name, ["" if gone else as_text(value) for value, gone in zip(values, missing, strict=True)], reading)
+    texts = ["" if gone else as_text(value) for value, gone in zip(values, missing, strict=True)]
+    return of_texts(name, texts, reading)
 
 
 def of_numbers(name: str, values: np.ndarray, missing: np.ndarray, reading: Reading) -> Column:
     """A column of numbers; whole numbers that float64 cannot hold are taken as texts."""
-    if values.dtype.kind in "iuO" and any(isinstance(value, int) and abs(value) > EXACT for value in extreme(values)):
-        return of_texts(name, ["" if gone else str(value) for value, gone in zip(values.tolist(), missing, strict=True)], reading)
+    if values.dtype.kind in "iuO" and any(isinstance(value, int) and abs(value) > EXACT
+                                          for value in extreme(values)):
+        texts = ["" if gone else str(value) for value, gone in zip(values.tolist(), missing, strict=True)]
+        return of_texts(name, texts, reading)
     return typed_column(name, values, missing, "number")
 
 
 def extreme(values: np.ndarray) -> list[Any]:
     """The smallest and the largest value, or all of an array of objects."""
-    return values.tolist() if values.dtype.kind == "O" or not len(values) else [int(values.min()), int(values.max())]
+    if values.dtype.kind == "O" or not len(values):
+        return values.tolist()
+    return [int(values.min()), int(values.max())]
 
 
 def of_texts(name: str, texts: list[str], reading: Reading) -> Column:
     """A column of texts."""
-    cells = Cells(name, reading.decimal or ".", None if reading.missing is None else frozenset(reading.missing))
+    cells = Cells(name, reading.decimal or ".", None if reading.missing is None
+                  else frozenset(reading.missing))
     cells.add(texts)
     return cells.column()
 
 
 def missing_object(value: Any) -> bool:
     """None, NaN, pandas' NA and NaT."""
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
+    absent = value is None or type(value).__name__ in ("NAType", "NaTType")
+    return absent or (isinstance(value, float) and value != value)
 
 
 def as_text(value: Any) -> str:

@@ -1,6 +1,7 @@
 """Bytes to characters: which encoding a file has, and the place of the first byte that does not fit it.
 
-A byte order mark decides; without one a file is UTF-8 unless its user says otherwise. Chunks are decoded as they are read.
+A byte order mark decides; without one a file is UTF-8 unless its user says otherwise. Chunks are decoded as
+they are read.
 """
 
 import codecs
@@ -16,7 +17,8 @@ MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BO
 
 
 class Scan(NamedTuple):
-    """What one pass over a file tells: its encoding, whether that was a guess, and the sha256 of its content."""
+    """What one pass over a file tells: its encoding, whether that was a guess, and the sha256 of its
+    content."""
 
     encoding: str
     guessed: bool
@@ -30,7 +32,8 @@ def checked_encoding(encoding: str | None) -> str | None:
     try:
         "".encode(encoding)
     except (LookupError, TypeError):
-        raise ValueError(f"there is no text encoding {encoding!r}; try 'utf-8', 'utf-16', 'latin-1' or 'cp1252'") from None
+        raise ValueError(f"there is no text encoding {encoding!r}; try 'utf-8', 'utf-16', 'latin-1' or "
+                         f"'cp1252'") from None
     return codecs.lookup(encoding).name
 
 
@@ -61,11 +64,14 @@ def decoded(name: str, chunks: Iterable[bytes], encoding: str | None = None) -> 
             string = decoder.decode(chunk, last)
         except UnicodeDecodeError as error:
             place = position - pending + error.start
-            raise ValueError(f"{name}: expected {used.upper()} text, found the byte 0x{error.object[error.start]:02x} "
+            raise ValueError(f"{name}: expected {used.upper()} text, found the byte "
+                             f"0x{error.object[error.start]:02x} "
                              f"at position {place:,}; if it has another encoding, set encoding=") from None
         if "\0" in string:
-            raise ValueError(f"{name}: found a NUL character at position {characters + string.index(chr(0)):,}; this is a "
-                             "binary file, or text in UTF-16 without a byte order mark (then set encoding='utf-16-le')")
+            raise ValueError(f"{name}: found a NUL character at position "
+                             f"{characters + string.index(chr(0)):,}; this is a "
+                             "binary file, or text in UTF-16 without a byte order mark (then set "
+                             "encoding='utf-16-le')")
         yield string.removeprefix("\ufeff") if position == 0 else string
         position, characters = position + len(chunk), characters + len(string)
 
@@ -82,10 +88,12 @@ def with_last(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
 
 
 def scan(path: Path, encoding: str | None = None) -> Scan:
-    """Find the encoding of a file that may be no UTF-8: then it is taken for Windows' (bytes 0x80 to 0x9f) or Latin-1.
+    """Find the encoding of a file that may be no UTF-8: then it is taken for Windows' (bytes 0x80 to 0x9f) or
+    Latin-1.
 
     Raises:
-        ValueError: a byte that does not fit the given or marked encoding, NUL characters, a damaged `.gz` file.
+        ValueError: a byte that does not fit the given or marked encoding, NUL characters, a damaged `.gz`
+            file.
     """
     digest, marked, high = hashlib.sha256(), None, set()
 

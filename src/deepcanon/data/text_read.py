@@ -1,6 +1,7 @@
 """Texts from where their user has them: a known name, a file, a folder, strings; as numbers, one a character.
 
-What is read is numbered a chunk at a time, so that a large text never stands in memory as a string of Python's.
+What is read is numbered a chunk at a time, so that a large text never stands in memory as a string of
+Python's.
 """
 
 import hashlib
@@ -44,7 +45,8 @@ class Texts:
         encoding: of the bytes; None: what a byte order mark says, else UTF-8.
     """
 
-    def __init__(self, name: str, version: Hashable, read: Callable[["Texts"], Iterator["Part"]], encoding: str | None):
+    def __init__(self, name: str, version: Hashable, read: Callable[["Texts"], Iterator["Part"]],
+                 encoding: str | None):
         self.name, self.version, self.read, self.encoding = name, version, read, encoding
         self.notes: list[str] = []
 
@@ -70,18 +72,22 @@ def open_texts(source: Any, encoding: str | None = None) -> Texts:
     """The texts that a source names or holds.
 
     Args:
-        source: a known name; the path of a file (`.gz` too) or of a folder of texts; a list of paths; `io.StringIO`; a list or a column of
-            strings; a frame or Hugging Face data set with one column of strings, or one named text.
+        source: a known name; the path of a file (`.gz` too) or of a folder of texts; a list of paths;
+            `io.StringIO`; a list or a column of strings; a frame or Hugging Face data set with one column of
+            strings, or one named text.
         encoding: of files.
 
     Raises:
-        ValueError: an unknown name, an unknown encoding, a string that is a text and not a name, an object that holds no text.
+        ValueError: an unknown name, an unknown encoding, a string that is a text and not a name, an object
+            that holds no text.
     """
     encoding = checked_encoding(encoding)
     if isinstance(source, str) and ("\n" in source or len(source) > 1_000):
-        raise ValueError(f"expected a name or a path, got a text of {len(source):,} characters; pass it as io.StringIO(text)")
+        raise ValueError(f"expected a name or a path, got a text of {len(source):,} characters; pass it as "
+                         f"io.StringIO(text)")
     if isinstance(source, str) and source in sets.names("text"):
-        return Texts(source, os.environ.get("DEEPCANON_DATA"), lambda texts: iter([Part(source, named(source))]), "utf-8")
+        return Texts(source, os.environ.get("DEEPCANON_DATA"),
+                     lambda texts: iter([Part(source, named(source))]), "utf-8")
     if isinstance(source, str) and not sets.is_path(source) and not Path(source).exists():
         sets.lookup(source, "text")
     if isinstance(source, str | os.PathLike):
@@ -89,22 +95,32 @@ def open_texts(source: Any, encoding: str | None = None) -> Texts:
         if path.is_dir():
             files = found(path)
             return Texts(str(source), versions(files), lambda texts: folder(path, files, texts), encoding)
-        return Texts(str(source), versions([path]), lambda texts: iter([Part(str(path), download.stream(path))]), encoding)
+        return of_paths(str(source), [path], encoding)
     if isinstance(source, list | tuple) and source and all(isinstance(one, os.PathLike) for one in source):
         paths = [Path(path) for path in source]
         name = f"files-{hashlib.sha256(repr(paths).encode()).hexdigest()[:12]}"
-        return Texts(name, versions(paths), lambda texts: (Part(str(path), download.stream(path)) for path in paths), encoding)
+        return of_paths(name, paths, encoding)
     strings = strings_of(source)
     digest = hashlib.sha256()
     for string in strings:
         digest.update(string.encode("utf-8", "surrogatepass") + b"\0")
     name = f"strings-{digest.hexdigest()[:12]}"
-    return Texts(name, None, lambda texts: (Part(f"text {i}", string) for i, string in enumerate(strings, 1)), encoding)
+    return Texts(name, None, lambda texts: (Part(f"text {i}", string) for i, string in enumerate(strings, 1)),
+                 encoding)
+
+
+def of_paths(name: str, paths: list[Path], encoding: str | None) -> Texts:
+    """The texts of some files, in this order."""
+    def read(_: Texts) -> Iterator[Part]:
+        return (Part(str(path), download.stream(path)) for path in paths)
+
+    return Texts(name, versions(paths), read, encoding)
 
 
 def versions(paths: list[Path]) -> Hashable:
     """What changes when one of the files does."""
-    return tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in paths if path.is_file())
+    return tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in paths
+                 if path.is_file())
 
 
 def named(name: str) -> list[bytes]:
@@ -119,7 +135,8 @@ def named(name: str) -> list[bytes]:
 
 def found(root: Path) -> list[Path]:
     """The files below a folder that are not hidden, by their path."""
-    return sorted((path for path in root.rglob("*") if path.is_file() and not any(p.startswith(".") for p in path.relative_to(root).parts)),
+    return sorted((path for path in root.rglob("*") if path.is_file()
+                   and not any(p.startswith(".") for p in path.relative_to(root).parts)),
                   key=lambda path: path.relative_to(root).as_posix())
 
 
@@ -128,11 +145,13 @@ def folder(root: Path, files: list[Path], texts: Texts) -> Iterator[Part]:
     chosen = [path for path in files if suffix(path) in SUFFIXES]
     others = sorted({suffix(path) or path.name for path in files if path not in set(chosen)})
     if not chosen:
-        raise ValueError(f"{root}: found no text ({', '.join(sorted(SUFFIXES))}), only {', '.join(others) or 'nothing'}; "
+        raise ValueError(f"{root}: found no text ({', '.join(sorted(SUFFIXES))}), only "
+                         f"{', '.join(others) or 'nothing'}; "
                          "pass a list of paths to read other files as text")
     texts.notes = [f"read {counted(len(chosen), 'text')}"]
     if others:
-        texts.notes.append(f"left out {counted(len(files) - len(chosen), 'file')} that are no text: {', '.join(others)}")
+        texts.notes.append(f"left out {counted(len(files) - len(chosen), 'file')} that are no text: "
+                           f"{', '.join(others)}")
     wrong = []
     for path in chosen:
         try:
@@ -141,7 +160,8 @@ def folder(root: Path, files: list[Path], texts: Texts) -> Iterator[Part]:
         except (ValueError, OSError) as error:
             wrong.append(str(error))
     if wrong:
-        raise ValueError(f"{root}: {counted(len(wrong), 'file')} of {len(chosen)} cannot be read: {'; '.join(wrong)}")
+        raise ValueError(f"{root}: {counted(len(wrong), 'file')} of {len(chosen)} cannot be read: "
+                         f"{'; '.join(wrong)}")
     yield from (Part(str(path), download.stream(path)) for path in chosen)
 
 
@@ -165,19 +185,23 @@ def strings_of(source: Any) -> list[str]:
     strings = list(source)
     wrong = next((i for i, string in enumerate(strings) if not isinstance(string, str)), None)
     if wrong is not None:
-        raise ValueError(f"expected strings, got {type(strings[wrong]).__name__} in row {wrong + 1} of {len(strings)}")
+        raise ValueError(f"expected strings, got {type(strings[wrong]).__name__} in row {wrong + 1} of "
+                         f"{len(strings)}")
     if not strings:
         raise ValueError("expected a string or more, got none")
     return strings
 
 
 def text_column(frame: Any) -> Any:
-    """The column of a frame or a Hugging Face data set that is named text, or the only one that holds strings."""
+    """The column of a frame or a Hugging Face data set that is named text, or the only one that holds
+    strings."""
     names = [str(name) for name in (frame.column_names if hasattr(frame, "column_names") else frame.columns)]
     likely = [name for name in names if name.lower() == "text"]
-    likely = likely or [name for name in names if len(frame[name]) and isinstance(next(iter(frame[name])), str)]
+    likely = likely or [name for name in names if len(frame[name])
+                        and isinstance(next(iter(frame[name])), str)]
     if len(likely) != 1:
-        raise ValueError(f"expected one column of strings, or one named text, found the columns {', '.join(names)}; "
+        raise ValueError(f"expected one column of strings, or one named text, found the columns "
+                         f"{', '.join(names)}; "
                          "pass the column itself, such as frame['body']")
     return frame[likely[0]]
 
@@ -222,7 +246,8 @@ def numbered(texts: Texts) -> Content:
     """Texts and their vocabulary, one after the other; one copy in memory, however many ask.
 
     Raises:
-        ValueError: a byte that does not fit the encoding, a binary file, a damaged or an endless `.gz` (the file is named).
+        ValueError: a byte that does not fit the encoding, a binary file, a damaged or an endless `.gz` (the
+            file is named).
         FileNotFoundError: there is no such file.
     """
     numbering, digest, files, ends = Numbering(), hashlib.sha256(), 0, set()
@@ -241,7 +266,8 @@ def numbered(texts: Texts) -> Content:
 
 
 def unified(part: Part, encoding: str | None, digest: Any, ends: set[str]) -> Iterator[str]:
-    """The characters of a text with `\\n` for every line end; bytes are added to the digest as they are read."""
+    """The characters of a text with `\\n` for every line end; bytes are added to the digest as they are
+    read."""
     def read(chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
             digest.update(chunk)

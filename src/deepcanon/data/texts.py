@@ -3,8 +3,8 @@
     data = text("tinyshakespeare", context=64, batch=12)
     x, y = data.at(0)           # int64 (B, T) each; y is x one character later
 
-The first nine tenths are for training, the rest for validation; the vocabulary is that of the whole text. Several texts stand one after the
-other, a line end between two. B windows a batch, T characters a window.
+The first nine tenths are for training, the rest for validation; the vocabulary is that of the whole text.
+Several texts stand one after the other, a line end between two. B windows a batch, T characters a window.
 """
 
 import copy
@@ -34,7 +34,8 @@ class Characters:
         try:
             return [self.numbers[character] for character in string]
         except KeyError as error:
-            raise ValueError(f"the character {error} is not in the vocabulary of {len(self.vocabulary)} characters") from None
+            raise ValueError(f"the character {error} is not in the vocabulary of {len(self.vocabulary)} "
+                             f"characters") from None
 
     def decode(self, numbers: Sequence[int] | Tensor) -> str:
         return "".join(self.vocabulary[i] for i in torch.as_tensor(numbers).tolist())
@@ -47,15 +48,18 @@ class Text:
         source: the texts, as `open_texts` gives them.
         context: T.
         batch: windows a batch, over all ranks.
-        split: `train`: windows at random places drawn from (seed, step); `val`: all windows, in order, the last batch may be short.
+        split: `train`: windows at random places drawn from (seed, step); `val`: all windows, in order, the
+            last batch may be short.
         seed: of the places.
 
-    Attributes: `.tokenizer`, `.metadata` (JSON: vocabulary, count of characters in the split, sha256 of the text), `.count`.
+    Attributes: `.tokenizer`, `.metadata` (JSON: vocabulary, count of characters in the split, sha256 of the
+    text), `.count`.
     """
 
     def __init__(self, source: Texts, *, context: int, batch: int, split: str, seed: int):
         self.source, self.context, self.batch, self.split, self.seed = source, context, batch, split, seed
-        self.key = f"text:{source.name}:{split}" + (f":{source.encoding}" if source.encoding not in (None, "utf-8") else "")
+        self.key = f"text:{source.name}:{split}" + (f":{source.encoding}"
+                                                    if source.encoding not in (None, "utf-8") else "")
         self.device, self.rank, self.world = torch.device("cpu"), 0, 1
         self._metadata = recorded(self.key)
         self._ids: Tensor | None = None
@@ -100,7 +104,8 @@ class Text:
     def metadata(self) -> Metadata:
         if self._metadata is None:
             content = self.content
-            self._metadata = {"vocabulary": content.vocabulary, "count": len(self.ids), "sha256": content.sha256, "notes": content.notes}
+            self._metadata = {"vocabulary": content.vocabulary, "count": len(self.ids),
+                              "sha256": content.sha256, "notes": content.notes}
         return self._metadata
 
     @property
@@ -123,8 +128,10 @@ class Text:
             ids = self.content.ids
             border = int(0.9 * len(ids))
             if len(ids) - border <= self.context:
-                raise ValueError(f"{self.source.name}: has {len(ids):,} characters, too few for a window of {self.context} + 1 in its last tenth, "
-                                 f"which is for validation; expected {needed(self.context):,} or more (or a smaller context)")
+                raise ValueError(f"{self.source.name}: has {len(ids):,} characters, too few for a window of "
+                                 f"{self.context} + 1 in its last tenth, "
+                                 f"which is for validation; expected {needed(self.context):,} or more (or a "
+                                 f"smaller context)")
             self._ids = (ids[:border] if self.split == "train" else ids[border:]).to(self.device)
         return self._ids
 
@@ -137,23 +144,28 @@ class Text:
 
 def needed(context: int) -> int:
     """The fewest characters whose last tenth has room for a window."""
-    return next(count for count in range(10 * context, 10 * context + 20) if count - int(0.9 * count) > context)
+    return next(count for count in range(10 * context, 10 * context + 20)
+                if count - int(0.9 * count) > context)
 
 
-def text(source: Any, *, context: int = 64, batch: int = 12, split: str = "train", seed: int = 0, encoding: str | None = None) -> Text:
+def text(source: Any, *, context: int = 64, batch: int = 12, split: str = "train", seed: int = 0,
+         encoding: str | None = None) -> Text:
     """A text in windows of `context` characters.
 
     Args:
-        source: a known name (`deepcanon data list`); the path of a file (`.gz` too) or of a folder of texts; a list of paths; `io.StringIO`; a
-            list or a column of strings; a frame or Hugging Face data set with a column of strings.
+        source: a known name (`deepcanon data list`); the path of a file (`.gz` too) or of a folder of texts;
+            a list of paths; `io.StringIO`; a list or a column of strings; a frame or Hugging Face data set
+            with a column of strings.
         context: characters a window.
         batch: windows a batch.
-        split: `train`: windows at random places; `val`, or `test`, which is the same: the windows of the last tenth, in order.
+        split: `train`: windows at random places; `val`, or `test`, which is the same: the windows of the last
+            tenth, in order.
         seed: of the places.
         encoding: of files; None: what a byte order mark says, else UTF-8.
 
     Raises:
-        ValueError: an unknown name or encoding; when it is read, a byte that does not fit, a binary file, a text that is too short.
+        ValueError: an unknown name or encoding; when it is read, a byte that does not fit, a binary file, a
+            text that is too short.
         FileNotFoundError: there is no such file.
     """
     if split not in ("train", "val", "test"):
@@ -169,5 +181,7 @@ def describe_text(source: Any, *, encoding: str | None = None) -> dict[str, Any]
     texts = open_texts(source, encoding)
     content = numbered(texts)
     count = len(content.ids)
-    return {"kind": "text", "source": texts.name, "texts": content.files, "characters": count, "train": int(0.9 * count),
-            "val": count - int(0.9 * count), "vocabulary": content.vocabulary, "notes": content.notes, "sha256": content.sha256}
+    return {"kind": "text", "source": texts.name, "texts": content.files, "characters": count,
+            "train": int(0.9 * count),
+            "val": count - int(0.9 * count), "vocabulary": content.vocabulary, "notes": content.notes,
+            "sha256": content.sha256}
