@@ -24,7 +24,7 @@ Contender = Callable[[int], dict[str, float]]
 
 
 def compete(name: str, work: str, contenders: dict[str, Contender], targets: Sequence[Target], *, last: int, needs: Sequence[str]) -> None:
-    """All contenders over the seeds, in turns, then results/bench_<name>.json; or, when called with a contender and a seed, that one run.
+    """All contenders over the seeds, in turns, then results/benchmarks/<name>.json; or, when called with a contender and a seed, that one run.
 
     Args:
         last: training returns that a contender's "return" is the mean of.

@@ -6,7 +6,7 @@ The contenders see the same random windows of Tiny Shakespeare and take turns; t
 `nanoGPT, compiled` (in bfloat16 autocast) run in nanoGPT's own loop; `ours` is the engine's step, log included, and `ours_fast` the same with the
 compiled net, in bfloat16 where the processor computes in it.
 
---script: instead, one whole run of nanoGPT's `train.py` with the command of its README for a CPU, and one of the recipe `gpt_shakespeare`, processes
+--script: instead, one whole run of nanoGPT's `train.py` with the command of its README for a CPU, and one of the recipe `gpt` on tinyshakespeare, processes
 from start to end; the losses of both on the whole validation part in windows side by side, and by nanoGPT's estimate (20 random batches).
 """
 
@@ -34,7 +34,7 @@ from deepcanon.engine.loop import Trainer, compile_nets, native_bf16
 from deepcanon.engine.record import environment
 from deepcanon.language.causal import LanguageModel
 from deepcanon.nets.gpt import GPT
-from deepcanon.recipes.language import optimizer
+from deepcanon.recipes.language.causal import optimizer
 
 TARGETS = [("training, fp32", "ours", "nanoGPT", 1.15), ("training, fast", "ours_fast", "nanoGPT, compiled", 1.0)]
 WHOLE, WHOLE_TARGET, LOSS_TARGET = "whole script", 0.8, 1.88
@@ -47,7 +47,7 @@ import sys
 from deepcanon import recipes
 from deepcanon.engine import options
 with options(folder=sys.argv[1], quiet=True):
-    recipes.gpt_shakespeare()
+    recipes.gpt("tinyshakespeare")
 """
 
 Step = Callable[[Tensor, Tensor], Tensor]

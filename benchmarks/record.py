@@ -1,4 +1,4 @@
-"""What the benchmarks share: contenders in turns, and records results/bench_<name>.json in one form.
+"""What the benchmarks share: contenders in turns, and records results/benchmarks/<name>.json in one form.
 
     {"work", "unit", "entries": [{"what", "ours", "peer", "peer_rate", "ratio", "target"}, ...], "details": {...},
      "versions", "commit", "hardware", "native_bf16", "threads", "date"}
@@ -21,7 +21,7 @@ from deepcanon.engine.loop import native_bf16
 from deepcanon.engine.record import environment
 from deepcanon.report import holds, mark, number
 
-RESULTS = Path(__file__).parents[1] / "results"
+RESULTS = Path(__file__).parents[1] / "results" / "benchmarks"
 HEAD = "| work | peer | ours | peer's | ratio | target |\n| --- | --- | --- | --- | --- | --- |"
 Target = tuple[str, str, str, float | None]              # what, ours, peer, target
 
@@ -62,7 +62,7 @@ def entries(rate: dict[str, float], targets: Sequence[Target]) -> list[dict]:
 
 
 def record(name: str, work: str, unit: str, entries: list[dict], packages: Sequence[str] = (), **details) -> None:
-    """Write results/bench_<name>.json and print its lines; `packages` are the peers whose versions are kept."""
+    """Write results/benchmarks/<name>.json and print its lines; `packages` are the peers whose versions are kept."""
     bf16 = native_bf16(torch.device("cpu"))
     if any("fast" in entry["what"] for entry in entries):
         details["fast"] = "bfloat16" if bf16 else "float32: the engine falls back to it where the processor does not compute in bfloat16"
@@ -70,13 +70,13 @@ def record(name: str, work: str, unit: str, entries: list[dict], packages: Seque
     surroundings["versions"] |= {package: version(package) for package in packages}
     written = {"work": work, "unit": unit, "entries": entries, "details": details, **surroundings,
                "native_bf16": bf16, "threads": torch.get_num_threads(), "date": time.strftime("%Y-%m-%d")}
-    write_json(RESULTS / f"bench_{name}.json", written)
+    write_json(RESULTS / f"{name}.json", written)
     print(HEAD, *rows(written), sep="\n")
 
 
 def earlier(name: str) -> dict:
     """The record that was written before; one without entries when there is none."""
-    file = RESULTS / f"bench_{name}.json"
+    file = RESULTS / f"{name}.json"
     return read_json(file) if file.exists() else {"entries": [], "details": {}}
 
 

@@ -94,41 +94,61 @@ def interval(values: Sequence[float]) -> dict[str, float]:
     return {"mean": mean, "low": mean - half, "high": mean + half}
 
 
-def table(folder: Path) -> str:
-    """The proofs in a folder as a Markdown table, one row a recipe."""
-    rows = ["| recipe | measured (95 % interval), target | published | seeds | seconds | hardware |", "| --- | --- | --- | --- | --- | --- |"]
-    for file in sorted(Path(folder).glob("*/*.json")):
-        record = read_json(file)
-        if "recipe" not in record or "summary" not in record:
-            continue
-        measured, published = [], []
-        for k, target in record["target"].items():
-            s = record["summary"][k]
-            spread = f" ({number(s['low'])} to {number(s['high'])})" if "low" in s else ""
-            measured.append(f"{k} {number(s['mean'])}{spread}, {target['bound']} {mark(target['holds'])}")
-            published += [f"{k} {record['published'][k]:g}"] if k in record["published"] else []
-        told = "; ".join(measured) or f"{first_numbers(record)}. Expected: {record.get('expect') or 'no target'}"
+def records(folder: Path) -> list[dict]:
+    """The records of proofs in a folder, by name."""
+    found = [read_json(file) for file in sorted(Path(folder).glob("*/*.json")) if file.parent.name not in ("benchmarks", "claims")]
+    return [record for record in found if "label" in record and "summary" in record]
+
+
+def table(folder: Path, only: Sequence[str] = ()) -> str:
+    """The proofs in a folder as a Markdown table, one row a call; `only` names the calls of a shorter one."""
+    every = {f"{r['recipe']}/{r['label']}": r for r in records(folder)}
+    if missing := [name for name in only if name not in every]:
+        raise ValueError(f"there is no record of {missing[0]} in {folder}")
+    rows = ["| call | measured (95 % interval), target | published | seeds | seconds | hardware |", "| --- | --- | --- | --- | --- | --- |"]
+    for name in only or every:
+        record = every[name]
+        published = "; ".join(f"{k} {v:g}" for k, v in record["published"].items())
         allowed, seconds = record["seconds_allowed"], f"{record['seconds']:.0f}"
         seconds += f", <= {allowed:g} {mark(record['in_time'])}" if allowed else ""
-        cells = (f"{record['recipe']}/{record['label']}", told, "; ".join(published), len(record["runs"]), seconds, record["hardware"])
+        cells = (name, measured(record), published, len(record["runs"]), seconds, record["hardware"])
         rows.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(rows)
 
 
-def first_numbers(record: dict) -> str:
-    """What was evaluated where no target says what matters."""
-    return ", ".join(f"{k} {number(s['mean'])}" for k, s in list(record["summary"].items())[:4])
+def measured(record: dict) -> str:
+    """Every targeted number beside its target; without targets, what was measured and what was expected."""
+    told = []
+    for k, target in record["target"].items():
+        s = record["summary"].get(k)
+        spread = f" ({number(s['low'])} to {number(s['high'])})" if s and "low" in s else ""
+        told.append(f"{k} {number(s['mean']) if s else 'missing'}{spread}, {target['bound']} {mark(target['holds'])}")
+    if told:
+        return "; ".join(told)
+    first = ", ".join(f"{k} {number(s['mean'])}" for k, s in list(record["summary"].items())[:4])
+    return f"{first}. Expected: {record['expect']}" if record.get("expect") else first
 
 
-def write_table(page: Path = Path("README.md"), folder: Path = Path("results")) -> None:
-    """Put the table of the proofs between the two marks of a Markdown page."""
-    text = page.read_text(encoding="utf-8")
-    before, start, rest = text.partition("<!-- results: written by `python -m deepcanon.prove` -->\n")
-    _, end, after = rest.partition("<!-- end of results -->")
+PAGE = """# Results
+
+Every number below was measured by `deepcanon prove`, which re-runs it; the records are in `results/<method>/<data>.json`. Mean over the seeds, with the 95 % interval
+of the mean; seconds are of the wall clock, on a machine that other work may have shared. This page is written by `python -m deepcanon.prove`.
+
+"""
+DOZEN = ("lenet/mnist", "resnet/fashion", "vae/mnist", "iwae/mnist", "gan/mnist-relativistic", "glow/mnist", "pixelcnn/mnist", "score_sde/fashion",
+         "byol/fashion", "gpt/tinyshakespeare", "dqn/CartPole-v1", "sac/Pendulum-v1")
+START, END = "<!-- results: written by `python -m deepcanon.prove` -->\n", "<!-- end of results -->"
+
+
+def write_pages(root: Path = Path(), folder: Path = Path("results")) -> None:
+    """docs/results.md with every proof, and a dozen of them between the two marks of README.md."""
+    write_bytes(root / "docs" / "results.md", (PAGE + table(folder) + "\n").encode())
+    before, start, rest = (root / "README.md").read_text(encoding="utf-8").partition(START)
+    _, end, after = rest.partition(END)
     if not (start and end):
-        raise ValueError(f"{page} has no place for the results")
-    write_bytes(page, (before + start + table(folder) + "\n" + end + after).encode())
+        raise ValueError(f"{root / 'README.md'} has no place for the results")
+    write_bytes(root / "README.md", (before + start + table(folder, DOZEN) + "\n" + end + after).encode())
 
 
 if __name__ == "__main__":
-    write_table()
+    write_pages()
