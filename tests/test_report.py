@@ -341,6 +341,7 @@ def test_different_data_are_never_put_on_one_scale(tmp_path):
     ]
     table = heading(page(*folders), "On the same data: digits").find("table")
     assert "lenet/mnist" not in words(table)
+    assert scales(groups)[0].data == "digits"
     assert shared_metrics(groups_of([folders[0], folders[2]])) == []
 
 

@@ -14,6 +14,7 @@ from deepcanon import catalogue
 from deepcanon.engine.checkpoint import read_json
 from deepcanon.engine.folder import last_stage
 from deepcanon.engine.record import read_call
+from deepcanon.report.data import data_of
 from deepcanon.report.numbers import SIGNS, holds, number, spread
 
 Curve = tuple[list[float], list[float]]
@@ -251,6 +252,11 @@ class Scale:
 
     groups: list[Group]
     metrics: list[str]
+
+    @property
+    def data(self) -> str:
+        """The name of the data; empty where none is recorded."""
+        return ", ".join(info.name for info in data_of(self.groups[0].call))
 
     def best(self, metric: str, better: str | None) -> Group | None:
         """The group with the best mean; None where neither direction is better or all are equal."""

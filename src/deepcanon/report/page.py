@@ -78,7 +78,6 @@ def write_report(folders: Sequence[Path], path: Path, title: str | None = None) 
         galleries=galleries(sections),
         scales=[(s, shared_charts(s)) for s in shared],
         surroundings=surroundings(groups),
-        data=data_of,
         explain=explain,
         number=number,
         mark=mark,
