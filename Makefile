@@ -8,7 +8,7 @@ RUN    := $(VENV)/bin/
 
 demo: $(VENV)/demo
 	@echo "== Comparing methods of five families on embedded real data (about two minutes)"
-	$(RUN)deepcanon compare vae_digits wgan_gp_digits ddpm_digits lenet_digits gpt_pydoc
+	$(RUN)deepcanon compare vae wgan_gp ddpm lenet gpt
 
 test: $(VENV)/test
 	@echo "== Running the tests (two workers, one thread each)"
@@ -31,7 +31,7 @@ $(VENV)/torch: constraints.txt | $(VENV)/bin/python
 
 $(VENV)/demo: pyproject.toml constraints.txt $(VENV)/torch
 	@echo "== Installing deepcanon"
-	$(RUN)python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[vision,rl]'
+	$(RUN)python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[rl]'
 	@touch $@
 
 $(VENV)/test: pyproject.toml constraints.txt $(VENV)/torch

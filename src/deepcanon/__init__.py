@@ -1,7 +1,7 @@
 """DeepCanon: the deep-learning canon as one working PyTorch library.
 
     import deepcanon
-    run = deepcanon.recipes.vae_digits(beta=4)          # the same call as `deepcanon train vae_digits --beta 4`
+    run = deepcanon.recipes.vae(beta=4)                 # the same call as `deepcanon train vae --beta 4`
     vae = deepcanon.load(run.folder)
 
 Names are imported when they are first used, so that `import deepcanon` costs nothing beyond torch, and the catalogue not even that.
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from deepcanon.engine import Run, fit
     from deepcanon.runs import load, resume
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Run", "__version__", "data", "engine", "fit", "load", "recipes", "resume"]
 
 HOME = {"Run": "engine", "fit": "engine", "load": "runs", "resume": "runs"}

@@ -226,8 +226,8 @@ def argument_notes(doc: str) -> dict[str, str]:
     section = re.search(r"^Args:\n((?:[ \t]+.*\n?|\n)+)", doc, re.MULTILINE)
     notes: dict[str, str] = {}
     for names, text in re.findall(r"^    (\w[\w, ]*): ((?:.*\n?)(?:        .*\n?)*)", section[1] if section else "", re.MULTILINE):
-        named, told = [name.strip() for name in names.split(",")], " ".join(text.split())
-        phrases = told.rstrip(".").split(", ")
+        named, told = [name.strip() for name in names.split(",")], " ".join(text.split()).rstrip(".")
+        phrases = told.split(", ")
         notes |= dict(zip(named, phrases)) if len(phrases) == len(named) else dict.fromkeys(named, told)
     return notes
 

@@ -11,7 +11,7 @@
 import os
 import sys
 
-EXTRAS = {"PIL": "vision", "sacrebleu": "language", "scipy": "graphs", "gymnasium": "rl", "tokenizers": "language"}
+EXTRAS = {"pyarrow": "tables", "openpyxl": "tables", "onnx": "export", "onnxscript": "export", "onnxruntime": "export", "sacrebleu": "language", "scipy": "graphs", "gymnasium": "rl", "tokenizers": "language"}
 
 
 class UsageError(ValueError):

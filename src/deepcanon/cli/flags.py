@@ -82,7 +82,7 @@ def presets_help(recipe: RecipeInfo) -> str:
 
 def add_flag(group, parameter: Parameter) -> None:
     """One keyword argument as a flag."""
-    about = f"{parameter.note.rstrip('.')} (default {parameter.default})".strip().replace("%", "%%")
+    about = f"{parameter.note} (default {parameter.default})".strip().replace("%", "%%")
     name, kinds = flag(parameter), split_union(parameter.type)
     if kinds == ["bool"]:
         group.add_argument(name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=about)

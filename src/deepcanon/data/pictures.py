@@ -27,6 +27,7 @@ from .batches import Augment, Batches, Content
 from .image_content import FITS, Options
 from .image_objects import is_array, is_frame, is_picture
 from .omniglot import omniglot
+from .table_named import folder as sklearn_folder
 
 CIFAR10 = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
@@ -153,11 +154,10 @@ def resized(content: Content, size: int) -> Content:
 
 def digits(split: str) -> Content:
     """Scikit-learn's digits; the last 360 are test."""
-    from sklearn.datasets import load_digits
-
-    x, y = (torch.as_tensor(t) for t in load_digits(return_X_y=True))                # (N, 64), 0 to 16
+    table = torch.from_numpy(np.loadtxt(download.unpacked(sklearn_folder() / "digits.csv.gz").decode().splitlines(), np.uint8, delimiter=","))
+    x, y = table[:, :-1], table[:, -1]                                               # (N, 64), 0 to 16
     rows = slice(None, -360) if split == "train" else slice(-360, None)
-    return Content(x[rows].to(torch.uint8).view(-1, 1, 8, 8), y[rows].long(), 16, {"classes": DIGITS})
+    return Content(x[rows].reshape(-1, 1, 8, 8), y[rows].long(), 16, {"classes": DIGITS})
 
 
 def mnist(split: str) -> Content:
