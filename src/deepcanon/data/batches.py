@@ -19,7 +19,7 @@ from .array_read import finite, is_array_file, label_rows, number_rows, rows_of
 from .metadata import Metadata, recorded
 from .notices import say
 from .order import Order, mix
-from .split import test_rows
+from .split import held_out
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]    # (x, generator) -> x, a whole batch at a time
 
@@ -249,7 +249,7 @@ def array_content(x: Any, y: Any, classes: list[str] | None, split: str | None) 
         y, metadata["classes"] = labels(y, names)
     if split is None:
         return Content(x, y, peak, metadata)
-    test = torch.from_numpy(test_rows(len(y), y.numpy() if metadata else None) if rows.test is None
+    test = torch.from_numpy(held_out(len(y), y.numpy() if metadata else None) if rows.test is None
                             else rows.test)
     part = test == (split == "test")
     if not part.any():

@@ -20,7 +20,7 @@ from .array_read import finite, is_array_file, number_rows, rows_of
 from .batches import Batches, Content, sha256
 from .metadata import Metadata
 from .notices import counted, say
-from .split import test_rows
+from .split import held_out
 from .table_cells import MISSING
 from .table_columns import decide, missing_cell, numbers_of
 from .table_read import Handle, Reading, Table, handle
@@ -129,7 +129,7 @@ def prepared(source: Handle) -> Prepared:
     values, columns, notes, digest = cast(Numbers, source.read(Reading()))
     if len(values) < 2:
         raise ValueError(f"{source.name}: expected two rows or more, found {len(values)}")
-    test = test_rows(len(values))
+    test = held_out(len(values))
     say(notes, source.name)
     metadata = {"columns": columns, "mean": values[~test].mean(0).tolist(),
                 "std": values[~test].std(0).tolist(), "notes": notes,

@@ -6,7 +6,7 @@ import torch
 TEST = 5            # one row in this many
 
 
-def test_rows(count: int, labels: np.ndarray | None = None) -> np.ndarray:
+def held_out(count: int, labels: np.ndarray | None = None) -> np.ndarray:
     """(N,) bool, the same for every call: at least one row is left to train on, and the only row of a class
     is never a test row.
 

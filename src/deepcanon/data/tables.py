@@ -21,7 +21,7 @@ from . import sets
 from .batches import Batches, Content
 from .metadata import Metadata
 from .notices import counted, say
-from .split import test_rows
+from .split import held_out
 from .table_columns import TYPES, decide
 from .table_encode import Answers, Features, answers, encode, learn
 from .table_read import Handle, Reading, Table, handle
@@ -70,7 +70,8 @@ def table(source: Any, *, target: str | None = None, split: str | None = "train"
         shuffle: by default the train split is shuffled and other rows are in order.
         task: `classify` or `regress`; None: classes when the target holds words or up to 20 different whole
             numbers, else a number.
-        separator: of the cells; None: comma, semicolon, tab or pipe, whichever fits.
+        separator: of the cells; None: comma, semicolon, tab or pipe, whichever fits. Spaces around a cell are not
+            part of it.
         decimal: `.` or `,`; None: whichever the numbers have.
         encoding: of the file; None: what its byte order mark says, else UTF-8, else Latin-1, which is said.
         missing: texts that mark a missing value, instead of ?, NA, N/A, -, null, none, nan; an empty cell
@@ -149,7 +150,7 @@ def prepared(source: Handle, options: Options, whole: bool) -> Prepared:
         target, how = target_of(found, options.target)
         decisions = decide_all(found, target, dict(options.types))
         goal = answers(found.columns[target], dict(options.types).get(target), options.task)
-        test = np.zeros(found.rows, dtype=bool) if whole else test_rows(found.rows, goal.labels)
+        test = np.zeros(found.rows, dtype=bool) if whole else held_out(found.rows, goal.labels)
         features = learn({name: found.columns[name] for name in decisions}, decisions, ~test, options.fill)
     except ValueError as error:
         raise ValueError(str(error) if str(error).startswith(source.name)
