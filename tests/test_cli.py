@@ -6,15 +6,18 @@ import re
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from deepcanon import catalogue, cli, errors
 from deepcanon.catalogue import Parameter, RecipeInfo
-from deepcanon.flags import recipe_parser
+from deepcanon.cli.compare import matching
+from deepcanon.cli.flags import recipe_parser, reading_options, run_options
+from deepcanon.grammar import Form, at_least, preset
 
-LOOKING = [["--help"], ["list"], ["find", "wgan-gp"], ["show", "GEN-18"], ["show", "vae_digits"], ["list", "GEN"], ["train", "vae_digits", "--help"]]
-VERBS = ["list", "find", "show", "train", "resume", "evaluate", "sample", "compare", "prove", "data"]
+LOOKING = [["--help"], ["list"], ["find", "wgan-gp"], ["show", "GEN-18"], ["show", "vae"], ["list", "GEN"], ["train", "vae", "--help"], ["claims", "--help"]]
+VERBS = list(cli.VERBS)
 
 
 def deepcanon(*words, **options):
@@ -56,10 +59,11 @@ def test_import_deepcanon_adds_nothing_to_import_torch():
 
 
 def test_a_pattern_names_every_recipe_that_it_fits_once():
-    fitting = [name for name in catalogue.recipes() if name.startswith("lenet_")]
-    assert [recipe.name for recipe in cli.matching(["lenet_digits", "lenet_*"])] == ["lenet_digits", *(n for n in fitting if n != "lenet_digits")]
-    with pytest.raises(errors.UsageError, match="no recipe 'lennet_"):
-        cli.matching(["lennet_*"])
+    fitting = [name for name in catalogue.recipes() if name.endswith("_vae")]
+    assert len(fitting) > 2
+    assert [recipe.name for recipe in matching(["gumbel_vae", "*_vae"])] == ["gumbel_vae", *(n for n in fitting if n != "gumbel_vae")]
+    with pytest.raises(errors.UsageError, match="no recipe '\\*_vea'"):
+        matching(["*_vea"])
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -87,27 +91,37 @@ def test_help_names_every_verb_and_fits(run):
     (["list", "--biult"], 2, "list has no flag '--biult'; did you mean '--built'?"),
     (["find"], 2, "find: WORDS is missing; see deepcanon find --help"),
     (["find", "qqqq"], 1, "nothing is like 'qqqq'; see `deepcanon list systems`"),
-    (["show", "infogna"], 1, "nothing is called 'infogna'; did you mean GEN-74 (InfoGAN) or 'infogan_ring'?"),
-    (["train"], 2, "train: RECIPE is missing; see deepcanon train --help"),
-    (["train", "vae_mnits"], 2, "no recipe 'vae_mnits'; did you mean 'vae_mnist'?"),
-    (["train", "vae_digits", "--bta", "4"], 2, "train vae_digits has no flag '--bta'; did you mean '--beta'?"),
-    (["train", "--bta=4", "vae_digits"], 2, "train vae_digits has no flag '--bta'; did you mean '--beta'?"),
-    (["train", "vae_digits", "--beta", "four"], 2, "train vae_digits: --beta: expected a number, got 'four'; see deepcanon train vae_digits --help"),
-    (["train", "vae_digits", "--steps", "1.5"], 2,
-     "train vae_digits: --steps: expected a whole number, got '1.5'; see deepcanon train vae_digits --help"),
-    (["train", "vae_digits", "--steps"], 2, "train vae_digits: --steps: expected one argument; see deepcanon train vae_digits --help"),
-    (["train", "vae_digits", "4"], 2, "train vae_digits: unexpected '4'; see deepcanon train vae_digits --help"),
-    (["train", "vae_digits", "--device", "cdua"], 2,
-     "train vae_digits: --device: expected auto or cpu or cuda, got 'cdua'; did you mean 'cuda'?; see deepcanon train vae_digits --help"),
-    (["compare", "vae_digits", "lenet_digts"], 2, "no recipe 'lenet_digts'; did you mean 'lenet_digits'?"),
-    (["prove", "vae_digts"], 2, "no recipe 'vae_digts'; did you mean 'vae_digits'?"),
+    (["show", "infogna"], 1, "nothing is called 'infogna'; did you mean GEN-74 (InfoGAN) or 'infogan'?"),
+    (["train"], 2, "train: NAME is missing; see deepcanon train --help"),
+    (["train", "lennet"], 2, "no recipe 'lennet'; did you mean 'lenet'?"),
+    (["train", "vae", "--bta", "4"], 2, "train vae has no flag '--bta'; did you mean '--beta'?"),
+    (["train", "--bta=4", "vae"], 2, "train vae has no flag '--bta'; did you mean '--beta'?"),
+    (["train", "vae", "--beta", "four"], 2, "train vae: --beta: expected a number, got 'four'; see deepcanon train vae --help"),
+    (["train", "vae", "--steps", "1.5"], 2,
+     "train vae: --steps: expected a whole number, got '1.5'; see deepcanon train vae --help"),
+    (["train", "vae", "--steps"], 2, "train vae: --steps: expected one argument; see deepcanon train vae --help"),
+    (["train", "vae", "4"], 2, "train vae: unexpected '4'; see deepcanon train vae --help"),
+    (["train", "vae", "--device", "cdua"], 2,
+     "train vae: --device: expected auto or cpu or cuda, got 'cdua'; did you mean 'cuda'?; see deepcanon train vae --help"),
+    (["compare", "vae", "lennet"], 2, "no recipe 'lennet'; did you mean 'lenet'?"),
+    (["compare", "vae", "glow", "--bta", "4"], 2, "vae has no argument '--bta'; did you mean 'beta'?"),
+    (["compare", "vae", "--beta", "1", "two"], 2, "compare: --beta: expected a number, got 'two'"),
+    (["compare", "gan", "--objective", "hing"], 2, "compare: --objective: expected non_saturating or minimax or least_squares or hinge or smoothed or "
+     "wasserstein or spectral_norm or relativistic, got 'hing'; did you mean 'hinge'?"),
+    (["compare", "vae"], 1, "name two methods or more to compare, or several values of one argument"),
+    (["prove", "vae", "--beta", "4"], 1, "a proof is of a call that the recipe states: data, variant and budget may be chosen, not beta"),
+    (["prove", "vae", "--data", "digits", "mnist"], 2, "prove holds one call to its target: give one value an argument, or --all"),
+    (["train", "vae", "--budget", "huge"], 1, "vae has no budget 'huge'; it has full"),
+    (["train", "vae", "--data", "mnsit"], 1, None),
+    (["prove", "lennet"], 2, "no recipe 'lennet'; did you mean 'lenet'?"),
     (["resume"], 2, "resume: FOLDER is missing; see deepcanon resume --help"),
-    (["data"], 2, "data: list|get|where is missing; see deepcanon data --help"),
+    (["data"], 2, "data: list|get|where|check is missing; see deepcanon data --help"),
     (["data", "lits"], 2, "deepcanon data has no 'lits'; did you mean 'list'?"),
-    (["data", "get"], 2, "deepcanon data get needs a name; see deepcanon data list"),
+    (["data", "get"], 2, "deepcanon data get needs a name; see deepcanon data --help"),
 ])
 def test_mistakes_are_one_line_with_the_nearest_word(run, words, status, message):
-    assert run(*words) == (status, "", f"deepcanon: {message}\n")
+    found = run(*words)
+    assert found == (status, "", f"deepcanon: {message}\n") if message else found[0] == status and found[2].count("\n") == 1
 
 
 @pytest.mark.parametrize("words", [["data", "get", "mnsit"], ["data", "where", "mnsit"]])
@@ -140,6 +154,7 @@ def test_debug_shows_the_traceback():
     (OSError(28, "could not write a.csv (No space left on device)"), 1, "could not write a.csv (No space left on device)"),
     (KeyError("no column 'price'"), 1, "no column 'price'"),
     (FloatingPointError("the loss is nan"), 1, "the loss is nan"),
+    (ModuleNotFoundError("no", name="onnxruntime"), 1, "this needs onnxruntime, which is not installed: pip install 'deepcanon[export]'"),
     (ModuleNotFoundError("no", name="gymnasium.envs"), 1, "this needs gymnasium, which is not installed: pip install 'deepcanon[rl]'"),
     (errors.UsageError("no verb"), 2, "no verb"),
     (KeyboardInterrupt(), 130, "interrupted"),
@@ -166,42 +181,58 @@ def test_a_reader_that_goes_away_is_no_error():
 
 def test_list_shows_every_recipe_and_every_system(run):
     _, out, _ = run("list")
-    assert [line.split()[0] for line in out.splitlines()[1:]] == list(catalogue.recipes())
+    assert sorted(line.split()[0] for line in out.splitlines()[1:]) == sorted(catalogue.recipes())
     _, out, _ = run("list", "systems")
     assert [line.split()[0] for line in out.splitlines()[1:]] == list(catalogue.entries())
     assert len(run("list", "rl")[1].splitlines()) == 36
     assert len(run("list", "systems", "--built")[1].splitlines()) == 1 + sum(bool(e.where) for e in catalogue.entries().values())
 
 
-def test_show_prints_equation_paper_file_recipe_target_and_proof(run, tmp_path, monkeypatch):
-    vae = catalogue.entries()["GEN-18"]._replace(where="deepcanon.vae.vae:VAE", recipe="vae_digits")
+def test_show_prints_equation_paper_file_presets_and_proofs(run, monkeypatch):
+    vae = catalogue.entries()["GEN-18"]._replace(where="deepcanon.vae.vae:VAE", recipe="vae")
     proof = {"summary": {"elbo": {"mean": -24.25}}, "target": {"elbo": {}}, "runs": [{}, {}, {}], "passed": True, "seconds": 12.34,
              "hardware": "a small machine", "commit": "abc1234", "date": "2026-01-01"}
     monkeypatch.setattr(catalogue, "entries", lambda: {"GEN-18": vae})
-    monkeypatch.setattr(catalogue, "proof", lambda name: json.loads(json.dumps(proof)) if name == "vae_digits" else None)
+    monkeypatch.setattr(catalogue, "proof", lambda name: json.loads(json.dumps(proof)) if name == "vae/digits" else None)
     _, out, _ = run("show", "GEN-18")
     assert "log p(x)" in out                                                           # the header of vae.py
     for name, value in [("paper", "Kingma & Welling 2014, arXiv 1312.6114"), ("file", r"\S*vae/vae\.py:\d+"),
-                        ("import", "from deepcanon.vae.vae import VAE"), ("recipe", "vae_digits VAE on .*"), ("others", ".*vae_mnist.*"),
-                        ("target", "elbo >= .*"), ("proof", "elbo -24.25; 3 seeds, 12.34 s each on a small machine, commit abc1234, 2026-01-01")]:
+                        ("import", "from deepcanon.vae.vae import VAE"), ("method", "vae VAE of .*"), ("others", ".*iwae.*"),
+                        ("digits", "elbo >= -24; within 20 s of training on two cores measured elbo -24.25; 3 seeds, 12.34 s each on a small machine, "
+                                   "commit abc1234, 2026-01-01"),
+                        ("mnist", "elbo >= -99.* not proven yet")]:
         assert re.search(rf"^{name} +{value}", re.sub(r"\n {4,}(?=\w)", " ", out), re.MULTILINE), f"{name}:\n{out}"
-    _, out, _ = run("show", "vae_digits")
-    assert re.search(r"^arguments +--\w", out, re.MULTILINE)
-    assert re.search(r"^shows +GEN-18 Variational autoencoder", out, re.MULTILINE)
-    assert re.search(r"^train +deepcanon train vae_digits$", out, re.MULTILINE)
+    _, out, _ = run("show", "vae")
+    assert re.search(r"^data +images: a known name, a path or an object$", out, re.MULTILINE)
+    assert re.search(r"^arguments +--data 'digits'", out, re.MULTILINE)
+    assert re.search(r"^shows +GEN-\d+ ", out, re.MULTILINE)
+    assert re.search(r"^train +deepcanon train vae$", out, re.MULTILINE)
 
 
 def test_flags_follow_the_signature(tmp_path):
-    kinds = {"width": "int", "lr": "float", "fast": "bool", "loss_kind": "Literal['hinge', 'log']", "depth": "int | None", "data": "str | Path"}
-    info = RecipeInfo("toy", tmp_path, 1, tuple(Parameter(n, t, "0") for n, t in kinds.items()), "A toy.\n\n    width: hidden units.", (), {})
-    parser = recipe_parser(info)
-    common = {"folder": None, "device": "auto", "quiet": False}
-    assert vars(parser.parse([])) == common
-    words = ["--width", "3_000", "--lr", "1e-4", "--no-fast", "--loss-kind", "hinge", "--depth", "none", "--data", "./x", "--quiet"]
-    asked = vars(parser.parse(words))
-    assert asked == common | {"width": 3000, "lr": 1e-4, "fast": False, "loss_kind": "hinge", "depth": None, "data": "./x", "quiet": True}
-    assert vars(parser.parse(["--loss_kind=log", "--fast", "--depth", "2"])) == common | {"loss_kind": "log", "fast": True, "depth": 2}
-    assert re.search(r"--width INT +hidden units\. \(default 0\)", parser.format_help())
+    kinds = {"width": "int", "lr": "float", "fast": "bool", "loss_kind": "Literal['hinge', 'log']", "depth": "int | None", "data": "Images | Table"}
+    defaults = {"width": 1, "lr": 0.1, "fast": True, "loss_kind": "hinge", "depth": None, "data": "digits"}
+    parameters = tuple(Parameter(n, t, repr(defaults[n]), "hidden units" if n == "width" else "") for n, t in kinds.items())
+    form = Form("toy", defaults, {"loss_kind": ("hinge", "log")}, (preset("digits", "full"), preset("digits", target={"accuracy": at_least(0.9)})))
+    parser = recipe_parser(RecipeInfo("toy", tmp_path, 1, parameters, "A toy.", form))
+
+    def parsed(words):
+        asked = parser.parse(words)
+        return vars(asked), run_options(asked), reading_options(asked)
+
+    common = {"folder": None, "device": "auto", "quiet": False, "minutes": None, "start_from": None, "track": ()}
+    assert parsed([]) == ({"budget": ""}, common, {})
+    words = ["--width", "3_000", "--lr", "1e-4", "--no-fast", "--loss-kind", "hinge", "--depth", "none", "--data", "./x", "--quiet", "--budget", "full",
+             "--minutes", "2", "--from", "runs/x", "--track", "tensorboard", "--skip-unreadable"]
+    asked, how, read = parsed(words)
+    assert asked == {"budget": "full", "width": 3000, "lr": 1e-4, "fast": False, "loss_kind": "hinge", "depth": None, "data": "./x"}
+    assert how == common | {"quiet": True, "minutes": 2.0, "start_from": Path("runs/x"), "track": ("tensorboard",)}
+    assert read == {"skip_unreadable": True}
+    assert parsed(["--loss_kind=log", "--fast", "--depth", "2"])[0] == {"budget": "", "loss_kind": "log", "fast": True, "depth": 2}
+    shown = parser.format_help()
+    assert re.search(r"--width INT +hidden units \(default 1\)", shown)
+    assert re.search(r"--data NAME\|PATH", shown)
+    assert re.search(r"^  digits +target accuracy >= 0.9$", shown, re.MULTILINE)
     with pytest.raises(errors.UsageError, match=r"--loss-kind: expected hinge or log, got 'hing'; did you mean 'hinge'\?"):
         parser.parse(["--loss-kind", "hing"])
     with pytest.raises(errors.UsageError, match="train toy has no flag '--dat'; did you mean '--data'"):
@@ -225,14 +256,14 @@ def test_data_tells_what_is_here(run, monkeypatch, tmp_path):
 
 def test_a_run_from_training_to_samples(run, tmp_path):
     folder = str(tmp_path / "run")
-    status, out, _ = run("train", "--quiet", "vae_digits", "--steps", "3", "--folder", folder)
+    status, out, _ = run("train", "--quiet", "vae", "--steps", "3", "--folder", folder)
     assert (status, out) == (0, f"{folder}\n")
-    status, out, err = run("train", "vae_digits", "--steps", "3", "--folder", folder)
+    status, out, err = run("train", "vae", "--steps", "3", "--folder", folder)
     assert (status, err.count("\n")) == (1, 1)
     assert f"continue it with 'deepcanon resume {folder}'" in err
     status, out, _ = run("resume", folder)
     assert status == 0
-    assert re.search(r"^elbo +-\d+.* target >= -\d+.*not met$", out, re.MULTILINE)
+    assert re.search(r"^elbo +-\d+[.\d]*$", out, re.MULTILINE), "three steps are another call than the one with a target"
     status, evaluated, _ = run("evaluate", folder)
     assert status == 0
     assert re.search(r"^elbo +-\d", evaluated, re.MULTILINE)

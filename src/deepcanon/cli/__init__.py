@@ -53,7 +53,7 @@ VERBS = ("list", "find", "show", "claims", "train", "resume", "evaluate", "compa
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = [*(sys.argv[1:] if arguments is None else arguments)]
     debug = "--debug" in words
     try:
         status = dispatch([word for word in words if word != "--debug"])
