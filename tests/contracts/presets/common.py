@@ -1,0 +1,48 @@
+"""What the presets share: their form, and small data and nets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from deepcanon.nets.mlp import mlp
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A method, its batch, and what to expect of it.
+
+    Args:
+        build: () -> method.
+        batch: () -> batch.
+        learns: the player whose loss falls when it alone is trained.
+        verbs: name of a verb -> arguments to call it with.
+        frozen: prefixes of the parameters that are never trained.
+    """
+
+    build: Callable[[], nn.Module]
+    batch: Callable[[], tuple[Tensor, ...]]
+    learns: str = ""
+    verbs: dict[str, tuple] | None = None
+    frozen: tuple[str, ...] = ()
+
+
+def images(size: int, channels: int = 1, n: int = 16, classes: int = 4) -> tuple[Tensor, Tensor]:
+    """Images in [0, 1] whose class is the brightest quarter."""
+    y = torch.arange(n) % classes
+    x = 0.3 * torch.rand(n, channels, size, size)
+    half = size // 2
+    for i, label in enumerate(y.tolist()):
+        x[i, :, half * (label // 2) : half * (label // 2 + 1), half * (label % 2) : half * (label % 2 + 1)] += 0.6
+    return x, y
+
+
+def flat(*dims: int) -> nn.Sequential:
+    """A perceptron on images."""
+    return nn.Sequential(nn.Flatten(), mlp(*dims))
+
+
+def levels(n: int = 16) -> tuple[Tensor]:
+    """8x8 images of four levels."""
+    return ((images(8, n=n)[0] * 3).round() / 3,)

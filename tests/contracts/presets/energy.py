@@ -1,0 +1,29 @@
+"""Presets of the family energy."""
+
+from functools import partial
+
+import torch
+from torch import nn
+
+from deepcanon.energy.ebm import EBM
+from deepcanon.energy.hopfield import Hopfield
+from deepcanon.energy.langevin import langevin
+from deepcanon.nets.mlp import mlp
+from tests.contracts.presets.common import Preset, images
+
+
+def small_ebm() -> EBM:
+    """On 8x8 images, sixteen chains."""
+    net = nn.Sequential(nn.Flatten(), mlp(64, 32, 1, activation=nn.SiLU))
+    return EBM(net, lambda n: torch.rand(n, 1, 8, 8), sampler=partial(langevin, steps=3, step_size=0.01), chains=16, alpha=0.1)
+
+
+def memory() -> Hopfield:
+    """Of sixteen units, with other patterns in it than it learns."""
+    return Hopfield(16).fit(2.0 * torch.randint(2, (4, 16)) - 1)
+
+
+PRESETS = {
+    "ebm": Preset(small_ebm, lambda: images(8), verbs={"sample": (3,)}),
+    "hopfield": Preset(memory, lambda: (2.0 * torch.randint(2, (8, 16)) - 1,), verbs={"reconstruct": (torch.ones(2, 16),)}),
+}
