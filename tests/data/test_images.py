@@ -3,10 +3,10 @@ pictures can be given."""
 
 import json
 import os
-import resource
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms, ImageOps
 
-from deepcanon.data import image_content, images, recorded_metadata
+from deepcanon.data import image_content, image_decode, images, recorded_metadata
 from deepcanon.data.folder import decoded
 from deepcanon.data.image_check import describe_images
 from deepcanon.data.image_notices import collected, notices, say
@@ -348,16 +348,28 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
     assert int(said[1]) < 100
 
 
-def test_large_pictures_are_reduced_one_at_a_time(tmp_path):
-    Image.new("RGB", (8_000, 6_000), (10, 200, 30)).save(tmp_path / "0.jpg")
-    for i in range(1, 6):
-        (tmp_path / f"{i}.jpg").write_bytes((tmp_path / "0.jpg").read_bytes())
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+@pytest.mark.parametrize(("large", "most"), [(10, 1), (10**6, 4)])
+def test_large_pictures_are_decoded_one_at_a_time(tmp_path, monkeypatch, large, most):
+    fill(tmp_path / "photos")
+    reduced, active, seen = image_decode.reduced, [], []
+
+    def watched(*arguments, **how):
+        active.append(1)
+        seen.append(len(active))
+        time.sleep(0.02)
+        active.pop()
+        return reduced(*arguments, **how)
+
+    monkeypatch.setattr(image_decode, "reduced", watched)
+    monkeypatch.setattr(image_decode, "LARGE", large)
+    assert images(tmp_path / "photos", split=None).count == 12
+    assert max(seen) == most
+
+
+def test_large_photographs_are_reduced_while_they_are_decoded(tmp_path):
+    Image.new("RGB", (3_000, 2_000), (10, 200, 30)).save(tmp_path / "0.jpg")
     x = images(tmp_path, size=16, split=None).content.x
     assert (x.float().mean((0, 2, 3)) - torch.tensor([10.0, 200.0, 30.0])).abs().max() < 3
-    assert (
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    ) / 1024 < 6 * 8_000 * 6_000 * 3 / 2**20 / 4
 
 
 def test_too_many_pixels_for_pillow_itself(tmp_path):
@@ -503,6 +515,17 @@ def test_arrays_of_every_layout_and_type(x, expected):
     rows = {bytes(row.numpy().data) for row in every.content.x}
     assert {bytes(row.numpy().data) for data in (train, test) for row in data.content.x} == rows
     assert images(x, split=None).classes == []
+
+
+def test_each_class_of_two_rows_is_in_both_splits():
+    sizes = [1, 2, 3, 4, 14, 24]
+    y = np.repeat(np.arange(6), sizes)
+    x = np.arange(len(y), dtype=np.uint8)[:, None, None].repeat(2, 1).repeat(2, 2)
+    assert images((x, y), split="test").content.y.bincount(minlength=6).tolist() == [0, 1, 1, 1, 3, 5]
+    assert images((x, y)).content.y.bincount().tolist() == [1, 1, 2, 3, 11, 19]
+    with collected() as lines:
+        images((x, y)).at(0)
+    assert "the array: no test pictures of 0" in lines
 
 
 def test_labels_are_words_or_any_whole_numbers():
