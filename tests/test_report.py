@@ -496,6 +496,7 @@ def test_a_classifiers_page_shows_classes_confusions_and_mistakes(tmp_path):
     folder = make_run(tmp_path / "a", "lenet/mine")
     y, predicted = classified(folder, ["cat", EVIL, "dog", "owl"])
     root = page(folder)
+    assert not list(root.iter("script"))
     table = cells(root.xpath("//section[h3='Classes, the worst first']/table")[0])
     assert next(iter(table)) == "owl"
     assert table["owl"] == ["–", "0.000", "0.000", "50"]
