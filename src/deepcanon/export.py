@@ -68,7 +68,7 @@ def use_of(method: Any, call: dict) -> Use:
         for verb in ("decode", "generator"):
             if hasattr(method, verb):
                 return Use(verb, torch.randn(2, method.latent_dim), f"float32 (B, {method.latent_dim}), standard normal numbers", "what it draws")
-    raise ValueError(f"a {type(method).__name__} cannot be exported: it has no predict(x), decode(z) or generator(z) of one tensor")
+    raise ValueError(f"{type(method).__name__} cannot be exported: it has no predict(x), decode(z) or generator(z) of one tensor")
 
 
 def export(folder: str | Path, to: str = "folder", out: str | Path | None = None, weights: str = "weights") -> Path:

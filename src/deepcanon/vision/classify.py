@@ -41,7 +41,7 @@ class Classifier(nn.Module):
         return {"accuracy": torch.where(nll.isnan(), nll, logits.argmax(1) == y).float(), "nll": nll}
 
     @torch.no_grad()
-    def predict(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+    def predict(self, x: Float[Tensor, "B *S"]) -> Float[Tensor, "B K"]:
         """Class probabilities."""
         with evaluating(self):
             return self.net(x).softmax(1)

@@ -1,0 +1,250 @@
+"""What a trained run is good for: predictions, exports, fine-tuning, folders of one's own methods, comparisons that go on, runs on objects."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import deepcanon
+from deepcanon import compare as comparing
+from deepcanon.engine import SGD, Adam, fit, options
+from deepcanon.engine.checkpoint import read_json, write_json
+from deepcanon.export import export
+from deepcanon.foundations.regression import Regressor
+from deepcanon.nets.mlp import mlp
+from deepcanon.predict import predict
+from deepcanon.runs import continue_text, resume
+
+
+def photographs(root: Path, classes=("apple", "lime", "plum"), n: int = 20) -> str:
+    """A folder of pictures whose class is their colour."""
+    rng = np.random.default_rng(len(classes))
+    for k, name in enumerate(classes):
+        (root / name).mkdir(parents=True)
+        for i in range(n):
+            pixels = rng.integers(0, 90, (12, 12, 3), dtype=np.uint8)
+            pixels[..., k % 3] += 120
+            Image.fromarray(pixels).save(root / name / f"{i}.png")
+    return str(root)
+
+
+def small(data: str, steps: int = 60, **arguments):
+    """A classifier that has seen its pictures for a moment."""
+    with options(quiet=True):
+        return deepcanon.recipes.mlp(data, width=16, steps=steps, **arguments)
+
+
+def test_predictions_are_the_methods_own_with_class_names_and_pictures_of_the_least_certain(workplace):
+    run = small(photographs(workplace / "photos"))
+    new = workplace / "new"
+    new.mkdir()
+    for name in ("apple", "lime"):
+        Image.open(workplace / "photos" / name / "3.png").save(new / f"{name}.png")
+    found = predict(run.folder, [str(new), str(workplace / "photos" / "plum" / "5.png")])
+    with open(found.path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [Path(row["example"]).name for row in rows] == ["apple.png", "lime.png", "5.png"]
+    assert [row["label"] for row in rows] == ["apple", "lime", "plum"]
+    for row in rows:
+        p = [float(row[name]) for name in ("apple", "lime", "plum")]
+        assert sum(p) == pytest.approx(1, abs=2e-4)
+        assert float(row["probability"]) == max(p)
+    x = torch.from_numpy(np.array(Image.open(new / "lime.png"))).permute(2, 0, 1)[None] / 255
+    assert float(rows[1]["lime"]) == pytest.approx(run.method.predict(x)[0, 1].item(), abs=1e-4)
+    width, height = Image.open(found.path.parent / "least_certain.png").size
+    assert width > 300
+    assert height > 100
+    assert run.method.classes == deepcanon.load(run.folder).classes == ["apple", "lime", "plum"]
+
+
+def test_rows_of_a_table_are_predicted_as_they_were_learned(workplace):
+    rng = np.random.default_rng(0)
+    frame = pandas.DataFrame({"a": rng.normal(size=120), "kind": rng.choice(["x", "y"], 120)})
+    frame["label"] = np.where(frame.a + (frame.kind == "x") > 0.5, "high", "low")
+    frame.to_csv("all.csv", index=False)
+    run = small("all.csv", steps=400)
+    frame.drop(columns="label").head(40).to_csv("new.csv", index=False)
+    found = predict(run.folder, "new.csv")
+    with open(found.path, newline="") as file:
+        labels = [row["label"] for row in csv.DictReader(file)]
+    assert np.mean(np.array(labels) == frame.label.head(40).to_numpy()) > 0.9
+    frame.drop(columns=["label", "a"]).to_csv("short.csv", index=False)
+    with pytest.raises(ValueError, match="'a'"):
+        predict(run.folder, "short.csv")
+
+
+def test_what_predicts_nothing_says_what_it_can_do(workplace):
+    with options(quiet=True):
+        run = deepcanon.recipes.vae("digits", steps=2)
+    with pytest.raises(ValueError, match=r"holds a VAE, which predicts nothing from images or a table; in Python it has sample, reconstruct, encode"):
+        predict(run.folder, "x.png")
+
+
+@pytest.mark.parametrize("to", ["torch", "onnx", "folder"])
+def test_an_export_gives_the_methods_own_outputs(workplace, to):
+    run = small(photographs(workplace / "photos", n=8))
+    path = export(run.folder, to)
+    x = torch.rand(5, 3, 12, 12)
+    expected = run.method.predict(x)
+    if to == "onnx":
+        import onnxruntime
+
+        found = torch.from_numpy(onnxruntime.InferenceSession(path).run(None, {"x": x.numpy()})[0])
+    else:
+        found = torch.export.load(path / "model.pt2" if to == "folder" else path).module()(x)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    if to == "folder":
+        code = ("import sys, torch; sys.modules['deepcanon'] = None; model = torch.export.load('model.pt2').module(); e = torch.load('example.pt'); "
+                "torch.testing.assert_close(model(e['x']), e['y'])")
+        assert subprocess.run([sys.executable, "-c", code], cwd=path, capture_output=True, text=True, check=False).stderr == ""
+        assert json.loads((path / "classes.json").read_text()) == ["apple", "lime", "plum"]
+        assert len((path / "README.md").read_text().splitlines()) == 6
+
+
+def test_an_export_that_differs_is_refused(workplace, monkeypatch):
+    run = small(photographs(workplace / "photos", n=8))
+    loaded = torch.export.load
+
+    class Shifted:
+        def __init__(self, path):
+            self.module = lambda: lambda x: loaded(path).module()(x) + 1e-3
+
+    monkeypatch.setattr(torch.export, "load", Shifted)
+    with pytest.raises(ValueError, match="differ from the method's by 0.001, more than 1e-05; it must not be used"):
+        export(run.folder, "torch")
+    with options(quiet=True):
+        ebm = deepcanon.recipes.ebm("eight_gaussians", steps=1, chain_steps=1)
+    with pytest.raises(ValueError, match="^EBM cannot be exported"):
+        export(ebm.folder)
+
+
+def test_fine_tuning_takes_every_weight_but_the_head_of_other_classes(workplace, capsys):
+    first = small(photographs(workplace / "fruit"))
+    with options(start_from=first.folder):
+        same = deepcanon.recipes.mlp(str(workplace / "fruit"), width=16, steps=0)
+    for name, value in first.method.state_dict().items():
+        assert torch.equal(value, same.method.state_dict()[name])
+    assert "weights" in capsys.readouterr().err
+    other = photographs(workplace / "cars", classes=("bus", "car", "van"))
+    with options(start_from=first.folder):
+        tuned = deepcanon.recipes.mlp(other, width=16, steps=0)
+    a, b = first.method.state_dict(), tuned.method.state_dict()
+    assert torch.equal(a["net.1.0.weight"], b["net.1.0.weight"])
+    assert not torch.equal(a["net.1.2.weight"], b["net.1.2.weight"])               # as many classes, but others
+    assert "new: net.1.2.bias, net.1.2.weight" in capsys.readouterr().err
+    four = photographs(workplace / "four", classes=("a", "b", "c", "d"))
+    with options(start_from=first.folder, quiet=True):
+        assert len(deepcanon.recipes.mlp(four, width=16, steps=0).method.state_dict()["net.1.2.bias"]) == 4
+    with options(start_from=first.folder, quiet=True), pytest.raises(ValueError, match="holds a Classifier, which this run cannot start from"):
+        deepcanon.recipes.vae("digits", steps=1)
+    with options(start_from=first.folder, quiet=True), pytest.raises(ValueError, match="of .* weights of .* fit this method"):
+        deepcanon.recipes.mlp("digits", width=64, steps=1)
+
+
+def test_a_run_that_starts_from_another_has_no_target(workplace):
+    with options(quiet=True):
+        first = deepcanon.recipes.linear("digits")
+        assert read_json(first.folder / "call.json")["target"] == {"accuracy": [">=", 0.89]}
+        with options(start_from=first.folder):
+            second = deepcanon.recipes.linear("digits")
+    assert read_json(second.folder / "call.json")["target"] == {}
+
+
+def own() -> Regressor:
+    return Regressor(mlp(3, 8, 1))
+
+
+def rows(n: int = 64):
+    x = torch.randn(n, 3, generator=torch.Generator().manual_seed(0))
+    return [(x, x.sum(1))] * 4
+
+
+def test_a_method_of_ones_own_has_a_folder_and_comes_back(workplace):
+    run = fit(own(), rows(), Adam(1e-2), steps=5, folder="mine")
+    assert run.folder == Path("mine")
+    again = deepcanon.load("mine", own())
+    assert all(torch.equal(a, b) for a, b in zip(run.method.state_dict().values(), again.state_dict().values()))
+    with pytest.raises(ValueError, match=r"mine holds a Regressor that no recipe has built: deepcanon\.load\(folder, method\)"):
+        deepcanon.load("mine")
+    with pytest.raises(ValueError, match="mine holds a run already"):
+        fit(own(), rows(), Adam(1e-2), steps=5, folder="mine")
+    with pytest.raises(ValueError, match="does not fit Regressor"):
+        deepcanon.load("mine", Regressor(mlp(4, 8, 1)))
+    late = fit(own(), rows(), SGD(1e-2), steps=2)
+    assert late.folder is None
+    assert late.save("saved") == Path("saved")
+    assert torch.equal(deepcanon.load("saved", own()).net[0].weight, late.method.net[0].weight)
+    assert (Path("saved") / "metrics.csv").read_text().startswith("step,seconds,loss")
+    with pytest.raises(ValueError, match="saved holds a run already"):
+        late.save("saved")
+
+
+def test_a_comparison_goes_on_where_it_stopped(workplace, monkeypatch):
+    calls = []
+    plain = comparing.run_entry
+
+    def interrupted(entry, seed, folder):
+        calls.append(folder.name)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return plain(entry, seed, folder)
+
+    monkeypatch.setattr(comparing, "run_entry", interrupted)
+    values = {"data": ["iris"], "width": [4, 8], "steps": [10]}
+    with options(quiet=True):
+        with pytest.raises(KeyboardInterrupt):
+            comparing.compare(["mlp"], values, out="cmp")
+        before = (Path("cmp") / calls[0] / "result.json").stat().st_mtime_ns
+        report = comparing.compare(["mlp"], values, out="cmp")
+        assert calls == [calls[0], calls[1], calls[1]]
+        assert (Path("cmp") / calls[0] / "result.json").stat().st_mtime_ns == before
+        assert report == Path("cmp/report.html")
+        comparing.resume("cmp")
+        assert len(calls) == 3
+        with pytest.raises(ValueError, match="cmp holds another comparison"):
+            comparing.compare(["mlp"], values | {"width": [4, 9]}, out="cmp")
+        with pytest.raises(ValueError, match="name two methods or more"):
+            comparing.compare(["mlp"], {"data": ["iris"]}, out="one")
+        with pytest.raises(ValueError, match="mlp has no argument 'depth'"):
+            comparing.compare(["mlp", "linear"], {"depth": [1]}, out="two")
+
+
+def test_a_run_on_an_object_is_resumed_with_the_object(workplace):
+    x = torch.rand(60, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    data = (x.mul(255).to(torch.uint8).numpy(), np.arange(60) % 3)
+    with options(quiet=True):
+        whole = deepcanon.recipes.mlp(data, width=8, steps=12)
+    with options(quiet=True, folder=Path("parts")):
+        deepcanon.recipes.mlp(data, width=8, steps=12)
+    (Path("parts") / "result.json").unlink()
+    with options(quiet=True):
+        with pytest.raises(ValueError, match=r"which no file holds: deepcanon\.resume\('parts', data=\.\.\.\)"):
+            resume("parts")
+        again = resume("parts", data=data)
+    assert all(torch.equal(a, b) for a, b in zip(whole.method.state_dict().values(), again.method.state_dict().values()))
+    assert isinstance(deepcanon.load("parts"), nn.Module)
+
+
+def test_folders_of_an_older_version_say_which(workplace):
+    write_json(Path("old/call.json"), {"recipe": "vae_digits", "arguments": {}, "data": {}, "code": "", "versions": {"deepcanon": "0.1.0"}})
+    with pytest.raises(ValueError, match=r"old was made by deepcanon 0\.1\.0, whose recipe 'vae_digits' this version does not have; open it with"):
+        deepcanon.load("old")
+
+
+def test_a_language_model_goes_on_from_a_prompt(workplace):
+    with options(quiet=True):
+        run = deepcanon.recipes.gpt("pydoc", layers=1, width=16, heads=2, context=16, steps=2, fast=False)
+    text = continue_text(run.folder, "The ", 20)
+    assert text.startswith("The ")
+    assert len(text) == 24
+    assert continue_text(run.folder, "The ", 20) == text
+    with pytest.raises(ValueError, match="the prompt is empty"):
+        continue_text(run.folder, "")
