@@ -136,7 +136,6 @@ def semi_supervised_gan(data: Images = "digits", *, size: int | None = None, lab
     return joined(first, last)
 
 
-
 def calm(source: Source, gamma: float | None) -> Penalty:
     """R1 of images, R1 and R2 of points."""
     weight = by_kind(source, gamma, 1.0, 0.1)

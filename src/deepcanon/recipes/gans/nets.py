@@ -85,10 +85,11 @@ def by_kind(source: Source, value: float | None, images: float, points: float) -
 
 
 def play(method: nn.Module, source: Source, lr: float, batch: int, steps: int, seed: int, *,
-         betas: tuple[float, float] = (0.5, 0.9), measure: Measure | None = None, **more: Any) -> Run:
+         betas: tuple[float, float] = (0.5, 0.9), measure: Measure | None = None,
+         test_batch: int | None = None, **more: Any) -> Run:
     """The run that most share: a rate that falls to zero, averaged weights, pictures of what is generated.
     Images are compared with those of the untrained generator, unless there is something else to measure."""
-    found = evaluations(method, source, ratio=source.kind == "images" and measure is None)
+    found = evaluations(method, source, ratio=source.kind == "images" and measure is None, batch=test_batch)
     return fit(method, source.train(batch=batch, seed=seed), Adam(lr, betas=betas, schedule=linear()),
                steps=steps, seed=seed, ema=0.99, evaluate=[*found, *([measure] if measure else [])],
                callbacks=pictures(source), **more)

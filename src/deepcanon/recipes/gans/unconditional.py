@@ -191,7 +191,7 @@ def minibatch_gan(data: Images | Points = "ring", *, size: int | None = None, la
     makes, judges = generator(source, latent, hidden), critic(source, hidden)
     features = judges[-1].in_features
     judges[-1] = nn.Sequential(MinibatchDiscrimination(features, kernels), nn.Linear(features + kernels, 1))
-    return play(GAN(makes, judges, latent_dim=latent), source, lr, batch, steps, seed)
+    return play(GAN(makes, judges, latent_dim=latent), source, lr, batch, steps, seed, test_batch=batch)
 
 
 @recipe(paper="Donahue et al. 2017; Dumoulin et al. 2017", systems=["GEN-82"], presets=[
