@@ -56,8 +56,8 @@ class Source:
         elif self.kind == "text":
             self.test(context=1).ids  # noqa: B018
 
-    def open(self, split: str, **how: Any) -> Any:
-        """The batches of a split; `how` are arguments of the function that opens this kind."""
+    def open(self, split: str | None, **how: Any) -> Any:
+        """The batches of a split, None: of all there is; `how` are arguments of the function that opens this kind."""
         return opener(self.kind)(self.data, **({"split": split} if self.kind != "env" else {}), **self.options, **how)
 
     def train(self, **how: Any) -> Any:

@@ -39,7 +39,8 @@ class Judge:
 
     Args:
         net: the classifier.
-        source: the images that are the reference; their test split where it has 500 images or more, else all of them.
+        source: the images that are the reference; their test split where it has 500 images or more or is that of a known set, to which
+            numbers have been recorded; else all of them.
         n: images drawn from a generator.
         classes: whether the classifier's classes are those of the images.
     """
@@ -94,7 +95,8 @@ class Judge:
     @cached_property
     def reference(self) -> Float[Tensor, "M F"]:
         """The features of the real images."""
-        parts = [self.source.test()] + ([] if self.source.test_count >= 500 else [self.source.train(batch=1_000, shuffle=False)])
+        alone = self.source.name in DRAWN or self.source.test_count >= 500
+        parts = [self.source.test()] + ([] if alone else [self.source.train(batch=1_000, shuffle=False)])
         return torch.cat([self.features(x) for part in parts for x, _ in part])
 
 
@@ -130,7 +132,8 @@ def trained(source: Source, classes: bool) -> LeNet:
         torch.manual_seed(0)
         net = LeNet(source.num_classes if classes else 4, in_channels=channels, image_size=SIDE, widths=WIDE, activation=nn.ReLU, pool=nn.MaxPool2d,
                     standardize=standardize)
-    method, file = Classifier(net, label_smoothing=0.05), cache_folder() / "judges" / f"{source.sha256[:32]}-{channels}-{net.head.out_features}.safetensors"
+    name = "-".join(map(str, (source.sha256[:32], *source.shape, net.head.out_features)))
+    method, file = Classifier(net, label_smoothing=0.05), cache_folder() / "judges" / f"{name}.safetensors"
     if file.exists():
         load_weights(method, file)
         return net
