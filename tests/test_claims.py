@@ -180,8 +180,10 @@ def test_one_statement_is_shown_measured_and_recorded(run, tmp_path):
 
 
 def test_intervals_stand_beside_their_numbers():
-    record = {"measured": {"gain": 0.5, "steps": 12_345.6}, "intervals": {"gain": [0.25, 0.75]}}
-    assert index.numbers(record) == {"gain": "0.5 (0.25 to 0.75)", "steps": "12,346"}
+    record = {"measured": {"gain": 0.5, "steps": 12_345.6, "same": 1.0}, "note": "So it is.",
+              "intervals": {"gain": [0.25, 0.75], "same": [1.0, 1.0]}}
+    assert index.numbers(record) == {"gain": "0.5 (0.25 to 0.75)", "steps": "12,346", "same": "1"}
+    assert page.told(record) == "gain = 0.5 (0.25 to 0.75); steps = 12,346; same = 1. So it is."
 
 
 def test_several_are_counted_and_one_that_fails_does_not_stop_the_others(run, monkeypatch):

@@ -41,8 +41,8 @@ def test_a_recurrent_cell_is_one_layer_on_previous_output_and_input():
 @pytest.mark.row("FND-36", "FND-53")
 def test_blocks_have_a_path_on_which_nothing_scales_the_gradient():
     m = measured("C-037", "confirmed")
-    assert m["residual"] == m["dense"] == m["transformer"] == 0
-    assert m["transformer_with_post_norm"] > 0.1
+    assert m["residual_distance"] == m["dense_distance"] == m["transformer_distance"] == 0
+    assert m["post_norm_transformer_distance"] > 0.1
 
 
 @pytest.mark.row("FND-53")

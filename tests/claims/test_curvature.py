@@ -28,8 +28,8 @@ def test_most_random_critical_points_are_saddles():
     m = measured("C-009", "confirmed")
     exact = [1 / 2, (2 - math.sqrt(2)) / 4, (math.pi - 2 * math.sqrt(2)) / (4 * math.pi), 0.00246, 0.000137]
     for n, share in enumerate(exact, 1):                               # the last two are of 15 million draws
-        assert m[f"minima_{n}"] == pytest.approx(share, abs=4 * math.sqrt(share / 500_000))
-    assert m["saddles_5"] == 1 - 2 * m["minima_5"]
+        assert m[f"minima_in_{n}d"] == pytest.approx(share, abs=4 * math.sqrt(share / 500_000))
+    assert m["saddles_in_5d"] == 1 - 2 * m["minima_in_5d"]
 
 
 @pytest.mark.row("FND-25")

@@ -20,11 +20,11 @@ def logistic_gradients() -> numpy.ndarray:
 @pytest.mark.row("FND-17", "FND-18")
 def test_noise_escapes_from_a_saddle_and_small_batches_are_cheap():
     m = measured("C-001", "confirmed")
-    assert m["full_y"] == 0
-    assert m["stochastic_y"] == pytest.approx(math.sqrt(2), abs=0.15)
+    assert m["y_full"] == 0
+    assert m["y_stochastic"] == pytest.approx(math.sqrt(2), abs=0.15)
     steps = math.ceil(math.log(0.01) / math.log(0.9**2))               # rate 0.1, all curvatures 1
-    assert m["full_gradients"] / 10_000 == pytest.approx(steps, abs=1.5)
-    assert m["stochastic_gradients"] / 10 == pytest.approx(steps, abs=8)
+    assert m["gradients_full"] / 10_000 == pytest.approx(steps, abs=1.5)
+    assert m["gradients_stochastic"] / 10 == pytest.approx(steps, abs=8)
     assert m["saving"] == pytest.approx(1000, rel=0.3)
 
 

@@ -18,7 +18,7 @@ def activations_keep_the_sign_of_a_gradient() -> Finding:
     GELU, which is not monotone, beside them: its least slope.
     """
     x, delta = 3 * torch.randn(2, 100_000, dtype=torch.float64)
-    measured = {name: (function.pull(delta, x)[0].sign() * delta.sign()).min().item()
+    measured = {f"{name}_least_sign": (function.pull(delta, x)[0].sign() * delta.sign()).min().item()
                 for name, function in (("sigmoid", SIGMOID), ("tanh", TANH), ("relu", RELU))}
     least_slope = gelu_slope(torch.linspace(-5, 5, 10_001, dtype=torch.float64)).min().item()
     return Finding(measured | {"gelu_least_slope": least_slope}, min(measured.values()) >= 0)
@@ -43,9 +43,10 @@ def positive_inputs_give_one_sign() -> Finding:
 
     hidden = sigmoid(x)
     centred = standardize(arrays(hidden, shuffle=False))(hidden)
-    measured = {"sigmoid": shared(hidden), "centred_sigmoid": shared(centred), "tanh": shared(tanh(x))}
-    centring_helps = max(measured["centred_sigmoid"], measured["tanh"]) < 0.01
-    return Finding(measured, measured["sigmoid"] == 1 and centring_helps)
+    measured = {"sigmoid_shared": shared(hidden), "centred_sigmoid_shared": shared(centred),
+                "tanh_shared": shared(tanh(x))}
+    centring_helps = max(measured["centred_sigmoid_shared"], measured["tanh_shared"]) < 0.01
+    return Finding(measured, measured["sigmoid_shared"] == 1 and centring_helps)
 
 
 @claim("C-044", answer="yes")

@@ -172,16 +172,13 @@ def skips_are_common() -> Finding:
     for projection in (transformer.attention.out, transformer.down):
         nn.init.zeros_(projection.weight)
         nn.init.zeros_(projection.bias)
-    measured = {
-        "residual": distance(residual, maps, 36),
-        "dense": distance(lambda x: torch.cat([x, convolution(x)], 1), maps, 36),
-        "transformer": distance(transformer, tokens, 24),
-        "transformer_with_post_norm": distance(nn.Sequential(transformer, nn.LayerNorm(8)), tokens, 24),
-    }
-    paths = max(measured["residual"], measured["dense"], measured["transformer"]) < 1e-6
-    return Finding(
-        measured, paths, "A block that normalizes the sum has no path on which nothing scales the gradient."
-    )
+    post_norm = nn.Sequential(transformer, nn.LayerNorm(8))
+    measured = {"residual_distance": distance(residual, maps, 36),
+                "dense_distance": distance(lambda x: torch.cat([x, convolution(x)], 1), maps, 36),
+                "transformer_distance": distance(transformer, tokens, 24)}
+    paths = max(measured.values()) < 1e-6
+    measured["post_norm_transformer_distance"] = distance(post_norm, tokens, 24)
+    return Finding(measured, paths, "A block that normalizes the sum leaves no gradient as it is.")
 
 
 @claim("C-038", answer="yes")
@@ -199,21 +196,16 @@ def dense_blocks_grow() -> Finding:
             layer = conv_norm(x.shape[1], 12 if dense else 24, 3)
             read, before = read + x.numel(), x
             x = torch.cat([x, layer(x).relu()], 1) if dense else Residual(layer)(x)
-        return {
-            "channels": float(x.shape[1]),
-            "activations": float(read),
-            "loss_of_input": (before[:, :24] - first).abs().max().item(),
-        }
+        loss = (before[:, :24] - first).abs().max().item()
+        return {"channels": float(x.shape[1]), "activations": float(read), "loss_of_input": loss}
 
     x = torch.randn(1, 24, 8, 8)
     measured = {f"{name}_{key}": value for name, dense in (("dense", True), ("residual", False))
                 for key, value in passed(x, dense).items()}
-    grows = (
-        measured["dense_activations"] > measured["residual_activations"] and measured["dense_channels"] > 24
-    )
-    return Finding(
-        measured, grows and measured["dense_loss_of_input"] == 0 < measured["residual_loss_of_input"]
-    )
+    wider = measured["dense_channels"] > measured["residual_channels"]
+    grows = wider and measured["dense_activations"] > measured["residual_activations"]
+    keeps = measured["dense_loss_of_input"] == 0 < measured["residual_loss_of_input"]
+    return Finding(measured, grows and keeps)
 
 
 @claim("C-048", answer="yes")

@@ -73,9 +73,10 @@ def critical_points_are_saddles() -> Finding:
         a = torch.randn(draws, n, n)
         share = (torch.linalg.cholesky_ex(a + a.mT).info == 0).double().mean().item()
         half = 1.96 * math.sqrt(share * (1 - share) / draws)
-        measured[f"minima_{n}"], intervals[f"minima_{n}"] = share, (share - half, share + half)
-    measured["saddles_5"] = 1 - 2 * measured["minima_5"]
-    return Finding(measured, every(above(intervals["minima_1"], 0.49), below(intervals["minima_5"], 0.001)),
+        measured[f"minima_in_{n}d"], intervals[f"minima_in_{n}d"] = share, (share - half, share + half)
+    measured["saddles_in_5d"] = 1 - 2 * measured["minima_in_5d"]
+    vanish = every(above(intervals["minima_in_1d"], 0.49), below(intervals["minima_in_5d"], 0.001))
+    return Finding(measured, vanish,
                    "Of random Hessians; the share of minima falls faster than exponentially.", intervals)
 
 

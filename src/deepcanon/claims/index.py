@@ -117,13 +117,12 @@ def record(id: str) -> dict | None:
 
 
 def numbers(record: dict) -> dict[str, str]:
-    """The numbers of a record as they are read, each with its interval if it has one."""
-    def ends(name: str) -> str:
-        low, high = map(number, record["intervals"][name])
-        return f" ({low} to {high})"
+    """The numbers of a record as they are read, each with its interval if it has one of any width."""
+    def spread(name: str) -> str:
+        low, high = record["intervals"].get(name, (0.0, 0.0))
+        return f" ({number(low)} to {number(high)})" if low < high else ""
 
-    return {name: number(value) + (ends(name) if name in record["intervals"] else "")
-            for name, value in record["measured"].items()}
+    return {name: number(value) + spread(name) for name, value in record["measured"].items()}
 
 
 def _claim_decorator(node: ast.stmt) -> ast.Call | None:

@@ -98,5 +98,5 @@ def layer_norm_is_the_same_in_use() -> Finding:
             layer(torch.randn(64, 16))
         return (layer.train()(x) - layer.eval()(x)).abs().max().item()
 
-    measured = {"layer_norm": difference(LayerNorm), "batch_norm": difference(BatchNorm)}
-    return Finding(measured, measured["layer_norm"] == 0)
+    measured = {"layer_norm_change": difference(LayerNorm), "batch_norm_change": difference(BatchNorm)}
+    return Finding(measured, measured["layer_norm_change"] == 0)

@@ -58,12 +58,12 @@ def noise_is_cheap_and_leaves_saddles() -> Finding:
             steps = travel(regression, torch.zeros(5, dtype=torch.float64), data, batch, 0.1)
             excess = ((x @ (theta - truth)).square().mean() / data[1].square().mean() for theta in steps)
             used[batch] = float(batch * next(k for k, left in enumerate(excess, 1) if left < 0.01))
-        return {"full_y": full[1].abs().item(), "stochastic_y": single[1].abs().item(),
-                "full_gradients": used[10_000], "stochastic_gradients": used[10],
+        return {"y_full": full[1].abs().item(), "y_stochastic": single[1].abs().item(),
+                "gradients_full": used[10_000], "gradients_stochastic": used[10],
                 "saving": used[10_000] / used[10]}
 
     means, ends = over_seeds(experiment)
-    escapes = every(means["full_y"] == 0, above(ends["stochastic_y"], 1.0))
+    escapes = every(means["y_full"] == 0, above(ends["y_stochastic"], 1.0))
     return Finding(means, every(escapes, above(ends["saving"], 100.0)), intervals=ends)
 
 
@@ -137,8 +137,8 @@ def a_step_can_raise_the_loss() -> Finding:
 def a_rising_loss_means_too_high_a_rate() -> Finding:
     """If the training loss rises rapidly with each step, the learning rate may be too high.
 
-    Descent on a quadratic with curvatures 1 and L = 9 at rates of 1.99 / L, 2.01 / L and 3 / L: the share of 100
-    steps at which the loss rises, and the factor of the last one, which is (1 - rate L)^2.
+    Descent on a quadratic with curvatures 1 and L = 9 at rates of 1.99 / L, 2.01 / L and 3 / L: the share of
+    100 steps at which the loss rises, and the factor of the last one, which is (1 - rate L)^2.
     """
     measured, loss = {}, quadratic(1.0, 9.0)
     for rate in (1.99, 2.01, 3.0):

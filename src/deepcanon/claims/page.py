@@ -24,8 +24,8 @@ def table() -> str:
 
 def told(record: dict) -> str:
     """The numbers of a record, intervals in brackets, then its note."""
-    numbers = "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in index.numbers(record).items())
-    return f"{numbers}. {record['note']}".removesuffix(" ")
+    numbers = [f"{name.replace('_', ' ')} = {value}" for name, value in index.numbers(record).items()]
+    return f"{'; '.join(numbers)}. {record['note']}".removesuffix(" ")
 
 
 def write_page(page: Path = Path("docs/claims.md")) -> None:
