@@ -12,6 +12,7 @@ import torch
 
 from deepcanon.data import describe_table, encode_rows, recorded_metadata, sets, table
 from deepcanon.data.notices import DataNotice
+from deepcanon.data.split import held_out
 from deepcanon.data.table_cells import MOST_WORDS
 from deepcanon.data.table_csv import CHUNK
 
@@ -107,6 +108,18 @@ def test_the_splits_are_a_partition_and_each_class_has_its_share(write):
     assert not age["train"] & age["test"]
     assert [int((seen[split].at(0)[1] == 1).sum()) for split in ("train", "test")] == [16, 4]
     assert seen["test"].metadata["mean"] == seen["train"].metadata["mean"] != seen[None].metadata["mean"]
+
+
+@pytest.mark.parametrize(("labels", "count"), [
+    (None, 2), ([0] * 10, 2), (range(10), 0), ([0, 0, 0, 0, 0, 0, 1, 1, 1, 1], 2), ([0, 0, 1, 2, 3, 4, 5, 6, 7, 8], 1)])
+def test_rows_that_are_held_out(labels, count):
+    labels = labels and np.array(labels)
+    rows = held_out(10, labels)
+    assert rows.sum() == count
+    assert np.array_equal(rows, held_out(10, labels))
+    if labels is not None:
+        assert set(labels[~rows]) == set(labels)
+    assert [int(held_out(n).sum()) for n in (1, 2, 3, 4, 5, 6, 100)] == [0, 1, 1, 1, 1, 2, 20]
 
 
 def test_the_seed_orders_the_rows_and_draws_no_other_split(sales):
@@ -218,10 +231,19 @@ def test_what_numbers_are_read_as(write, cells, values):
     np.testing.assert_allclose(unscaled(metadata, x, "a").numpy(), values, rtol=1e-6, atol=1e-3)
 
 
+@pytest.mark.parametrize(("cells", "notes"), [
+    (['"1,234"', "5", "6"], ["thousands marks were removed, as in '1,234'"]),
+    (["5%", "6%", "7%"], ["numbers were read without their sign '%'"]),
+    (["1", "2", "3"], []), (["2020-01-01", "2021-01-01"], ["dates were read as days since 1970-01-01"]), (["yes", "no"], [])])
+def test_what_is_said_of_a_column(write, cells, notes):
+    metadata, _, _ = all_of(write(with_target(cells * 2)), target="y")
+    assert metadata["notes"] == [f"column 'a': {note}" for note in notes]
+
+
 @pytest.mark.parametrize(("cells", "line"), [
     (["5%", "6%", "7"], "column 'a' has '7' in row 3 and '5%' elsewhere"),
     (["$5", "€6", "$7"], "column 'a' has '€6' in row 2 and '[$]5' elsewhere"),
-    (["1", "2", "inf", "3"], "column 'a' is infinite in row 3"),
+    (["1", "2", "inf", "3"], "column 'a' is infinite in row 3, expected a number$"),
     (["1", "-Infinity", "2", "3"], "column 'a' is infinite in row 2"),
     (["1", "1e999", "2", "3"], "column 'a' is infinite in row 2"),
     (["2020-01-01"] * 30 + ["2020-02-30"], r"column 'a' is '2020-02-30' in row 31, expected a date"),
