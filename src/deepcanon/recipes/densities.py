@@ -1,4 +1,4 @@
-"""What the runs of flows share: transforms of the data to where a flow starts, and the training."""
+"""What the runs of flows and of autoregressive models share: where a flow starts, and the training."""
 
 import math
 from typing import Any
@@ -14,17 +14,33 @@ from deepcanon.flows.flow import Chain, Flatten, Flow, Logit
 from deepcanon.recipes.evaluation import evaluations, pictures
 
 
+def density_run(method: nn.Module, source: Source, optimizer: Factory, *, batch: int, steps: int, seed: int,
+                ema: float = 0.998, measures: list[Any] | None = None, draw: Any = None, **how: Any) -> Run:
+    """Trains a density, of images with averaged weights; `draw` makes pictures, by default its draws."""
+    images = source.kind == "images"
+    measures = evaluations(method, source, batch=500 if images else None) if measures is None else measures
+    return fit(method, source.train(batch=batch, seed=seed), optimizer, steps=steps, seed=seed, clip_norm=1.0,
+               ema=ema if images else None, evaluate=measures, callbacks=pictures(source, draw), **how)
+
+
 def size_of(source: Source) -> int:
     """How many numbers a data point has."""
     return math.prod(source.shape)
 
 
-def vectors(source: Source, transform: nn.Module) -> Flow:
+def vectors(source: Source, transform: nn.Module) -> Flow | Dequantized:
     """A flow of rows of numbers: of points in their own units, of images the logits of their values."""
     if source.kind == "points":
         return Flow(Chain(*units(source), transform), source.shape)
     dim = size_of(source)
-    return Flow(Chain(Flatten(source.shape), Logit(), ActNorm(dim), transform), (dim,))
+    return dequantized(source, Chain(Flatten(source.shape), Logit(), ActNorm(dim), transform), (dim,))
+
+
+def dequantized(source: Source, transform: nn.Module, shape: tuple[int, ...], *,
+                variational: bool = False) -> Dequantized:
+    """A flow of images, whose levels noise makes continuous: uniform, or learned."""
+    noise = VariationalNoise(noise_couplings(source.shape, width=16)) if variational else UniformNoise()
+    return Dequantized(Flow(transform, shape), noise, levels=source.levels)
 
 
 def units(source: Source) -> list[nn.Module]:
@@ -35,15 +51,3 @@ def units(source: Source) -> list[nn.Module]:
     if source.record is None:                           # of a saved run the weights hold it
         scale.start(source.train(batch=source.count, shuffle=False).at(0)[0])
     return [scale]
-
-
-def density_run(flow: Flow, source: Source, optimizer: Factory, *, batch: int, steps: int, seed: int,
-                variational: bool = False) -> Run:
-    """Trains a flow: of points as it is, of images with noise that fills the gaps between their levels."""
-    how: dict[str, Any] = {"steps": steps, "seed": seed, "clip_norm": 1.0, "callbacks": pictures(source)}
-    train = source.train(batch=batch, seed=seed)
-    if source.kind == "points":
-        return fit(flow, train, optimizer, evaluate=evaluations(flow, source), **how)
-    noise = VariationalNoise(noise_couplings(source.shape, width=16)) if variational else UniformNoise()
-    method = Dequantized(flow, noise, levels=source.levels)
-    return fit(method, train, optimizer, ema=0.998, evaluate=evaluations(method, source, batch=500), **how)

@@ -1,7 +1,6 @@
 """Runs of autoregressive models of images, pixel by pixel."""
 
 import math
-from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -10,11 +9,12 @@ from torch import Tensor, nn
 from deepcanon.autoregressive.density import AutoregressiveDensity
 from deepcanon.autoregressive.pixels import LogisticMixture, Softmax
 from deepcanon.data import Images, Source, open_data
-from deepcanon.engine import Factory, Run, at_least, at_most, fit, preset, recipe
+from deepcanon.engine import Factory, Run, at_least, at_most, preset, recipe
 from deepcanon.nets.image_transformer import ImageTransformer, local_1d, local_2d
 from deepcanon.nets.pixelcnn import GatedPixelCNN
 from deepcanon.nets.pixelrnn import DiagonalBiLSTM, PixelRNN, RowLSTM
-from deepcanon.recipes.evaluation import chunks, evaluations, pictures
+from deepcanon.recipes.densities import density_run
+from deepcanon.recipes.evaluation import chunks, evaluations
 from deepcanon.recipes.inputs import class_count
 from deepcanon.recipes.optimizers import adamw
 
@@ -44,18 +44,14 @@ def pixelcnn(data: Images = "digits", likelihood: Literal["softmax", "logistic"]
         data, size: images by name, path or object; side in pixels that they are brought to (large ones: 32).
         likelihood: of a value: a probability for each level, or a mixture of discretised logistics.
         width, layers: feature maps, and layers after the first.
-        muon: train with Muon in place of Adam with weight decay.
-        fast, compiled: bfloat16 where the processor has it; a compiled net.
+        muon, fast, compiled: Muon in place of AdamW; bfloat16 where the processor has it; a compiled net.
         lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
     """
     source = open_data(data, "images", size=size)
-    if likelihood == "logistic":
-        meaning = LogisticMixture(source.shape[0], 4, source.levels)
-        net = pixel_net(source, meaning.size, width, layers, embedded=False)
-    else:
-        meaning = softmax(source)
-        net = pixel_net(source, meaning.size, width, layers, embedded=source.levels > 64)
-    return pixel_run(net, meaning, source, adamw(lr, muon=muon), batch=batch, steps=steps, seed=seed,
+    channels, levels = source.shape[0], source.levels
+    values = Softmax(channels, levels) if likelihood == "softmax" else LogisticMixture(channels, 4, levels)
+    net = pixel_net(source, values, width, layers)
+    return pixel_run(net, values, source, adamw(lr, muon=muon), batch=batch, steps=steps, seed=seed,
                      bf16=fast, compile=("net",) if compiled else ())
 
 
@@ -69,14 +65,13 @@ def conditional_pixelcnn(data: Images = "digits", *, size: int | None = None, wi
 
     Args:
         data, size: images of several classes; side in pixels that they are brought to (large ones: 32).
-        width, layers: feature maps, and layers after the first.
-        muon: train with Muon in place of Adam with weight decay.
+        width, layers, muon: feature maps, layers after the first; train with Muon in place of AdamW.
         lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
     """
     source = open_data(data, "images", size=size)
-    meaning, condition = softmax(source), nn.Embedding(class_count(source), width)
-    net = pixel_net(source, meaning.size, width, layers, embedded=source.levels > 64, condition=condition)
-    return pixel_run(net, meaning, source, adamw(lr, muon=muon), batch=batch, steps=steps, seed=seed)
+    values = Softmax(source.shape[0], source.levels)
+    net = pixel_net(source, values, width, layers, nn.Embedding(class_count(source), width))
+    return pixel_run(net, values, source, adamw(lr, muon=muon), batch=batch, steps=steps, seed=seed)
 
 
 @recipe(paper="van den Oord et al. 2016, arXiv 1601.06759", systems=["GEN-28", "GEN-29"], presets=[
@@ -94,9 +89,9 @@ def pixelrnn(data: Images = "digits", cells: Literal["diagonal", "row"] = "diago
         lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
     """
     source = open_data(data, "images", size=size)
-    meaning, recurrence = softmax(source), DiagonalBiLSTM if cells == "diagonal" else RowLSTM
-    net = PixelRNN(source.shape[0], meaning.size, recurrence, width=width, num_layers=layers)
-    return pixel_run(net, meaning, source, adamw(lr), batch=batch, steps=steps, seed=seed)
+    values, cell = Softmax(source.shape[0], source.levels), DiagonalBiLSTM if cells == "diagonal" else RowLSTM
+    net = PixelRNN(source.shape[0], values.size, cell, width=width, num_layers=layers)
+    return pixel_run(net, values, source, adamw(lr), batch=batch, steps=steps, seed=seed)
 
 
 @recipe(paper="Parmar et al. 2018", systems=["GEN-28", "GEN-31"], presets=[
@@ -114,32 +109,25 @@ def image_transformer(data: Images = "digits", attention: Literal["local_2d", "l
         lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
     """
     source = open_data(data, "images", size=size)
-    sides, block = source.shape[1:], max(4, min(source.shape[1:]) // 4)
-    mask = (local_1d(sides, sides[1], 3 * sides[1]) if attention == "local_1d" else
-            local_2d(sides, (block, block), (block, block - 1)))
-    meaning = softmax(source)
-    shape = {"size": sides, "embed_dim": width, "num_layers": layers}
-    net = ImageTransformer(source.shape[0], meaning.size, mask, **shape)
-    return pixel_run(net, meaning, source, adamw(lr, muon=True), batch=batch, steps=steps, seed=seed)
+    values, (height, pixels) = Softmax(source.shape[0], source.levels), source.shape[1:]
+    block = max(4, min(height, pixels) // 4)
+    mask = (local_1d((height, pixels), pixels, 3 * pixels) if attention == "local_1d" else
+            local_2d((height, pixels), (block, block), (block, block - 1)))
+    net = ImageTransformer(source.shape[0], values.size, mask, size=(height, pixels), embed_dim=width,
+                           num_layers=layers)
+    return pixel_run(net, values, source, adamw(lr, muon=True), batch=batch, steps=steps, seed=seed)
 
 
-def softmax(source: Source) -> Softmax:
-    """A probability for each level of each channel."""
-    return Softmax(source.shape[0], source.levels)
-
-
-def pixel_net(source: Source, outputs: int, width: int, layers: int, *, embedded: bool,
+def pixel_net(source: Source, likelihood: Any, width: int, layers: int,
               condition: nn.Module | None = None) -> GatedPixelCNN:
-    """A gated PixelCNN whose reach follows from the size of the images; `embedded`: levels are vectors."""
-    side = min(source.shape[1:])
+    """A gated PixelCNN whose reach follows from the images; it reads many levels of a softmax as vectors."""
+    side, embedded = min(source.shape[1:]), isinstance(likelihood, Softmax) and source.levels > 64
     dilations = tuple(min((1, 2, 1, 4, 1, 2)[i % 6], max(1, side // 4)) for i in range(layers))
-    first = 5 if side < 16 else 7
-    return GatedPixelCNN(source.shape[0], outputs, width=width, dilations=dilations, first=first,
-                         levels=source.levels if embedded else None, condition=condition)
+    return GatedPixelCNN(source.shape[0], likelihood.size, width=width, first=5 if side < 16 else 7,
+                         dilations=dilations, levels=source.levels if embedded else None, condition=condition)
 
 
-def pixel_run(net: nn.Module, likelihood: nn.Module, source: Source, optimizer: Factory, *, batch: int,
-              steps: int, seed: int, **how: Any) -> Run:
+def pixel_run(net: nn.Module, likelihood: Any, source: Source, optimizer: Factory, **how: Any) -> Run:
     """Trains the model of images; a conditional one draws all classes in turn."""
     method = AutoregressiveDensity(net, likelihood, shape=source.shape)
 
@@ -147,11 +135,10 @@ def pixel_run(net: nn.Module, likelihood: nn.Module, source: Source, optimizer: 
         y = torch.arange(n, device=next(method.parameters()).device) % max(1, source.num_classes)
         return drawn(method, n, y if method.conditional else None)
 
-    condition: Callable | None = (lambda m, y: drawn(m, len(y), y)) if method.conditional else None
+    condition: Any = (lambda m, y: drawn(m, len(y), y)) if method.conditional else None
     measures = evaluations(method, source, sample=in_turn, condition=condition, batch=100)
-    return fit(method, source.train(batch=batch, seed=seed), optimizer, steps=steps, seed=seed, clip_norm=1.0,
-               ema=0.99 if steps < 1_000 else 0.998, evaluate=measures,
-               callbacks=pictures(source, lambda m: in_turn(m, 64)), **how)
+    how |= {"ema": 0.99 if how["steps"] < 1_000 else 0.998, "measures": measures}
+    return density_run(method, source, optimizer, draw=lambda m: in_turn(m, 64), **how)
 
 
 def drawn(method: AutoregressiveDensity, n: int, y: Tensor | None = None) -> Tensor:

@@ -2,12 +2,12 @@
 
 from deepcanon.data import Images, Points, open_data
 from deepcanon.engine import Run, at_most, preset, recipe
-from deepcanon.flows.flow import Chain, Flow, Logit
+from deepcanon.flows.flow import Chain, Logit
 from deepcanon.flows.glow import glow as glow_layers
 from deepcanon.flows.nice import nice as nice_layers
 from deepcanon.flows.realnvp import realnvp as point_layers
 from deepcanon.flows.realnvp import realnvp_images as image_layers
-from deepcanon.recipes.flows.training import density_run, size_of, vectors
+from deepcanon.recipes.densities import density_run, dequantized, size_of, vectors
 from deepcanon.recipes.inputs import halved, own_size
 from deepcanon.recipes.optimizers import adam
 
@@ -24,8 +24,8 @@ def nice(data: Images = "digits", *, size: int | None = None, width: int = 256, 
         lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
     """
     source = open_data(data, "images", size=size)
-    flow = vectors(source, nice_layers(size_of(source), hidden=(width, width), num_layers=layers))
-    return density_run(flow, source, adam(lr), batch=batch, steps=steps, seed=seed)
+    method = vectors(source, nice_layers(size_of(source), hidden=(width, width), num_layers=layers))
+    return density_run(method, source, adam(lr), batch=batch, steps=steps, seed=seed)
 
 
 @recipe(paper="Dinh et al. 2017", systems=["GEN-36", "GEN-38"], presets=[
@@ -41,19 +41,17 @@ def realnvp(data: Images | Points = "digits", *, size: int | None = None, width:
 
     Args:
         data, size: images or points by name, path or object; side in pixels of images (your own: 32).
-        width: units or feature maps of the hidden layers of a coupling.
-        layers: couplings of points; images have eight at each of two scales.
-        variational: learn the noise between the levels of images; else it is uniform.
-        muon: train with Muon in place of Adam.
+        width, layers: units or feature maps inside a coupling; couplings of points (images have twelve).
+        variational, muon: learn the noise between levels, else uniform; train with Muon in place of Adam.
         lr, batch, steps, seed: peak learning rate, examples a step, steps; seed of weights, order and noise.
     """
     source = open_data(data, "images", "points", size=own_size(data, size))
     if source.kind == "points":
-        flow = vectors(source, point_layers(size_of(source), hidden=(width, width), num_layers=layers))
+        method = vectors(source, point_layers(size_of(source), hidden=(width, width), num_layers=layers))
     else:
-        flow = Flow(Chain(Logit(), image_layers(halved(source, 2), width=width)), source.shape)
-    return density_run(flow, source, adam(lr, muon=muon), batch=batch, steps=steps, seed=seed,
-                       variational=variational)
+        flow = Chain(Logit(), image_layers(halved(source, 2), width=width))
+        method = dequantized(source, flow, source.shape, variational=variational)
+    return density_run(method, source, adam(lr, muon=muon), batch=batch, steps=steps, seed=seed)
 
 
 @recipe(paper="Kingma & Dhariwal 2018", systems=["GEN-39"], presets=[
@@ -68,14 +66,11 @@ def glow(data: Images = "digits", *, size: int | None = None, flow_steps: int = 
 
     Args:
         data, size: images by name, path or object; side in pixels that they are brought to (your own: 32).
-        flow_steps: couplings at each of two scales.
-        width: feature maps of the hidden layers of a coupling.
-        variational: learn the noise between the levels of images; else it is uniform.
-        muon: train with Muon in place of Adam.
+        flow_steps, width: couplings at each of two scales, and feature maps inside a coupling.
+        variational, muon: learn the noise between levels, else uniform; train with Muon in place of Adam.
         lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
     """
     source = open_data(data, "images", size=own_size(data, size))
-    layers = glow_layers(halved(source, 2), num_steps=flow_steps, width=width)
-    flow = Flow(Chain(Logit(), layers), source.shape)
-    return density_run(flow, source, adam(lr, muon=muon), batch=batch, steps=steps, seed=seed,
-                       variational=variational)
+    flow = Chain(Logit(), glow_layers(halved(source, 2), num_steps=flow_steps, width=width))
+    method = dequantized(source, flow, source.shape, variational=variational)
+    return density_run(method, source, adam(lr, muon=muon), batch=batch, steps=steps, seed=seed)

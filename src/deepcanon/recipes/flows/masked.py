@@ -1,12 +1,11 @@
 """Runs of masked autoregressive flows, and of inverse ones that learn from them."""
 
 from deepcanon.data import Images, Points, open_data
-from deepcanon.engine import Run, at_most, fit, preset, recipe
+from deepcanon.engine import Run, at_most, preset, recipe
 from deepcanon.flows.iaf import iaf as iaf_layers
 from deepcanon.flows.maf import maf as maf_layers
 from deepcanon.flows.wavenet_distillation import Distillation
-from deepcanon.recipes.evaluation import evaluations, pictures
-from deepcanon.recipes.flows.training import density_run, size_of, vectors
+from deepcanon.recipes.densities import density_run, size_of, vectors
 from deepcanon.recipes.optimizers import adam
 from deepcanon.recipes.stages import joined
 
@@ -22,15 +21,14 @@ def maf(data: Images | Points = "digits", *, size: int | None = None, width: int
 
     Args:
         data, size: images or points by name, path or object; side in pixels of images (large ones: 32).
-        width, hidden_layers: units of a hidden layer of a net, and how many there are.
-        layers: nets, one after the other.
+        width, hidden_layers, layers: units of a hidden layer, hidden layers of a net, and nets in a row.
         bound: of the logarithms of the scales, on both sides.
         lr, batch, steps, seed: peak learning rate, examples a step, steps; seed of weights, order and noise.
     """
     source = open_data(data, "images", "points", size=size)
     hidden = (width,) * hidden_layers
-    flow = vectors(source, maf_layers(size_of(source), hidden=hidden, num_layers=layers, bound=bound))
-    return density_run(flow, source, adam(lr), batch=batch, steps=steps, seed=seed)
+    method = vectors(source, maf_layers(size_of(source), hidden=hidden, num_layers=layers, bound=bound))
+    return density_run(method, source, adam(lr), batch=batch, steps=steps, seed=seed)
 
 
 @recipe(paper="van den Oord et al. 2018", systems=["GEN-40", "GEN-41", "GEN-42"], presets=[
@@ -51,6 +49,5 @@ def wavenet_distillation(data: Points = "moons", *, width: int = 64, layers: int
                         for make in (maf_layers, iaf_layers))
     first = density_run(teacher, source, adam(lr), batch=batch, steps=steps, seed=seed)
     method = Distillation(student, teacher)
-    second = fit(method, source.train(batch=batch, seed=seed), adam(lr), steps=student_steps, seed=seed,
-                 clip_norm=1.0, evaluate=evaluations(method, source), callbacks=pictures(source))
+    second = density_run(method, source, adam(lr), batch=batch, steps=student_steps, seed=seed)
     return joined(first, second)

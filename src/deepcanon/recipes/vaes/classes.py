@@ -29,8 +29,7 @@ def conditional_vae(data: Images = "digits", *, size: int | None = None, hidden:
 
     Args:
         data, size: images of several classes; side in pixels that they are brought to (large ones: 32).
-        hidden: units of the hidden layer of encoder and decoder.
-        latent: numbers of the code z.
+        hidden, latent: units of the hidden layer of encoder and decoder; numbers of the code z.
         lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
     """
     source = open_data(data, "images", size=size)
@@ -51,8 +50,7 @@ def semi_supervised_vae(data: Images = "digits", *, size: int | None = None, lab
     Args:
         data, size: images of several classes; side in pixels that they are brought to (large ones: 32).
         labels: images of each class whose label is used.
-        hidden: units of the hidden layers.
-        latent: numbers of the code z.
+        hidden, latent: units of the hidden layers; numbers of the code z.
         alpha: weight of the classifier's own loss.
         lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
     """

@@ -25,8 +25,7 @@ def autoencoder(data: Images = "digits", *, size: int | None = None, latent: int
 
     Args:
         data, size: images by name, path or object; side in pixels that they are brought to (large ones: 32).
-        latent: numbers of the code.
-        hidden: units of the hidden layer of encoder and decoder.
+        latent, hidden: numbers of the code; units of the hidden layer of encoder and decoder.
         lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights and order.
     """
     source, act = open_data(data, "images", size=size), nn.SiLU
@@ -45,8 +44,7 @@ def denoising_autoencoder(data: Images = "digits", *, size: int | None = None, s
 
     Args:
         data, size: images by name, path or object; side in pixels that they are brought to (large ones: 32).
-        sigma: standard deviation of the noise on each value.
-        hidden: units of the two hidden layers.
+        sigma, hidden: standard deviation of the noise on each value; units of the two hidden layers.
         lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
     """
     source = open_data(data, "images", size=size)

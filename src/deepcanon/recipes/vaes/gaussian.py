@@ -37,8 +37,7 @@ def vae(data: Images = "digits", *, size: int | None = None, hidden: int = 512, 
 
     Args:
         data, size: images by name, path or object; side in pixels that they are brought to (large ones: 32).
-        hidden, layers: units of a hidden layer, and how many there are in encoder and decoder.
-        latent: numbers of the code z.
+        hidden, layers, latent: units of a hidden layer, hidden layers of a net, numbers of the code z.
         beta: weight of the KL term.
         importance_samples: draws of the estimate of the likelihood at the end; 0 measures the bound alone.
         fast: compiled nets in bfloat16 where the processor has it.
@@ -68,8 +67,7 @@ def iwae(data: Images = "digits", *, size: int | None = None, samples: int = 50,
     Args:
         data, size: images by name, path or object; side in pixels that they are brought to (large ones: 32).
         samples: draws of the code for each image and step.
-        hidden, layers: units of a hidden layer, and how many there are in encoder and decoder.
-        latent: numbers of the code z.
+        hidden, layers, latent: units of a hidden layer, hidden layers of a net, numbers of the code z.
         vae_steps, steps: training steps of the VAE, and of the IWAE.
         warm: start from the trained VAE, at half the rate, and not anew.
         lr, batch, seed: peak learning rate, images a step; seed of weights, order and noise.
@@ -96,8 +94,7 @@ def conv_vae(data: Images = "digits", *, size: int | None = None, width: int = 3
 
     Args:
         data, size: images by name, path or object; side in pixels that they are brought to (your own: 32).
-        width, halvings: feature maps after the first halving of the side, and how often it is halved.
-        latent: numbers of the code z.
+        width, halvings, latent: feature maps after the first of so many halvings; numbers of the code z.
         lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
     """
     source = open_data(data, "images", size=own_size(data, size))
