@@ -111,7 +111,8 @@ def test_the_splits_are_a_partition_and_each_class_has_its_share(write):
 
 
 @pytest.mark.parametrize(("labels", "count"), [
-    (None, 2), ([0] * 10, 2), (range(10), 0), ([0, 0, 0, 0, 0, 0, 1, 1, 1, 1], 2), ([0, 0, 1, 2, 3, 4, 5, 6, 7, 8], 1)])
+    (None, 2), ([0] * 10, 2), (range(10), 0), ([0, 0, 0, 0, 0, 0, 1, 1, 1, 1], 2),
+    ([0, 0, 1, 2, 3, 4, 5, 6, 7, 8], 1)])
 def test_rows_that_are_held_out(labels, count):
     labels = labels and np.array(labels)
     rows = held_out(10, labels)
@@ -234,7 +235,8 @@ def test_what_numbers_are_read_as(write, cells, values):
 @pytest.mark.parametrize(("cells", "notes"), [
     (['"1,234"', "5", "6"], ["thousands marks were removed, as in '1,234'"]),
     (["5%", "6%", "7%"], ["numbers were read without their sign '%'"]),
-    (["1", "2", "3"], []), (["2020-01-01", "2021-01-01"], ["dates were read as days since 1970-01-01"]), (["yes", "no"], [])])
+    (["1", "2", "3"], []),
+    (["2020-01-01", "2021-01-01"], ["dates were read as days since 1970-01-01"]), (["yes", "no"], [])])
 def test_what_is_said_of_a_column(write, cells, notes):
     metadata, _, _ = all_of(write(with_target(cells * 2)), target="y")
     assert metadata["notes"] == [f"column 'a': {note}" for note in notes]
