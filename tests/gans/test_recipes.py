@@ -11,7 +11,7 @@ from PIL import Image
 
 import deepcanon
 from deepcanon import catalogue, recipes
-from deepcanon.data import open_data
+from deepcanon.data import open_data, points
 from deepcanon.data.toys import density
 from deepcanon.engine import options
 from deepcanon.gans import objectives
@@ -117,6 +117,28 @@ def test_a_few_steps_on_points_of_a_file(name, workplace):
     assert "mmd" in run.results
     assert run.method.sample(5).shape == (5, 3)
     same_again(run)
+
+
+@pytest.mark.parametrize("name", ["conditional_gan", "acgan"])
+def test_a_few_steps_on_points_with_classes(name, workplace):
+    x = np.random.default_rng(0).normal(size=(60, 3)) * [100, 1, 0.01]
+    run = few(name, data=(x, np.where(x[:, 0] > 0, "near", "far")))
+    assert run.method.num_classes == 2
+    assert {"conditional_accuracy", "mmd"} <= run.results.keys()
+    with pytest.raises(ValueError, match="two classes or more"):
+        few(name, data=x)
+
+
+def test_points_and_their_classes_are_a_pair():
+    x = np.arange(40.0).reshape(20, 2)
+    train = points((x, ["b", "a"] * 10), batch=20, shuffle=False)
+    rows, y = train.at(0)
+    assert train.classes == ["a", "b"]
+    assert torch.equal(y, 1 - (rows[:, 0] / 2).long() % 2)
+    with pytest.raises(ValueError, match="expected a class for each of 20 rows, got 3"):
+        points((x, [0, 1, 2])).at(0)
+    with pytest.raises(ValueError, match=r"expected the classes of points as \(N,\), got \(20, 2\)"):
+        points((x, x))
 
 
 @pytest.mark.parametrize("name", sorted(OF_CLASSES))

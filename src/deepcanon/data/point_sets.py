@@ -52,7 +52,7 @@ def points(source: Any, *, split: str = "train", batch: int = 128, seed: int = 0
     Args:
         source: the name of a toy (`toys.TOYS`); the path of a CSV (or another file that `table` reads),
             `.npy` or `.npz` file, all of whose columns are numbers; an array or tensor (N, D); a frame or a
-            dict of columns.
+            dict of columns; or a pair of any of these and the classes of its rows, numbers or names.
         split: `train` (four fifths) or `test`.
         shuffle: by default the train split is shuffled and the test split is in order.
         count: points of a toy, in each split.
@@ -66,19 +66,36 @@ def points(source: Any, *, split: str = "train", batch: int = 128, seed: int = 0
         return toy(source, split=split, batch=batch, seed=seed, shuffle=shuffle, count=count)
     if split not in ("train", "test"):
         raise ValueError(f"split must be 'train' or 'test', got {split!r}")
-    content = numeric(source)
+    rows, classes = source if isinstance(source, tuple) and len(source) == 2 else (source, None)
+    content, (y, names) = numeric(rows), labelled(classes)
 
     def load() -> Content:
         x, test, metadata = prepared(content)
-        part = x[test == (split == "test")]
-        if not len(part):
+        if y is not None and len(y) != len(x):
+            raise ValueError(f"{content.name}: expected a class for each of {counted(len(x), 'row')}, "
+                             f"got {len(y)}")
+        part = test == (split == "test")
+        if not part.any():
             raise ValueError(f"{content.name}: {counted(len(x), 'row')} are too few to leave one for the "
                              f"{split} split")
-        return Content(part, torch.zeros(len(part), dtype=torch.int64), None, metadata)
+        if y is None:
+            return Content(x[part], torch.zeros(int(part.sum()), dtype=torch.int64), None, metadata)
+        return Content(x[part], y[part], None, metadata | {"classes": names, "sha256": sha256(x, y)})
 
     shuffled = split == "train" if shuffle is None else shuffle
-    return Batches(f"points:{content.name}:{split}", load, batch=batch, shuffle=shuffled, seed=seed,
-                   augment=None)
+    key = f"points:{content.name}:{split}" + (f":{sha256(y)[:12]}" if y is not None else "")
+    return Batches(key, load, batch=batch, shuffle=shuffled, seed=seed, augment=None)
+
+
+def labelled(classes: Any) -> tuple[Tensor | None, list[str]]:
+    """The classes of points as numbers from 0, and their names; None where there are none."""
+    if classes is None:
+        return None, []
+    given = np.asarray(classes)
+    if given.ndim != 1:
+        raise ValueError(f"expected the classes of points as (N,), got {given.shape}")
+    found, y = np.unique(given, return_inverse=True)
+    return torch.from_numpy(y), [str(name) for name in found]
 
 
 def numeric(source: Any) -> Handle:
