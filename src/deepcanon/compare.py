@@ -19,7 +19,7 @@ from deepcanon.engine.checkpoint import read_json, write_json
 from deepcanon.engine.options import options
 from deepcanon.engine.run import Run
 from deepcanon.grammar import Resolved, resolve
-from deepcanon.report import Group, groups_of, mark, number, shared_metrics, write_report
+from deepcanon.report import Group, groups_of, mark, number, scales, write_report
 from deepcanon.runs import find_recipe
 from deepcanon.runs import resume as resume_run
 
@@ -146,13 +146,12 @@ def print_table(groups: Sequence[Group]) -> None:
         own.add_row(group.name, "\n".join(a for a, _ in lines), "\n".join(b for _, b in lines),
                     f"{group.seconds:.1f}", number(group.rate), f"{group.first.call['parameters']:,}")
     console.print(own)
-    if shared := shared_metrics(groups):
-        same = Table(title="On the same scale", title_justify="left")
-        for column in ("call", *shared):
+    for scale in scales(groups):
+        same = Table(title=f"On the same data: {scale.data}", title_justify="left")
+        for column in ("call", *scale.metrics):
             same.add_column(column, overflow="fold")
-        for group in groups:
-            if any(m in group.first.evaluated for m in shared):
-                same.add_row(group.name, *(group.shown(m) or "-" for m in shared))
+        for group in scale.groups:
+            same.add_row(group.name, *(group.shown(m) or "-" for m in scale.metrics))
         console.print(same)
     seconds = [run.result["seconds"] for group in groups for run in group.runs]
     console.print(f"{len(seconds)} runs, {sum(seconds):.0f} s of training")

@@ -5,8 +5,10 @@ so that `deepcanon train vae --data mnist --beta 4` and `deepcanon.recipes.vae("
 """
 
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TextIO
 
 from deepcanon import __version__, errors
 from deepcanon.catalogue import suggest
@@ -56,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = [*(sys.argv[1:] if arguments is None else arguments)]
     debug = "--debug" in words
     try:
+        warnings.showwarning = plainly
         status = dispatch([word for word in words if word != "--debug"])
         sys.stdout.flush()
         return status
@@ -63,6 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug and not isinstance(error, SystemExit | BrokenPipeError):
             raise
         return errors.report(error)
+
+
+def plainly(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None) -> None:
+    """A warning as one line: what the user should know, not where in the code it was said."""
+    print(f"deepcanon: note: {message}", file=file or sys.stderr)
 
 
 def dispatch(words: list[str]) -> int:

@@ -60,7 +60,7 @@ def quiz(statements: list[Statement]) -> None:
         title(f"{s.id}  {s.text}")
         if not asks:
             continue
-        reply = input("true or false? (t, f, Enter to be told, q to end) ").strip().lower()[:1]
+        reply = answer()
         if reply == "q":
             break
         record = index.record(s.id)
@@ -69,10 +69,19 @@ def quiz(statements: list[Statement]) -> None:
             continue
         fields(record_fields(record))
         print()
-        told += reply in SURE.values()
-        right += reply == SURE.get(record["verdict"])
+        if reply in SURE.values() and record["verdict"] in SURE:
+            told, right = told + 1, right + (reply == SURE[record["verdict"]])
     if told:
         print(f"{right} of {told} as measured.")
+
+
+def answer() -> str:
+    """The first letter of a reply; q at the end of the input."""
+    try:
+        return input("true or false? (t, f, Enter to be told, q to end) ").strip().lower()[:1]
+    except EOFError:
+        print()
+        return "q"
 
 
 def on_terminal() -> bool:
@@ -108,8 +117,8 @@ def run(statements: list[Statement], out: Path | None) -> int:
 
 def record_fields(record: dict) -> list[tuple[str, str]]:
     """Verdict, the course's answer, numbers with their intervals, and the note."""
-    answer, numbers = ANSWERS[record["answer"]], index.numbers(record)
-    return [("verdict", record["verdict"]), ("course", answer), *numbers.items(), ("note", record["note"])]
+    course, numbers = ANSWERS[record["answer"]], index.numbers(record)
+    return [("verdict", record["verdict"]), ("course", course), *numbers.items(), ("note", record["note"])]
 
 
 def tally(verdicts: list[str]) -> str:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 from deepcanon.catalogue import suggest
-from deepcanon.cli.flags import Parser
+from deepcanon.cli.flags import Parser, add_reading_options, reading_options
 from deepcanon.cli.terminal import fields, footer, table
 from deepcanon.errors import UsageError
 
@@ -16,13 +16,16 @@ def main(words: list[str]) -> None:
     parser.add_argument("action", metavar="list|get|where|check")
     parser.add_argument("name", nargs="?", metavar="NAME|PATH")
     parser.add_argument("--kind", metavar="KIND", help="what to read it as: images, table, text, points, arrays or env (default: by what it is)")
+    parser.add_argument("--target", metavar="COLUMN", help="the column of a table to predict")
+    add_reading_options(parser)
     asked = parser.parse(words)
+    read = reading_options(asked) | ({"target": asked.target} if asked.target else {})
     if asked.action not in ACTIONS:
         raise UsageError(f"deepcanon data has no '{asked.action}'{suggest(asked.action, ACTIONS) or ': list, get NAME, where NAME or check PATH'}")
     if asked.name is None and asked.action != "list":
         raise UsageError(f"deepcanon data {asked.action} needs a {'path' if asked.action == 'check' else 'name'}; see deepcanon data --help")
     if asked.action == "check":
-        check(asked.name, asked.kind)
+        check(asked.name, asked.kind, read)
     else:
         ACTIONS[asked.action](asked.name)
 
@@ -56,11 +59,11 @@ def where(name: str) -> None:
     print("\n".join(map(str, files)) if files else f"{name} is embedded: it needs no file")
 
 
-def check(name: str, kind: str | None) -> None:
+def check(name: str, kind: str | None, read: dict) -> None:
     """Print what would be read."""
     from deepcanon.data.describe import describe
 
-    fields([(key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)) for key, value in describe(name, kind).items()])
+    fields([(key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)) for key, value in describe(name, kind, **read).items()])
 
 
 ACTIONS: dict[str, Callable] = {"list": show_list, "get": get, "where": where, "check": check}

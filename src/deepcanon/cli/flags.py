@@ -115,7 +115,14 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--from", dest="start_from", type=Path, metavar="RUN", help="start from the weights of this run folder (fine-tuning)")
     group.add_argument("--track", action="append", default=[], metavar="TRACKER", type=reader(["Literal['tensorboard', 'wandb', 'mlflow']"]),
                        help="send every row of metrics.csv to tensorboard, wandb or mlflow")
+    add_reading_options(group)
+
+
+def add_reading_options(group) -> None:
+    """How data of the user's own are read."""
     group.add_argument("--skip-unreadable", action="store_true", help="leave out files that cannot be read, and say how many")
+    group.add_argument("--read", action="append", default=[], metavar="OPTION=VALUE", type=reading_option,
+                       help="how data are read: separator=';', decimal=',', encoding=latin-1, missing=none,?, types=zip:category, fit=pad, ...")
 
 
 RUN_OPTIONS = ("folder", "device", "quiet", "minutes", "start_from", "track")
@@ -129,7 +136,22 @@ def run_options(asked: argparse.Namespace) -> dict:
 
 def reading_options(asked: argparse.Namespace) -> dict:
     """How data are read, among parsed arguments, removed from there: what `data.reading` takes."""
-    return {"skip_unreadable": True} if vars(asked).pop("skip_unreadable", False) else {}
+    skipped = {"skip_unreadable": True} if vars(asked).pop("skip_unreadable", False) else {}
+    return dict(vars(asked).pop("read", [])) | skipped
+
+
+LISTS, WHOLE = {"missing", "names", "classes"}, {"channels", "count"}
+READING = {"separator", "decimal", "encoding", "task", "fill", "fit", "types", *LISTS, *WHOLE}
+
+
+def reading_option(text: str) -> tuple[str, object]:
+    """OPTION=VALUE as the functions of `deepcanon.data` take it: lists are written a,b and types column:type,column:type."""
+    name, equals, value = text.partition("=")
+    if not equals or name not in READING:
+        raise argparse.ArgumentTypeError(f"expected OPTION=VALUE with one of {', '.join(sorted(READING))}, got '{text}'{suggest(name, READING)}")
+    if name == "types":
+        return name, dict(pair.rsplit(":", 1) for pair in value.split(",")) if ":" in value else {}
+    return name, value.split(",") if name in LISTS else int(value) if name in WHOLE else value
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:

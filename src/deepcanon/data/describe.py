@@ -1,14 +1,15 @@
 """What would be read of a path or a known name, before anything is trained on it: `deepcanon data check`."""
 
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from . import sets
-from .source import PLURAL, TABLE_FILES, TEXT_FILES, kind_of, known_kind
+from .source import PLURAL, TABLE_FILES, TEXT_FILES, Source, kind_of, known_kind
 
-WHERE = {"images": ("pictures", "describe_images"), "table": ("tables", "describe_table"), "text": ("texts", "describe_text"),
-         "points": ("points", "describe_points"), "env": ("envs", "describe_env")}
+WHERE = {"images": ("image_check", "describe_images"), "table": ("tables", "describe_table"), "text": ("texts", "describe_text"),
+         "points": ("point_sets", "describe_points"), "env": ("envs", "describe_env")}
 SUFFIXES = 200                                          # files of a folder that are looked at for its kind
 
 
@@ -26,9 +27,7 @@ def describe(source: str, kind: str | None = None, **options: Any) -> dict[str, 
     kind = kind or likely_kind(source)
     if kind not in PLURAL:
         raise ValueError(f"unknown kind '{kind}'{sets.nearest(kind, list(PLURAL))}")
-    if kind not in WHERE:
-        from .source import Source
-
+    if kind not in WHERE or (kind == "images" and known_kind(source)):
         return Source(source, kind, options).metadata
     module, function = WHERE[kind]
     return {"kind": kind} | getattr(import_module(f".{module}", __package__), function)(source, **options)
@@ -38,7 +37,8 @@ def likely_kind(source: str) -> str:
     """The kind of a name or path: of a file by its ending, of a folder by what most of its files are."""
     path = Path(source)
     if known_kind(source) or not path.exists():
-        return known_kind(source) or kind_of(source, ("images", "table", "text", "points", "arrays", "env") if ":" not in source else ("env",))
+        named_env = ":" in source or re.search(r"-v\d+$", source)
+        return known_kind(source) or ("env" if named_env else kind_of(source, ("images", "table", "text", "points", "arrays")))
     if path.is_dir():
         endings = [file.suffix.lower() for _, file in zip(range(SUFFIXES), path.rglob("*.*"))]
         texts = sum(ending in TEXT_FILES for ending in endings)

@@ -194,7 +194,7 @@ def opener(kind: str) -> Callable[..., Any]:
 
 
 OPTIONS = {"images": {"size", "fit", "channels", "skip_unreadable"}, "points": {"count"}, "text": {"encoding"}, "arrays": {"classes"}, "env": set(),
-           "table": {"target", "task", "separator", "decimal", "encoding", "missing", "types", "fill"}}
+           "table": {"target", "task", "separator", "decimal", "encoding", "missing", "types", "fill", "names"}}
 
 
 def describe_batches(source: Source) -> Metadata:

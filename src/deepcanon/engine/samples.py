@@ -73,7 +73,8 @@ def write_samples(stem: Path, made: Tensor | str) -> Path:
         path = stem.with_suffix(".txt")
         write_bytes(path, (made + "\n").encode())
         return path
-    from matplotlib.image import imsave
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
     path = stem.with_suffix(".png")
     columns, zoom = layout(made)
@@ -83,12 +84,10 @@ def write_samples(stem: Path, made: Tensor | str) -> Path:
         "tile_height": zoom * made.shape[2],
         "gap": GAP,
     }
-    imsave(
-        png := io.BytesIO(),
-        grid(made).numpy(),
-        format="png",
-        metadata={k: str(v) for k, v in layout_of_file.items()},
-    )
+    told = PngInfo()
+    for name, value in layout_of_file.items():
+        told.add_text(name, str(value))
+    Image.fromarray(grid(made).numpy()).save(png := io.BytesIO(), format="png", pnginfo=told)
     write_bytes(path, png.getvalue())
     return path
 

@@ -119,7 +119,13 @@ def pictures(source: Source, make: Callable[[Any], Tensor] | None = None, every:
     if source.kind == "points":
         draw = make or (lambda m: points_picture(m.sample(20_000)))
         return [Samples(draw, every=every, beside=lambda: points_picture(torch.cat([x for x, _ in source.test()])))]
-    return [Samples(make or (lambda m: m.sample(64)), every=every, beside=lambda: source.test(batch=64).at(0)[0])]
+    return [Samples(make or (lambda m: m.sample(64)), every=every, beside=lambda: some_real(source))]
+
+
+def some_real(source: Source, n: int = 64) -> Tensor:
+    """Up to n test images, evenly spread over the classes' order."""
+    rows = torch.linspace(0, source.test_count - 1, min(n, source.test_count)).long()
+    return source.test(batch=n).take(rows).at(0)[0]
 
 
 def points_picture(x: Tensor, side: int = 128) -> Tensor:
