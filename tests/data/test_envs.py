@@ -1,6 +1,7 @@
 """The built-in environments are Gymnasium's to the bit, and every environment resumes, or says by a new episode that it cannot."""
 
 import builtins
+import copy
 import inspect
 import io
 import json
@@ -127,6 +128,8 @@ def test_an_environment_that_saves_itself_resumes_in_the_middle():
     first.step(1)
     state = through_a_file(first.state_dict())
     assert other.load_state_dict(state) is None
+    with pytest.raises(ValueError, match=r"^environment 'Saved', step 3: expected an action in 0\.\.1, got 5$"):
+        copy.deepcopy(other).step(5)
     for action in (0, 1, 1):
         (o, *rest), (expected, *others) = other.step(action), first.step(action)
         np.testing.assert_array_equal(o, expected)

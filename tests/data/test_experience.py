@@ -133,7 +133,7 @@ class Reused:
     observation_shape, action_shape, num_actions = (1,), (), 2
 
     def reset(self, seed=None):
-        self.s = np.zeros(1)
+        self.s = np.zeros(1, np.float32)
         return self.s
 
     def step(self, action):
@@ -144,7 +144,7 @@ class Reused:
         return {"s": float(self.s[0])}
 
     def load_state_dict(self, state):
-        self.s = np.full(1, state["s"])
+        self.s = np.full(1, state["s"], np.float32)
 
 
 def test_an_array_that_the_environment_uses_again_is_copied():

@@ -172,8 +172,8 @@ class Joint:
     count, observation_shape, action_shape, num_actions = 3, (1,), (), 2
 
     def __init__(self, rewards=None):
-        self.rewards = np.ones(3) if rewards is None else rewards
-        self.s, self.ends = np.zeros((3, 1)), np.zeros(3, bool)
+        self.rewards = np.ones(3, np.float32) if rewards is None else rewards
+        self.s, self.ends = np.zeros((3, 1), np.float32), np.zeros(3, bool)
 
     def reset(self, seed=None):
         self.s[:] = 0

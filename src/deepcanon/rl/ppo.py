@@ -120,7 +120,6 @@ def rollout(batch) -> tuple[Tensor, ...]:
     of_shape("rewards", r, s.shape[:2])
     of_shape("next observations", s_next, s.shape)
     of_shape("terminated", terminated, r.shape)
-    of_shape("done", done, r.shape)
     if a.shape[:2] != r.shape:
         raise ValueError(f"expected actions of shape {(*r.shape, '*A')}, got {tuple(a.shape)}")
     return s, a, r, s_next, terminated.to(r.dtype), done.to(r.dtype)
