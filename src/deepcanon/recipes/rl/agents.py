@@ -1,5 +1,6 @@
 """Runs of deep agents, in a known environment or the user's own."""
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -43,12 +44,14 @@ def dqn(env: Env = "CartPole-v1", *, env_steps: int = 50_000, hidden: int = 120,
     replay = data_of(source, lambda: Experience(source.train(), method, capacity=env_steps, batch=batch, warmup=warmup, every=every,
                                                 epsilon=anneal(1.0, 0.04, max(1, env_steps // 5)), seed=seed))
 
+    test = apart(source)
+
     def practice(method: DQN) -> dict[str, float]:
-        return {"practice": returns(method, source.train(), episodes=50, seed=1_000 + seed).mean()}
+        return {"practice": returns(method, test(), episodes=50, seed=1_000 + seed).mean()}
 
     goal = [] if until is None else [Until("practice", at_least(until))]
     return fit(method, replay, Adam(lr, schedule=linear()), steps=(env_steps - warmup) // every, seed=seed,
-               evaluate=[practice, played(source, seed)] if goal else played(source, seed), evaluate_every=evaluate_every, callbacks=goal)
+               evaluate=[practice, played(test, seed)] if goal else played(test, seed), evaluate_every=evaluate_every, callbacks=goal)
 
 
 @recipe(paper="Schulman et al. 2017, arXiv 1707.06347", systems=["RL-22"], presets=[
@@ -73,7 +76,7 @@ def ppo(env: Env = "CartPole-v1", *, env_steps: int = 100_000, num_envs: int = 8
     method = PPO(policy, value, kind=kind, gamma=gamma, lam=lam, epochs=epochs, minibatch=num_envs * horizon)
     rollouts = data_of(source, lambda: Rollouts(envs(source.data, num_envs), method, steps=horizon, seed=seed))
     return fit(method, rollouts, Adam(lr, eps=1e-5, schedule=linear()), steps=max(1, env_steps // (num_envs * horizon)), seed=seed,
-               clip_norm=0.5, evaluate=played(source, seed))
+               clip_norm=0.5, evaluate=played(apart(source), seed))
 
 
 @recipe(paper="Haarnoja et al. 2018, arXiv 1801.01290", systems=["RL-30", "RL-31", "RL-33", "RL-34"], presets=[
@@ -87,7 +90,7 @@ def sac(env: Env = "Pendulum-v1", *, env_steps: int = 10_000, width: int = 64, l
         env_steps: steps in the environment, with a training step for each after the warm-up.
         width: units of each of two hidden layers, of actor and critics.
         lr, batch: learning rate, transitions a step.
-        warmup: first steps, of random actions.
+        warmup: first steps, of random actions, at most half of all.
         seed: of weights, environment and noise.
     """
     source = opened(env, discrete=False)
@@ -96,18 +99,19 @@ def sac(env: Env = "Pendulum-v1", *, env_steps: int = 10_000, width: int = 64, l
     warm = min(warmup, env_steps // 2)
     replay = data_of(source, lambda: Experience(source.train(), method, capacity=env_steps, batch=batch, warmup=warm, epsilon=after(warm),
                                                 seed=seed))
-    return fit(method, replay, Adam(lr), steps=env_steps - warm, seed=seed, evaluate=played(source, seed))
+    return fit(method, replay, Adam(lr), steps=env_steps - warm, seed=seed, evaluate=played(apart(source), seed))
 
 
 def opened(env: Any, *, discrete: bool | None) -> Source:
     """The environment of a recipe; a ValueError where its actions are of the other kind."""
     source = open_data(env, "env")
-    found = source.num_actions is not None
-    if discrete is not None and found != discrete:
-        needs, has = ("discrete", "real vectors") if discrete else ("bounded real vectors", f"{source.num_actions} discrete ones")
-        raise ValueError(f"this agent needs {needs} as actions; those of {source.name} are {has}: take " + ("ppo or sac" if discrete else "dqn or ppo"))
+    name, count = source.metadata["name"], source.num_actions
+    if discrete and count is None:
+        raise ValueError(f"this agent needs discrete actions, {name} has real ones: take ppo or sac")
+    if discrete is False and count is not None:
+        raise ValueError(f"this agent needs real actions, {name} has {count} discrete ones: take dqn or ppo")
     if len(source.observation_shape) != 1:
-        raise ValueError(f"this agent's nets read vectors; the observations of {source.name} have shape {source.observation_shape}")
+        raise ValueError(f"this agent's nets read vectors; the observations of {name} have shape {source.observation_shape}")
     return source
 
 
@@ -118,9 +122,10 @@ def observed(source: Source) -> int:
 
 def bounds(source: Source) -> tuple[np.ndarray, np.ndarray]:
     """The least and the greatest action; a ValueError where there are none."""
-    low, high = (np.array([math.nan if v is None else v for v in bound], np.float32).reshape(source.action_shape) for bound in source.bounds)
+    low, high = (np.array([none if v is None else v for v in bound], np.float32).reshape(source.action_shape)
+                 for none, bound in zip((-math.inf, math.inf), source.bounds))
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
-        raise ValueError(f"this agent needs bounded actions; those of {source.name} lie between {low} and {high}")
+        raise ValueError(f"this agent needs bounded actions; those of {source.metadata['name']} lie between {low} and {high}")
     return low, high
 
 
@@ -129,6 +134,18 @@ def data_of(source: Source, make: Callable[[], Any]) -> Any:
     return make() if source.record is None else ()
 
 
-def played(source: Source, seed: int) -> Callable[[Any], dict[str, float]]:
+def apart(source: Source) -> Callable[[], Any]:
+    """What opens the environment of an evaluation: of an object a copy, so that the episode in training goes on untouched."""
+    if isinstance(source.data, str | type) or not hasattr(source.data, "step"):
+        return source.train
+    try:
+        own = copy.deepcopy(source.train())
+    except Exception as error:                          # whatever its own __deepcopy__ raises
+        raise ValueError(f"{source.metadata['name']} cannot be copied for its evaluation ({type(error).__name__}): "
+                         "pass its class or a function that makes one") from error
+    return lambda: own
+
+
+def played(test: Callable[[], Any], seed: int) -> Callable[[Any], dict[str, float]]:
     """An evaluation: the mean return of 20 episodes."""
-    return lambda method: {"return": returns(method, source.train(), episodes=20, seed=10_000 + seed).mean()}
+    return lambda method: {"return": returns(method, test(), episodes=20, seed=10_000 + seed).mean()}
