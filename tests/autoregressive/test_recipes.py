@@ -10,7 +10,7 @@ from deepcanon.autoregressive.mu_law import compand, expand
 from deepcanon.autoregressive.pixels import LogisticMixture, Softmax
 from deepcanon.data import open_data
 from deepcanon.nets.pixelrnn import DiagonalBiLSTM, RowLSTM
-from deepcanon.recipes import sounds
+from deepcanon.recipes import densities, sounds
 from deepcanon.recipes.autoregressive import pixels
 from deepcanon.recipes.sounds import resonance
 from tests.own_pictures import JUDGED, hurried, photos, short
@@ -76,9 +76,9 @@ def test_draws_are_made_in_parts_that_fit_in_memory(monkeypatch):
     method = short("conditional_pixelcnn", width=4, steps=1).method
     parts, sample = [], method.sample
     monkeypatch.setattr(method, "sample", lambda n, y=None: parts.append((n, y.tolist())) or sample(n, y))
-    monkeypatch.setattr(pixels, "DRAWN", 20 * 64)
+    monkeypatch.setattr(densities, "DRAWN", 20 * 64)
     y = torch.arange(50) % 10
-    assert pixels.drawn(method, 50, y).shape == (50, 1, 8, 8)
+    assert densities.drawn(method, 50, y).shape == (50, 1, 8, 8)
     assert [n for n, _ in parts] == [20, 20, 10]
     assert [label for _, labels in parts for label in labels] == y.tolist()
 

@@ -1,4 +1,4 @@
-"""Evaluations of autoencoders beside another method: principal components, a Wiener filter, a VAE."""
+"""Further evaluations of autoencoders: likelihoods; beside principal components, a Wiener filter, a VAE."""
 
 import math
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from torch import Tensor
 from deepcanon.data import Source
 from deepcanon.engine import Run, evaluate
 from deepcanon.foundations.pca import PCA
+from deepcanon.metrics.likelihood import bits_per_dim
 from deepcanon.recipes.judge import judge_of
 from deepcanon.vae.autoencoder import Autoencoder
 from deepcanon.vae.iwae import IWAE
@@ -59,6 +60,16 @@ def activity(source: Source) -> Callable[[Autoencoder], dict[str, float]]:
         on = torch.cat([(method.encode(x) > 0).float() for x, _ in batches])
         units = max(1, round(on.sum(1).mean().item()))
         return {"active": on.mean().item()} | beside_pca(source, units)(method)
+
+    return measure
+
+
+def bits(source: Source) -> Callable[[VAE], dict[str, float]]:
+    """The bound in bits a value."""
+
+    def measure(method: VAE) -> dict[str, float]:
+        elbo = torch.tensor(evaluate(method, source.test())["elbo"])
+        return {"bits_per_dim": bits_per_dim(elbo, math.prod(source.shape)).item()}
 
     return measure
 

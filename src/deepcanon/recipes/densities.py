@@ -3,7 +3,8 @@
 import math
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from deepcanon.data import Source
 from deepcanon.data.toys import TOYS
@@ -11,7 +12,10 @@ from deepcanon.engine import Factory, Run, fit
 from deepcanon.flows.actnorm import ActNorm
 from deepcanon.flows.dequantize import Dequantized, UniformNoise, VariationalNoise, noise_couplings
 from deepcanon.flows.flow import Chain, Flatten, Flow, Logit
-from deepcanon.recipes.evaluation import evaluations, pictures
+from deepcanon.recipes.evaluation import chunks, evaluations, pictures
+from deepcanon.recipes.inputs import size_of
+
+DRAWN = 2**17                                           # pixels that are drawn at once
 
 
 def density_run(method: nn.Module, source: Source, optimizer: Factory, *, batch: int, steps: int, seed: int,
@@ -23,9 +27,16 @@ def density_run(method: nn.Module, source: Source, optimizer: Factory, *, batch:
                ema=ema if images else None, evaluate=measures, callbacks=pictures(source, draw), **how)
 
 
-def size_of(source: Source) -> int:
-    """How many numbers a data point has."""
-    return math.prod(source.shape)
+def drawn(method: Any, n: int, y: Tensor | None = None) -> Tensor:
+    """n images from a model of pixels, of the classes y if given, as many at once as fit in memory."""
+    sizes = chunks(n, max(16, DRAWN // math.prod(method.shape[1:])))
+    labels = [None] * len(sizes) if y is None else y.split(sizes)
+    return torch.cat([method.sample(size, label) for size, label in zip(sizes, labels)])
+
+
+def of_class(method: Any, y: Tensor) -> Tensor:
+    """An image of each class y."""
+    return drawn(method, len(y), y)
 
 
 def vectors(source: Source, transform: nn.Module) -> Flow | Dequantized:

@@ -1,10 +1,20 @@
 """What recipes ask of their data beyond `open_data`: a size, sides that can be halved, classes."""
 
+import math
+from collections.abc import Callable
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from deepcanon.data import Source, sets
 
 SIDE = 32
+
+
+def size_of(source: Source) -> int:
+    """How many numbers a data point has."""
+    return math.prod(source.shape)
 
 
 def own_size(data: Any, size: int | None) -> int | None:
@@ -15,6 +25,8 @@ def own_size(data: Any, size: int | None) -> int | None:
 
 def halved(source: Source, times: int) -> tuple[int, ...]:
     """The shape (C, H, W) of images whose sides can be halved so often; ValueError names a size that can."""
+    if times < 1:
+        raise ValueError(f"expected one halving of the images' sides or more, got {times}")
     multiple, sides = 2**times, source.shape[1:]
     if any(side % multiple for side in sides):
         nearest = max(1, sides[-1] // multiple) * multiple
@@ -28,3 +40,8 @@ def class_count(source: Source) -> int:
     if source.num_classes < 2:
         raise ValueError(f"{source.name}: this method needs two classes or more, got {source.num_classes}")
     return source.num_classes
+
+
+def in_turn(source: Source, draw: Callable[[Any, Tensor], Tensor]) -> Callable[[Any, int], Tensor]:
+    """From (method, y) -> draws of these classes: (method, n) -> n draws, of all classes in turn."""
+    return lambda m, n: draw(m, torch.arange(n, device=next(m.parameters()).device) % class_count(source))

@@ -10,10 +10,21 @@ from torch import Tensor
 
 from deepcanon.autoregressive.density import AutoregressiveDensity
 from deepcanon.autoregressive.mu_law import compand, expand
-from deepcanon.data import Source, augment
+from deepcanon.data import Source, arrays, augment, open_data
 
 
-def pieces(source: Source, length: int) -> tuple[tuple[int, ...], augment.Augment]:
+def open_sounds(data: Any, length: int, *, batch: int, seed: int) -> tuple[Any, list[Any], tuple[int, int]]:
+    """Batches to train on, evaluations, and the shape (channels, T): of "resonance" or the user's sounds."""
+    if isinstance(data, str) and data == "resonance":
+        (sound, _), (heard, bits) = resonance(4_096, length, seed=1), resonance(512, length, seed=2)
+        test = arrays(heard, batch=256, shuffle=False)
+        return arrays(sound, batch=batch, seed=seed), [test, excess(test, bits.item())], (1, length)
+    source = open_data(data, "arrays")
+    shape, cut = pieces(source, length)
+    return source.train(batch=batch, seed=seed, augment=cut), [source.test(batch=256, augment=cut)], shape
+
+
+def pieces(source: Source, length: int) -> tuple[tuple[int, int], augment.Augment]:
     """The shape (channels, T) of pieces of sounds, and what makes them: levels, cut at one place a batch."""
     if len(source.shape) not in (1, 2):
         raise ValueError(f"{source.name}: expected sounds (N, T) or (N, channels, T), got shape (N, "
@@ -25,7 +36,7 @@ def pieces(source: Source, length: int) -> tuple[tuple[int, ...], augment.Augmen
         start = torch.randint(max(1, x.shape[-1] - length + 1), (), generator=generator, device=x.device)
         return levels()(x[..., start : start + length])
 
-    return (*(source.shape[:-1] or (1,)), min(length, source.shape[-1])), cut
+    return ((*source.shape[:-1], 1)[0], min(length, source.shape[-1])), cut
 
 
 def levels_of(source: Source) -> Callable[[Tensor], Tensor]:

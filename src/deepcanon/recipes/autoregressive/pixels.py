@@ -1,24 +1,19 @@
 """Runs of autoregressive models of images, pixel by pixel."""
 
-import math
 from typing import Any, Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from deepcanon.autoregressive.density import AutoregressiveDensity
-from deepcanon.autoregressive.pixels import LogisticMixture, Softmax
+from deepcanon.autoregressive import AutoregressiveDensity, LogisticMixture, Softmax
 from deepcanon.data import Images, Source, open_data
 from deepcanon.engine import Factory, Run, at_least, at_most, preset, recipe
 from deepcanon.nets.image_transformer import ImageTransformer, local_1d, local_2d
 from deepcanon.nets.pixelcnn import GatedPixelCNN
 from deepcanon.nets.pixelrnn import DiagonalBiLSTM, PixelRNN, RowLSTM
-from deepcanon.recipes.densities import density_run
-from deepcanon.recipes.evaluation import chunks, evaluations
-from deepcanon.recipes.inputs import class_count
+from deepcanon.recipes.densities import density_run, drawn, of_class
+from deepcanon.recipes.evaluation import evaluations
+from deepcanon.recipes.inputs import class_count, in_turn
 from deepcanon.recipes.optimizers import adamw
-
-DRAWN = 2**17                                       # pixels that are drawn at once
 
 
 @recipe(paper="van den Oord et al. 2016, arXiv 1606.05328; Salimans et al. 2017",
@@ -131,18 +126,7 @@ def pixel_run(net: nn.Module, likelihood: Any, source: Source, optimizer: Factor
     """Trains the model of images; a conditional one draws all classes in turn."""
     method = AutoregressiveDensity(net, likelihood, shape=source.shape)
 
-    def in_turn(method: AutoregressiveDensity, n: int) -> Tensor:
-        y = torch.arange(n, device=next(method.parameters()).device) % max(1, source.num_classes)
-        return drawn(method, n, y if method.conditional else None)
-
-    condition: Any = (lambda m, y: drawn(m, len(y), y)) if method.conditional else None
-    measures = evaluations(method, source, sample=in_turn, condition=condition, batch=100)
+    draw, condition = (in_turn(source, of_class), of_class) if method.conditional else (drawn, None)
+    measures = evaluations(method, source, sample=draw, condition=condition, batch=100)
     how |= {"ema": 0.99 if how["steps"] < 1_000 else 0.998, "measures": measures}
-    return density_run(method, source, optimizer, draw=lambda m: in_turn(m, 64), **how)
-
-
-def drawn(method: AutoregressiveDensity, n: int, y: Tensor | None = None) -> Tensor:
-    """n draws, of the classes y if they are given, as many at once as fit in memory."""
-    sizes = chunks(n, max(16, DRAWN // math.prod(method.shape[1:])))
-    labels = [None] * len(sizes) if y is None else y.split(sizes)
-    return torch.cat([method.sample(size, label) for size, label in zip(sizes, labels)])
+    return density_run(method, source, optimizer, draw=lambda m: draw(m, 64), **how)

@@ -1,17 +1,15 @@
 """Runs of autoregressive models of binary images and of sounds."""
 
-import math
-
-from deepcanon.autoregressive.density import AutoregressiveDensity
+from deepcanon.autoregressive import AutoregressiveDensity, Softmax
 from deepcanon.autoregressive.made import BernoulliMADE
-from deepcanon.autoregressive.pixels import Softmax
-from deepcanon.data import Arrays, Images, arrays, augment, open_data
+from deepcanon.data import Arrays, Images, augment, open_data
 from deepcanon.engine import Run, at_most, fit, preset, recipe
 from deepcanon.nets.made import MADE
 from deepcanon.nets.wavenet import WaveNet
 from deepcanon.recipes.evaluation import evaluations, pictures
+from deepcanon.recipes.inputs import size_of
 from deepcanon.recipes.optimizers import adam, adamw
-from deepcanon.recipes.sounds import excess, pieces, resonance
+from deepcanon.recipes.sounds import open_sounds
 
 
 @recipe(paper="Germain et al. 2015", systems=["GEN-40"], presets=[
@@ -27,7 +25,7 @@ def made(data: Images = "digits", *, size: int | None = None, width: int = 1_024
         lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
     """
     source, binarised = open_data(data, "images", size=size), {"augment": augment.binarize}
-    method = BernoulliMADE(MADE(math.prod(source.shape), (width,)), source.shape)
+    method = BernoulliMADE(MADE(size_of(source), (width,)), source.shape)
     return fit(method, source.train(batch=batch, seed=seed, **binarised), adam(lr), steps=steps, seed=seed,
                ema=0.998, evaluate=evaluations(method, source, **binarised), callbacks=pictures(source))
 
@@ -44,15 +42,7 @@ def wavenet(data: Arrays = "resonance", *, length: int = 1_024, width: int = 24,
         width: features of a layer.
         lr, batch, steps, seed: peak learning rate, sounds a step, steps; seed of weights, order and cuts.
     """
-    if isinstance(data, str) and data == "resonance":
-        (sound, _), (heard, bits) = resonance(4_096, length, seed=1), resonance(512, length, seed=2)
-        train, test = arrays(sound, batch=batch, seed=seed), arrays(heard, batch=256, shuffle=False)
-        shape, measures = sound.shape[1:], [test, excess(test, bits.item())]
-    else:
-        source = open_data(data, "arrays")
-        shape, cut = pieces(source, length)
-        train = source.train(batch=batch, seed=seed, augment=cut)
-        measures = [source.test(batch=256, augment=cut)]
-    net = WaveNet(shape[0], 256 * shape[0], width=width, dilations=(1, 2, 4, 8, 16, 32))
-    method = AutoregressiveDensity(net, Softmax(shape[0], 256), shape=tuple(shape))
+    train, measures, (channels, length) = open_sounds(data, length, batch=batch, seed=seed)
+    net = WaveNet(channels, 256 * channels, width=width, dilations=(1, 2, 4, 8, 16, 32))
+    method = AutoregressiveDensity(net, Softmax(channels, 256), shape=(channels, length))
     return fit(method, train, adamw(lr), steps=steps, seed=seed, clip_norm=1.0, ema=0.99, evaluate=measures)

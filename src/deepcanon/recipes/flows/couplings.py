@@ -7,8 +7,8 @@ from deepcanon.flows.glow import glow as glow_layers
 from deepcanon.flows.nice import nice as nice_layers
 from deepcanon.flows.realnvp import realnvp as point_layers
 from deepcanon.flows.realnvp import realnvp_images as image_layers
-from deepcanon.recipes.densities import density_run, dequantized, size_of, vectors
-from deepcanon.recipes.inputs import halved, own_size
+from deepcanon.recipes.densities import density_run, dequantized, vectors
+from deepcanon.recipes.inputs import halved, own_size, size_of
 from deepcanon.recipes.optimizers import adam
 
 
@@ -24,8 +24,8 @@ def nice(data: Images = "digits", *, size: int | None = None, width: int = 256, 
         lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
     """
     source = open_data(data, "images", size=size)
-    method = vectors(source, nice_layers(size_of(source), hidden=(width, width), num_layers=layers))
-    return density_run(method, source, adam(lr), batch=batch, steps=steps, seed=seed)
+    flow = nice_layers(size_of(source), hidden=(width, width), num_layers=layers)
+    return density_run(vectors(source, flow), source, adam(lr), batch=batch, steps=steps, seed=seed)
 
 
 @recipe(paper="Dinh et al. 2017", systems=["GEN-36", "GEN-38"], presets=[

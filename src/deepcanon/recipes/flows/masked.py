@@ -5,7 +5,8 @@ from deepcanon.engine import Run, at_most, preset, recipe
 from deepcanon.flows.iaf import iaf as iaf_layers
 from deepcanon.flows.maf import maf as maf_layers
 from deepcanon.flows.wavenet_distillation import Distillation
-from deepcanon.recipes.densities import density_run, size_of, vectors
+from deepcanon.recipes.densities import density_run, vectors
+from deepcanon.recipes.inputs import size_of
 from deepcanon.recipes.optimizers import adam
 from deepcanon.recipes.stages import joined
 
@@ -26,9 +27,8 @@ def maf(data: Images | Points = "digits", *, size: int | None = None, width: int
         lr, batch, steps, seed: peak learning rate, examples a step, steps; seed of weights, order and noise.
     """
     source = open_data(data, "images", "points", size=size)
-    hidden = (width,) * hidden_layers
-    method = vectors(source, maf_layers(size_of(source), hidden=hidden, num_layers=layers, bound=bound))
-    return density_run(method, source, adam(lr), batch=batch, steps=steps, seed=seed)
+    flow = maf_layers(size_of(source), hidden=(width,) * hidden_layers, num_layers=layers, bound=bound)
+    return density_run(vectors(source, flow), source, adam(lr), batch=batch, steps=steps, seed=seed)
 
 
 @recipe(paper="van den Oord et al. 2018", systems=["GEN-40", "GEN-41", "GEN-42"], presets=[
@@ -49,5 +49,4 @@ def wavenet_distillation(data: Points = "moons", *, width: int = 64, layers: int
                         for make in (maf_layers, iaf_layers))
     first = density_run(teacher, source, adam(lr), batch=batch, steps=steps, seed=seed)
     method = Distillation(student, teacher)
-    second = density_run(method, source, adam(lr), batch=batch, steps=student_steps, seed=seed)
-    return joined(first, second)
+    return joined(first, density_run(method, source, adam(lr), batch=batch, steps=student_steps, seed=seed))

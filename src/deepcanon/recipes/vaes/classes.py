@@ -1,9 +1,7 @@
 """Runs of variational autoencoders that know classes."""
 
-import math
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from deepcanon.data import Images, Source, open_data
@@ -11,13 +9,12 @@ from deepcanon.engine import Run, at_least, fit, preset, recipe
 from deepcanon.nets.conditional import Joined
 from deepcanon.nets.mlp import mlp
 from deepcanon.recipes.evaluation import evaluations, pictures
-from deepcanon.recipes.inputs import class_count
+from deepcanon.recipes.inputs import class_count, in_turn, size_of
 from deepcanon.recipes.optimizers import adam
 from deepcanon.recipes.semi_supervised import beyond, few_labelled, with_unlabelled
 from deepcanon.recipes.stages import joined
 from deepcanon.recipes.vaes.gaussian import BINARISED
-from deepcanon.vae.conditional import ConditionalVAE
-from deepcanon.vae.semi_supervised import SemiSupervisedVAE
+from deepcanon.vae import ConditionalVAE, SemiSupervisedVAE
 from deepcanon.vision.classify import Classifier
 
 
@@ -34,9 +31,10 @@ def conditional_vae(data: Images = "digits", *, size: int | None = None, hidden:
     """
     source = open_data(data, "images", size=size)
     method = ConditionalVAE(*conditional_nets(source, hidden, latent), latent_dim=latent)
-    measures = evaluations(method, source, sample=in_turn(source), condition=of_class, **BINARISED)
+    draw = in_turn(source, of_class)
+    measures = evaluations(method, source, sample=draw, condition=of_class, **BINARISED)
     return fit(method, source.train(batch=batch, seed=seed, **BINARISED), adam(lr), steps=steps, seed=seed,
-               evaluate=measures, callbacks=pictures(source, lambda m: in_turn(source)(m, 100)))
+               evaluate=measures, callbacks=pictures(source, lambda m: draw(m, 100)))
 
 
 @recipe(paper="Kingma et al. 2014", systems=["GEN-22"], presets=[
@@ -55,20 +53,20 @@ def semi_supervised_vae(data: Images = "digits", *, size: int | None = None, lab
         lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
     """
     source = open_data(data, "images", size=size)
-    every, test = source.train(batch=batch, seed=seed), source.test()
+    every, test, draw = source.train(batch=batch, seed=seed), source.test(), in_turn(source, of_class)
     few, alone = few_labelled(every, labels), Classifier(classifier(source, hidden))
     method = SemiSupervisedVAE(*conditional_nets(source, hidden, latent), classifier(source, hidden),
                                latent_dim=latent, num_classes=class_count(source), alpha=alpha)
     first = fit(alone, few, adam(lr), steps=steps // 3, seed=seed, evaluate=test)
     second = fit(method, with_unlabelled(few, every), adam(lr), steps=steps, seed=seed,
-                 evaluate=[*evaluations(method, source, sample=in_turn(source)), beyond(first, test)],
-                 callbacks=pictures(source, lambda m: in_turn(source)(m, 100)))
+                 evaluate=[*evaluations(method, source, sample=draw), beyond(first, test)],
+                 callbacks=pictures(source, lambda m: draw(m, 100)))
     return joined(first, second)
 
 
 def conditional_nets(source: Source, hidden: int, latent: int) -> tuple[nn.Module, nn.Module]:
     """An encoder and a decoder of images that have the class beside their input."""
-    values, classes = math.prod(source.shape), class_count(source)
+    values, classes = size_of(source), class_count(source)
     layers = mlp(latent + classes, hidden, values, activation=nn.SiLU)
     encoder = mlp(values + classes, hidden, 2 * latent, activation=nn.SiLU)
     return Joined(encoder, classes), Joined(nn.Sequential(layers, nn.Unflatten(1, source.shape)), classes)
@@ -76,7 +74,7 @@ def conditional_nets(source: Source, hidden: int, latent: int) -> tuple[nn.Modul
 
 def classifier(source: Source, hidden: int) -> nn.Sequential:
     """Images to the logits of their classes."""
-    layers = mlp(math.prod(source.shape), hidden, hidden, class_count(source))
+    layers = mlp(size_of(source), hidden, hidden, class_count(source))
     return nn.Sequential(nn.Flatten(), nn.Dropout(0.2), layers)
 
 
@@ -84,8 +82,3 @@ def of_class(method: Any, y: Tensor) -> Tensor:
     """A generated image of each class y, as the decoder's mean."""
     z = next(method.decoder.parameters()).new_empty(len(y), method.latent_dim).normal_()
     return method.decode(z, y).mean
-
-
-def in_turn(source: Source):
-    """(method, n) -> n generated images, of all classes in turn."""
-    return lambda m, n: of_class(m, torch.arange(n, device=next(m.parameters()).device) % source.num_classes)

@@ -1,6 +1,5 @@
 """Runs of autoencoders without a prior, each beside the best linear method."""
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -11,8 +10,9 @@ from deepcanon.engine import Run, at_most, fit, preset, recipe
 from deepcanon.nets.mlp import mlp
 from deepcanon.recipes.comparisons import activity, beside_pca, beside_wiener
 from deepcanon.recipes.evaluation import evaluations, pictures
+from deepcanon.recipes.inputs import size_of
 from deepcanon.recipes.optimizers import adam
-from deepcanon.vae.autoencoder import Autoencoder
+from deepcanon.vae import Autoencoder
 from deepcanon.vae.denoising import gaussian_noise
 from deepcanon.vae.sparse import Dictionary, KSparse
 
@@ -28,11 +28,11 @@ def autoencoder(data: Images = "digits", *, size: int | None = None, latent: int
         latent, hidden: numbers of the code; units of the hidden layer of encoder and decoder.
         lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights and order.
     """
-    source, act = open_data(data, "images", size=size), nn.SiLU
-    encoder = nn.Sequential(nn.Flatten(), mlp(math.prod(source.shape), hidden, latent, activation=act))
-    decoder = images_of(source, mlp(latent, hidden, math.prod(source.shape), activation=act))
-    method, measure = Autoencoder(encoder, decoder), beside_pca(source, latent)
-    return reconstruction(source, method, measure, lr, batch, steps, seed)
+    source = open_data(data, "images", size=size)
+    encoder = nn.Sequential(nn.Flatten(), mlp(size_of(source), hidden, latent, activation=nn.SiLU))
+    layers = mlp(latent, hidden, size_of(source), activation=nn.SiLU)
+    method = Autoencoder(encoder, nn.Sequential(layers, nn.Unflatten(1, source.shape)))
+    return reconstruction(source, method, beside_pca(source, latent), lr, batch, steps, seed)
 
 
 @recipe(paper="Vincent et al. 2008", systems=["GEN-06"], presets=[
@@ -48,9 +48,9 @@ def denoising_autoencoder(data: Images = "digits", *, size: int | None = None, s
         lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
     """
     source = open_data(data, "images", size=size)
-    layers = mlp(math.prod(source.shape), hidden, hidden, activation=nn.SiLU)
-    decoder = images_of(source, mlp(hidden, math.prod(source.shape)))
+    layers = mlp(size_of(source), hidden, hidden, activation=nn.SiLU)
     encoder = nn.Sequential(nn.Flatten(), layers, nn.SiLU())
+    decoder = nn.Sequential(mlp(hidden, size_of(source)), nn.Unflatten(1, source.shape))
     method = Autoencoder(encoder, decoder, corrupt=gaussian_noise(sigma))
     return reconstruction(source, method, beside_wiener(source, sigma), lr, batch, steps, seed)
 
@@ -68,14 +68,9 @@ def sparse_autoencoder(data: Images = "digits", *, size: int | None = None, k: i
         lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights and order.
     """
     source = open_data(data, "images", size=size)
-    encoder = nn.Sequential(nn.Flatten(), mlp(math.prod(source.shape), units, units), nn.ReLU(), KSparse(k))
-    decoder = images_of(source, Dictionary(units, math.prod(source.shape)))
+    encoder = nn.Sequential(nn.Flatten(), mlp(size_of(source), units, units), nn.ReLU(), KSparse(k))
+    decoder = nn.Sequential(Dictionary(units, size_of(source)), nn.Unflatten(1, source.shape))
     return reconstruction(source, Autoencoder(encoder, decoder), activity(source), lr, batch, steps, seed)
-
-
-def images_of(source: Source, net: nn.Module) -> nn.Sequential:
-    """A net whose rows of numbers are images."""
-    return nn.Sequential(net, nn.Unflatten(1, source.shape))
 
 
 def reconstruction(source: Source, method: Autoencoder, measure: Callable, lr: float, batch: int, steps: int,

@@ -14,16 +14,13 @@ from deepcanon.nets.gpt import GPT
 from deepcanon.nets.mlp import mlp
 from deepcanon.recipes.comparisons import beside_rate_and_error, rate_and_error
 from deepcanon.recipes.evaluation import evaluations, pictures
-from deepcanon.recipes.inputs import halved, own_size
+from deepcanon.recipes.inputs import halved, own_size, size_of
 from deepcanon.recipes.optimizers import adam
 from deepcanon.recipes.stages import joined
 from deepcanon.recipes.vaes.gaussian import BINARISED, means
-from deepcanon.vae.gumbel import GumbelVAE
+from deepcanon.vae import VAE, VQVAE, CodePrior, GumbelVAE, Scheduled
 from deepcanon.vae.likelihoods import gaussian
-from deepcanon.vae.prior import CodePrior
-from deepcanon.vae.schedule import Scheduled, cooling
-from deepcanon.vae.vae import VAE
-from deepcanon.vae.vq_vae import VQVAE
+from deepcanon.vae.schedule import cooling
 
 LIKELIHOOD, CODE_DIM = partial(gaussian, sigma=0.1), 8
 
@@ -42,7 +39,7 @@ def gumbel_vae(data: Images = "digits", *, size: int | None = None, codes: int =
         lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
     """
     source = open_data(data, "images", size=size)
-    pixels, logits = math.prod(source.shape), codes * values
+    pixels, logits = size_of(source), codes * values
     encoder = mlp(pixels, hidden, logits, activation=nn.SiLU)
     decoder = nn.Sequential(mlp(logits, hidden, pixels, activation=nn.SiLU), nn.Unflatten(1, source.shape))
     method = GumbelVAE(nn.Sequential(Standardize(source.mean, 1.0), nn.Flatten(), encoder), decoder,

@@ -4,23 +4,20 @@ import math
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from deepcanon.data import Images, Source, augment, open_data
-from deepcanon.engine import Run, at_least, at_most, evaluate, fit, preset, recipe
+from deepcanon.engine import Run, at_least, at_most, fit, preset, recipe
 from deepcanon.layers.norm import Standardize
-from deepcanon.metrics.likelihood import bits_per_dim
 from deepcanon.nets.mlp import mlp
-from deepcanon.recipes.comparisons import beside_vae, likelihood
+from deepcanon.recipes.comparisons import beside_vae, bits, likelihood
 from deepcanon.recipes.evaluation import evaluations, pictures
-from deepcanon.recipes.inputs import halved, own_size
+from deepcanon.recipes.inputs import halved, own_size, size_of
 from deepcanon.recipes.optimizers import adam
 from deepcanon.recipes.stages import joined
+from deepcanon.vae import IWAE, VAE
 from deepcanon.vae.convolutional import image_decoder, image_encoder
-from deepcanon.vae.iwae import IWAE
 from deepcanon.vae.likelihoods import discretized_logistic
-from deepcanon.vae.vae import VAE
 
 BINARISED: dict[str, Any] = {"augment": augment.binarize}
 
@@ -102,19 +99,14 @@ def conv_vae(data: Images = "digits", *, size: int | None = None, width: int = 3
     encoder = nn.Sequential(Standardize(source.mean, 1.0), image_encoder(channels, side, widths, 2 * latent))
     method = VAE(encoder, image_decoder(2 * channels, side, widths, latent), latent_dim=latent,
                  likelihood=partial(discretized_logistic, levels=source.levels))
-
-    def bits(method: VAE) -> dict[str, float]:
-        elbo = torch.tensor(evaluate(method, source.test())["elbo"])
-        return {"bits_per_dim": bits_per_dim(elbo, math.prod(source.shape)).item()}
-
     return fit(method, source.train(batch=batch, seed=seed), adam(lr), steps=steps, seed=seed,
-               clip_norm=100.0, evaluate=[*evaluations(method, source, sample=means), bits],
+               clip_norm=100.0, evaluate=[*evaluations(method, source, sample=means), bits(source)],
                callbacks=pictures(source, lambda m: means(m, 64)))
 
 
 def image_vae(source: Source, *hidden: int, latent: int, beta: float = 1.0) -> VAE:
     """A VAE of images: an encoder with these hidden layers, and its mirror image; both start at the mean."""
-    values, mean = math.prod(source.shape), min(max(source.mean, 1e-3), 1 - 1e-3)
+    values, mean = size_of(source), min(max(source.mean, 1e-3), 1 - 1e-3)
     layers = mlp(values, *hidden, 2 * latent, activation=nn.SiLU)
     decoder = mlp(latent, *reversed(hidden), values, activation=nn.SiLU)
     nn.init.constant_(decoder[-1].get_parameter("bias"), math.log(mean / (1 - mean)))
