@@ -502,6 +502,8 @@ def test_metadata_are_json_and_describe_says_what_is_done():
     assert told["actions"] == "the 6 combinations of 2 choices, numbered 0..5 for the agent"
     assert told["resumes"] == "with a new episode"
     assert describe_env("Acrobot-v1")["resumes"] == "in the middle of an episode"
+    told = describe_env("CartPole-v1")
+    assert (told["kind"], told["actions"], told["resumes"]) == ("env", "0..1", "in the middle of an episode")
     with pytest.raises(ValueError, match=r"^expected an environment of bounded actions, those of Steps lie between \[-inf -inf\] and \[1\. 1\.\]$"):
         action_bounds(open_ended)
 

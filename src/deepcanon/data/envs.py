@@ -177,7 +177,7 @@ def describe_env(source: Any, **options: Any) -> dict[str, Any]:
         ValueError: as `env`.
     """
     made: Any = env(source, **options)
-    told = {"kind": "environment"} | env_metadata(made)
+    told = {"kind": "env"} | env_metadata(made)
     told["action_kind"] = "real" if made.num_actions is None else "discrete"
     exact = "in the middle of an episode"
     if hasattr(made, "observations"):
@@ -191,7 +191,7 @@ def describe_env(source: Any, **options: Any) -> dict[str, Any]:
     else:
         told |= {
             "observations": "float32",
-            "actions": "clipped to the bounds" if made.num_actions is None else "0..n-1",
+            "actions": "clipped to the bounds" if made.num_actions is None else f"0..{made.num_actions - 1}",
         }
     told["resumes"] = exact
     if isinstance(source, str | Path) or callable(source):
