@@ -13,13 +13,13 @@ from PIL import Image
 import deepcanon
 from deepcanon import catalogue, recipes
 from deepcanon.engine import options
-from deepcanon.recipes import judge
+from deepcanon.recipes import evaluation, judge
 
 RECIPES = catalogue.recipes()
-FEW = {"steps": 3, "prior_steps": 2, "student_steps": 2, "stage_steps": 2, "env_steps": 256, "epochs": 1, "vae_epochs": 1, "warmup": 40, "batch": 8,
+FEW = {"steps": 3, "prior_steps": 2, "student_steps": 2, "vae_steps": 2, "test_tasks": 2, "stage_steps": 2, "env_steps": 256, "epochs": 1, "vae_epochs": 1, "warmup": 40, "batch": 8,
        "size": 16, "members": 2, "every": 2, "chains": 4, "chain_steps": 2, "levels": 3, "burn_in": 1, "draws": 1, "units": 60, "tasks": 2, "evaluate_every": 10_000,
        "importance_samples": 0, "likelihood_of": 2, "sampling_steps": 2, "context": 16, "moments": 16, "num_envs": 2, "horizon": 16, "limit": None}
-NAMES = {"frechet_distance", "frechet_ratio", "precision", "recall", "class_min", "class_max", "conditional_accuracy"}
+LABELLED = {"conditional_gan", "acgan"}                 # methods that need the class of a point
 
 
 class Walk(gymnasium.Env):
@@ -71,13 +71,17 @@ def quick_judge(monkeypatch, tmp_path):
     """A judge that is hardly trained, and few draws: what it says is not the matter here."""
     monkeypatch.setattr(judge, "STEPS", 2)
     monkeypatch.setattr(judge, "DRAWS", 48)
+    monkeypatch.setattr(judge, "ASKED", 24)
+    monkeypatch.setattr(evaluation, "DRAWN", 60)
+    monkeypatch.setattr(evaluation, "COMPARED", 40)
     monkeypatch.setattr(judge, "DRAWN", dict.fromkeys(judge.DRAWN, 48))
     monkeypatch.setattr(judge, "cache_folder", lambda: tmp_path / "cache")
 
 
 def few(name: str) -> dict:
     """The settings of a short run, as far as the recipe has them."""
-    return {k: v for k, v in FEW.items() if k in RECIPES[name].form.defaults and not isinstance(RECIPES[name].form.defaults[k], str)}
+    settings = {k: v for k, v in FEW.items() if k in RECIPES[name].form.defaults and not isinstance(RECIPES[name].form.defaults[k], str)}
+    return settings | ({"steps": 40} if name == "mcmc" else {})
 
 
 def ran(name: str, **arguments):
@@ -106,6 +110,8 @@ def test_a_recipe_takes_the_users_own_data(name, kind, own):
     argument = RECIPES[name].form.data
     if name == "maml":
         data = own_characters(own)
+    if name in LABELLED and kind == "points":
+        data = (np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32), np.arange(60) % 3)
     if kind == "points" and name in {"conditional_gan", "acgan"}:                  # which need classes
         data = (np.loadtxt(data, delimiter=",", skiprows=1), ["red", "blue"] * 40)
     run, call = ran(name, **{argument: data})

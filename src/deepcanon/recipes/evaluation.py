@@ -26,6 +26,7 @@ from deepcanon.metrics.mmd import gaussian, mmd
 from deepcanon.recipes.judge import chunks, judge_of
 
 Measure = Callable[[Any], dict[str, float]]
+DRAWN, COMPARED = 2_500, 1_000                           # points drawn to count modes, and to be compared with test points
 MODES = {"ring": 8, "eight_gaussians": 8, "ten_gaussians": 10, "grid": 25}       # toys whose modes are apart
 
 
@@ -73,9 +74,9 @@ def point_measures(method: nn.Module, source: Source, draw: Callable[[Any, int],
     found: list[Measure] = []
     mixture = density(source.name) if source.name in TOYS else None
     if draw and source.name in MODES and mixture:
-        found.append(lambda m: modes(draw(m, 2_500), mixture))
+        found.append(lambda m: modes(draw(m, DRAWN), mixture))
     elif draw:
-        found.append(lambda m: {"mmd": distance(draw(m, 1_000).cpu(), source.test().at(0)[0])})
+        found.append(lambda m: {"mmd": distance(draw(m, COMPARED).cpu(), source.test().at(0)[0])})
     if hasattr(method, "log_prob") and mixture:
         found.append(lambda m: divergence(m, mixture, source))
     return found

@@ -28,7 +28,7 @@ from deepcanon.nets.lenet import LeNet
 from deepcanon.vision.classify import Classifier
 
 WEIGHTS, FEW, SIDE = Path(__file__).parent / "judges", 5_000, 28
-DRAWS, STEPS = 1_000, 600                               # images that are drawn, and steps of a judge's training, for a user's own images
+DRAWS, STEPS, ASKED = 1_000, 600, 2_000                               # images that are drawn, and steps of a judge's training, for a user's own images
 DRAWN = {"digits": 2_000, "mnist": 10_000, "fashion": 5_000}            # images drawn from a generator
 WIDTHS = {"digits": (6, 16, 120, 84)}
 WIDE = (16, 32, 120, 84)
@@ -82,8 +82,9 @@ class Judge:
         return self.net.head(self.features(x.cpu())).argmax(1)
 
     @torch.no_grad()
-    def conditional_accuracy(self, method: Any, draw: Callable[[Tensor], Tensor], n: int = 2_000) -> float:
+    def conditional_accuracy(self, method: Any, draw: Callable[[Tensor], Tensor], n: int | None = None) -> float:
         """The share of the images draw(y), y the classes in turn where the method is, in which the judge reads y."""
+        n = n or ASKED
         y = torch.arange(n, device=next(method.parameters()).device) % self.net.head.out_features
         return (self.predict(draw(y)) == y.cpu()).float().mean().item()
 

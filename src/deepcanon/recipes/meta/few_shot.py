@@ -24,8 +24,8 @@ SIDE = 28       # of the pictures that a net sees
            target={"accuracy": at_least(0.95)}, published={"accuracy": 0.987}, source="Finn et al. 2017, 1,200 characters")])
 def maml(data: Images = "omniglot", algorithm: Literal["maml", "first_order", "anil"] = "maml", *, width: int = 32,
          inner_lr: float = 0.4, inner_steps: int = 1, test_lr: float | None = None, test_steps: int = 3, lr: float = 5e-3,
-         tasks: int = 16, steps: int = 1_000, varied: bool = True, seed: int = 0) -> Run:
-    """MAML learns to tell five classes that it never saw from one example of each; accuracy over 600 tasks.
+         tasks: int = 16, steps: int = 1_000, varied: bool = True, test_tasks: int = 600, seed: int = 0) -> Run:
+    """MAML learns to tell five classes that it never saw from one example of each; accuracy over unseen tasks.
 
     Args:
         data: labelled images of many classes (ten or more) by name, folder or object.
@@ -34,10 +34,11 @@ def maml(data: Images = "omniglot", algorithm: Literal["maml", "first_order", "a
         inner_lr, inner_steps: rate and number of the steps on a task's examples in training.
         test_lr, test_steps: the same in the test, by default inner_lr.
         lr, tasks, steps: peak learning rate, tasks a step, training steps.
+        test_tasks: unseen tasks over which the accuracy is measured.
         varied: distort examples, and take mirrored classes for further ones.
         seed: of weights and tasks.
     """
-    train, test = tasks_of(data, tasks, seed, varied)
+    train, test = tasks_of(data, tasks, test_tasks, seed, varied)
     net = Conv4(width=width, in_channels=train.shape[0], strided=True, size=SIDE)
     how = {"inner_lr": inner_lr, "steps": inner_steps, "test_steps": test_steps, "test_lr": test_lr, "vectorized": True}
     method = MAML(net.head, body=net.body, **how) if algorithm == "anil" else MAML(net, first_order=algorithm == "first_order", **how)
@@ -65,15 +66,15 @@ def maml_regression(data: str = "sinusoids", *, hidden: int = 40, inner_lr: floa
     return fit(method, Sinusoids(shots=shots, tasks=tasks, seed=seed), Adam(lr, schedule=cosine()), steps=steps, seed=seed, evaluate=test)
 
 
-def tasks_of(data: Images, tasks: int, seed: int, varied: bool):
+def tasks_of(data: Images, tasks: int, test_tasks: int, seed: int, varied: bool):
     """5-way 1-shot; in training a class turned by a quarter, half or three quarters, or mirrored, is a further class, and examples are distorted.
 
     Pictures are read, and distorted, at twice the side that the net sees: thin lines stay as sharp as they are in the test.
     """
     distort = augment.affine(degrees=10.0, translate=0.07, scale=(0.85, 1.15), shear=10.0, interpolation="bicubic")
     train = episodes(data, size=2 * SIDE, queries=2, tasks=tasks, rotations=True, per_class=augment.flip() if varied else None,
-                     augment=augment.compose(distort, halve) if varied else halve, seed=seed)
-    return train, episodes(data, size=2 * SIDE, split="test", queries=15, tasks=20, count=600, augment=halve, seed=seed)
+                     augment=(lambda x, generator: halve(distort(x, generator), generator)) if varied else halve, seed=seed)
+    return train, episodes(data, size=2 * SIDE, split="test", queries=15, tasks=min(20, test_tasks), count=test_tasks, augment=halve, seed=seed)
 
 
 def halve(x: augment.Batch, _: Generator) -> Tensor:
