@@ -105,14 +105,14 @@ def test_actions_without_bounds_and_pictures_are_refused(module):
     with pytest.raises(ValueError, match=r"^this agent needs bounded actions; those of line_env:Line lie between \[-inf -inf\] and"):
         short("sac", module(ENDLESS))
 
-    class Screen:
-        observation_shape, action_shape, num_actions = (4, 5), (), 2
+    class Screen(gymnasium.Env):
+        observation_space, action_space = gymnasium.spaces.Box(0, 1, (4, 5), np.float32), gymnasium.spaces.Discrete(2)
 
-        def reset(self, seed=None):
-            return np.zeros((4, 5), np.float32)
+        def reset(self, *, seed=None, options=None):
+            return np.zeros((4, 5), np.float32), {}
 
         def step(self, action):
-            return self.reset(), 0.0, False, True
+            return np.zeros((4, 5), np.float32), 0.0, False, True, {}
 
     with pytest.raises(ValueError, match=r"^this agent's nets read vectors; the observations of Screen have shape \(4, 5\)$"):
         short("dqn", Screen)

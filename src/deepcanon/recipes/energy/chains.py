@@ -1,6 +1,7 @@
 """Runs of associative memory and of Markov chains."""
 
 import importlib
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from deepcanon.data import Images, arrays, open_data
+from deepcanon.data.env_sources import search_also
 from deepcanon.energy.diagnostics import effective_sample_size, r_hat, standard_error
 from deepcanon.energy.hopfield import Hopfield, hebb, recall
 from deepcanon.energy.langevin import Energy
@@ -103,14 +105,15 @@ def mcmc(data: str = "toy_densities", *, chains: int = 20, steps: int = 5_000, b
         dims: of an energy of your own.
         seed: of starts and moves.
     """
-    laws = laws_of(data, walk, drift)
+    dims = 2 if data in ("toy_densities", *LAWS) else dims
+    laws = laws_of(data, walk, drift, dims)
     start = time.perf_counter()
     run = fit(nn.Module(), (), Adam(0.0), steps=0, seed=seed,
-              evaluate=partial(moments, laws=laws, chains=chains, steps=steps, burn_in=burn_in, dims=2 if data in ("toy_densities", *LAWS) else dims))
+              evaluate=partial(moments, laws=laws, chains=chains, steps=steps, burn_in=burn_in, dims=dims))
     return replace(run, seconds=time.perf_counter() - start, steps=steps)
 
 
-def laws_of(data: str, walk: float, drift: float) -> list[Law]:
+def laws_of(data: str, walk: float, drift: float, dims: int) -> list[Law]:
     """The densities that a name means."""
     if data == "toy_densities":
         return list(LAWS.values())
@@ -119,11 +122,21 @@ def laws_of(data: str, walk: float, drift: float) -> list[Law]:
     module, colon, name = data.partition(":")
     if not colon:
         raise ValueError(f"unknown density '{data}'; known: toy_densities, {', '.join(LAWS)}; or give module:function of an energy")
+    return [Law(energy_of(data, module, name, dims), None, None, walk, drift)]
+
+
+def energy_of(data: str, module: str, name: str, dims: int) -> Energy:
+    """The function of a module, which is looked for in the working directory last; it is tried on three points."""
+    search_also(os.getcwd())
     try:
         energy = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"{data}: {error}") from None
-    return [Law(energy, None, None, walk, drift)]
+        values = energy(torch.zeros(3, dims, dtype=torch.float64, requires_grad=True))
+    except Exception as error:                          # whatever the user's own code raises
+        raise ValueError(f"the energy {data!r}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    if not isinstance(values, Tensor) or values.shape != (3,) or not values.requires_grad:
+        found = f"{'no ' * (not values.requires_grad)}gradient and shape {tuple(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
+        raise ValueError(f"the energy {data!r}: of 3 points in {dims} dimensions, expected a tensor of shape (3,) with a gradient, got {found}")
+    return energy
 
 
 def moments(method: nn.Module, *, laws: list[Law], chains: int, steps: int, burn_in: int, dims: int) -> dict[str, float]:
