@@ -16,7 +16,7 @@ from deepcanon.cli.flags import split_union
 from deepcanon.data.kinds import KINDS
 
 SRC, TESTS = catalogue.PACKAGE, Path(__file__).parent
-GROUND = {"layers", "nets", "metrics", "engine", "data", "recipes", "claims", "integrations", "report"}
+GROUND = {"layers", "nets", "metrics", "engine", "data", "recipes", "claims", "integrations", "report", "cli"}
 FAMILIES = {folder.name for folder in SRC.iterdir() if (folder / "__init__.py").is_file()} - GROUND
 FILES = {path.relative_to(SRC).as_posix(): path for path in sorted(SRC.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}

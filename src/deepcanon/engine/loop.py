@@ -222,13 +222,11 @@ def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], 
     """
     options = current_options()
     total = budget(data, steps, epochs, options.minutes or minutes)
-    for name, value in {"clip_norm": clip_norm, "clip_value": clip_value, "accumulate": accumulate, "evaluate_every": evaluate_every,
-                        "log_every": log_every}.items():
-        if value is not None and not value > 0:
-            raise ValueError(f"expected {name} above 0, got {value}")
+    check_positive(clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate, evaluate_every=evaluate_every, log_every=log_every)
     if accumulate > 1 and hasattr(method, "losses"):
         raise ValueError(f"accumulate={accumulate} needs a method with one loss; {type(method).__name__} makes several updates a step")
-    callbacks = [*([EMA(ema)] if ema else []), *([Evaluate(evaluate, evaluate_every, seed)] if evaluate is not None else []), *map(tracker, options.track), *callbacks]
+    callbacks = [*([EMA(ema)] if ema else []), *([Evaluate(evaluate, evaluate_every, seed)] if evaluate is not None else []),
+                 *map(tracker, options.track), *callbacks]
     if options.build_only:
         return Run(method, callbacks=callbacks)
     if options.start_from is not None and (note := warm_start(method, options.start_from, current_call())) and not options.quiet:
@@ -301,6 +299,13 @@ def parameters(method: nn.Module, player: str) -> list[nn.Parameter]:
     if not params:
         raise ValueError(f"the player {player!r} of {type(method).__name__} has no trainable parameter")
     return params
+
+
+def check_positive(**settings: float | None) -> None:
+    """Refuse a setting that is given and not above 0."""
+    for name, value in settings.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"expected {name} above 0, got {value}")
 
 
 def budget(data: Any, steps: int | None, epochs: float | None, minutes: float | None) -> int | None:

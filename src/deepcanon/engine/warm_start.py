@@ -27,7 +27,7 @@ def warm_start(method: nn.Module, folder: Path, call: Call | None) -> str:
     if theirs["method"] != type(method).__name__:
         raise ValueError(f"{folder} holds a {theirs['method']}, which this run cannot start from: it trains a {type(method).__name__}")
     saved, own = weights_of(folder), method.state_dict()
-    heads = read_outs(method, number_of_classes(call)) if classes_of(theirs["sources"]) != own_classes(call) else set()
+    heads = read_outs(method, len(own_classes(call))) if classes_of(theirs["sources"]) != own_classes(call) else set()
     fits = {name: t for name, t in saved.items() if name in own and own[name].shape == t.shape and name not in heads}
     kept, total = sum(t.numel() for t in fits.values()), sum(t.numel() for t in own.values())
     if kept < total / 2:
@@ -57,13 +57,10 @@ def read_outs(method: nn.Module, classes: int) -> set[str]:
 
 
 def own_classes(call: Call | None) -> list[str]:
+    """The classes of the data that a call in progress has opened."""
     return classes_of([source.metadata for source in call.sources]) if call else []
 
 
-def number_of_classes(call: Call | None) -> int:
-    return len(own_classes(call))
-
-
 def classes_of(sources: list[dict[str, Any]]) -> list[str]:
-    """The classes of the data that a call has opened."""
+    """The classes that recorded sources have."""
     return next((source["classes"] for source in sources if source.get("classes")), [])
