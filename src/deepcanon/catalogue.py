@@ -21,6 +21,10 @@ from deepcanon.data.kinds import KINDS
 from deepcanon.grammar import Form, Resolved, at_least, at_most, preset, resolve
 
 PACKAGE = Path(__file__).parent
+USUAL = {                                               # what these arguments mean in every recipe that does not say otherwise
+    "lr": "peak learning rate", "batch": "examples a step", "steps": "training steps", "seed": "of weights, order and every other draw",
+    "size": "side in pixels that images are brought to; None keeps those of known sets, and of small ones of one size",
+    "target": "column of a table to predict; None takes the one called target, label, class or y, else the last"}
 GRAMMAR = {"preset": preset, "at_least": at_least, "at_most": at_most}
 AREAS = {
     "FND": "foundations",
@@ -217,7 +221,8 @@ def _parameters(node: ast.FunctionDef) -> tuple[Parameter, ...]:
     arguments, notes = node.args, argument_notes(ast.get_docstring(node) or "")
     positional = [*arguments.posonlyargs, *arguments.args]
     defaults = [None] * (len(positional) - len(arguments.defaults)) + arguments.defaults + arguments.kw_defaults
-    return tuple(Parameter(a.arg, ast.unparse(a.annotation) if a.annotation else "", ast.unparse(d) if d else "", notes.get(a.arg, ""))
+    return tuple(Parameter(a.arg, ast.unparse(a.annotation) if a.annotation else "", ast.unparse(d) if d else "",
+                           notes.get(a.arg) or USUAL.get(a.arg, ""))
                  for a, d in zip([*positional, *arguments.kwonlyargs], defaults))
 
 
