@@ -175,7 +175,7 @@ def test_one_statement_is_shown_measured_and_recorded(run, tmp_path):
         assert re.search(f"^{words}$", out, re.MULTILINE)
     record = json.loads(path.read_bytes())
     assert record.keys() == {"id", "statement", "area", "answer", "verdict", "measured", "intervals", "note",
-                             "seconds", "command", "date", "versions", "commit", "hardware"}
+                             "seconds", "cpu_seconds", "command", "date", "versions", "commit", "hardware"}
     assert (record["verdict"], record["measured"]["corrected"]) == ("refuted", pytest.approx(1))
 
 
@@ -237,6 +237,26 @@ def test_a_quiz_asks_and_tells_after_the_answer(run, monkeypatch):
     assert KNOWN["C-011"].text in out
     assert KNOWN["C-010"].text not in out
     assert out.splitlines()[-1] == "1 of 2 as measured."
+
+
+def test_a_quiz_ends_with_its_input_and_counts_what_is_decided(run, monkeypatch):
+    replies = iter(["t"])
+
+    def ask(prompt: str) -> str:
+        try:
+            return next(replies)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr(builtins, "input", ask)
+    monkeypatch.setattr("deepcanon.cli.claims.on_terminal", lambda: True)
+    undecided = index.record("C-013") | {"verdict": index.OPEN}
+    monkeypatch.setattr(index, "record", lambda id: undecided)
+    status, out, err = run("--quiz", "C-013", "C-012", "C-006")
+    assert (status, err) == (0, "")
+    assert index.OPEN in out
+    assert "as measured" not in out
+    assert KNOWN["C-006"].text not in out
 
 
 # the page

@@ -61,11 +61,12 @@ class Finding:
 
 
 class Result(NamedTuple):
-    """A finding, of which statement, after how many seconds."""
+    """A finding, of which statement, after how many seconds of the wall clock and of the processor."""
 
     statement: Statement
     finding: Finding
     seconds: float
+    cpu_seconds: float
 
     def record(self) -> dict:
         """What is kept of it: statement, verdict, numbers, seconds, versions, commit and hardware."""
@@ -73,7 +74,7 @@ class Result(NamedTuple):
         return {
             "id": asked.id, "statement": asked.text, "area": asked.area, "answer": asked.answer,
             "verdict": found.verdict, "measured": found.measured, "intervals": found.intervals,
-            "note": found.note, "seconds": round(self.seconds, 2),
+            "note": found.note, "seconds": round(self.seconds, 2), "cpu_seconds": round(self.cpu_seconds, 2),
             "command": f"deepcanon claims {asked.id} --record", "date": time.strftime("%Y-%m-%d"),
             **environment(),
         }
@@ -104,9 +105,9 @@ def measure(id: str) -> Result:
     """Run the experiment of a statement. Raises ValueError for an id that there is not."""
     asked = statement(id)
     experiment = getattr(importlib.import_module(asked.module), asked.function)
-    began = time.perf_counter()
+    began, work = time.perf_counter(), time.process_time()
     finding = experiment()
-    return Result(asked, finding, time.perf_counter() - began)
+    return Result(asked, finding, time.perf_counter() - began, time.process_time() - work)
 
 
 def write(result: Result, folder: Path) -> Path:

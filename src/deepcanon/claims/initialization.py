@@ -10,10 +10,10 @@ from deepcanon.foundations.initialization import initialize, kaiming, normal, or
 from deepcanon.nets.mlp import mlp
 
 
-def sizes(net: nn.Sequential, x: Tensor, kind: type[nn.Module]) -> Tensor:
-    """E[h^2] after every layer of a kind."""
+def sizes(net: nn.Module, x: Tensor, kind: type[nn.Module]) -> Tensor:
+    """E[h^2] after every layer of a kind in a chain of layers."""
     seen = []
-    for layer in net:
+    for layer in net.children():
         x = layer(x)
         if isinstance(layer, kind):
             seen.append(x.square().mean())
