@@ -5,9 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from deepcanon import recipes
 from deepcanon.engine import options
 from deepcanon.nets.lenet import LeNet
-from deepcanon.recipes.vision import lenet_digits
 
 
 @pytest.mark.row("VIS-08")
@@ -35,9 +35,9 @@ def test_a_28_pixel_image_is_the_32_pixel_image_with_a_border_of_zeros():
 
 
 @pytest.mark.row("VIS-08")
-def test_reads_digits(tmp_path):
-    with options(quiet=True, folder=tmp_path / "run"):
-        assert lenet_digits().results["accuracy"] > 0.95
+def test_reads_digits(workplace):
+    with options(quiet=True):
+        assert recipes.lenet("digits").results["accuracy"] > 0.95
 
 
 @pytest.mark.parametrize("shape", [(2, 28, 28), (2, 3, 28, 28), (2, 1, 32, 32)])
