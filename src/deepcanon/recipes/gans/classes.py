@@ -14,12 +14,11 @@ from deepcanon.engine import Adam, Run, at_least, fit, linear, preset, recipe
 from deepcanon.gans.acgan import ACGAN
 from deepcanon.gans.conditional import ConditionalGAN
 from deepcanon.gans.infogan import InfoGAN
-from deepcanon.gans.penalties import Penalty
 from deepcanon.gans.semi_supervised import SemiSupervisedGAN
 from deepcanon.nets.conditional import Joined, Projected
 from deepcanon.nets.mlp import mlp
 from deepcanon.recipes.evaluation import Measure, evaluations, judge_of, pictures
-from deepcanon.recipes.gans.nets import by_kind, critic, generator, play, slopes, units, widths
+from deepcanon.recipes.gans.nets import critic, generator, play, slopes, units, widths
 from deepcanon.recipes.inputs import class_count
 from deepcanon.recipes.semi_supervised import beyond, few_labelled, with_unlabelled
 from deepcanon.recipes.stages import joined
@@ -57,7 +56,7 @@ def conditional_gan(data: Images | Points = "digits",
         net = nn.Sequential(critic(source, hidden, outputs=features), nn.LeakyReLU(0.2))
         judges = Projected(net, features, classes)
     method = ConditionalGAN(makes, judges, latent_dim=latent, num_classes=classes,
-                            penalty=calm(source, gamma))
+                            penalty=slopes(source, gamma))
     return play(method, source, lr, batch, steps, seed, measure=obedience(source))
 
 
@@ -80,7 +79,7 @@ def acgan(data: Images | Points = "ring", *, size: int | None = None, latent: in
     classes = class_count(source)
     makes = Joined(generator(source, latent, hidden, beside=classes), classes)
     method = ACGAN(makes, critic(source, hidden, outputs=1 + classes), latent_dim=latent, num_classes=classes,
-                   weight=weight, penalty=calm(source, gamma))
+                   weight=weight, penalty=slopes(source, gamma))
     return play(method, source, lr, batch, steps, seed, measure=obedience(source))
 
 
@@ -103,7 +102,7 @@ def infogan(data: Images | Points = "ten_gaussians", *, size: int | None = None,
     source = open_data(data, "images", "points", size=size)
     makes = Joined(generator(source, latent, hidden, beside=codes), codes)
     method = InfoGAN(makes, critic(source, hidden), critic(source, hidden, outputs=codes), latent_dim=latent,
-                     num_codes=codes, weight=weight, penalty=calm(source, gamma))
+                     num_codes=codes, weight=weight, penalty=slopes(source, gamma))
     return play(method, source, lr, batch, steps, seed, measure=code_information(source))
 
 
@@ -136,26 +135,15 @@ def semi_supervised_gan(data: Images = "digits", *, size: int | None = None, lab
     return joined(first, last)
 
 
-def calm(source: Source, gamma: float | None) -> Penalty:
-    """R1 of images, R1 and R2 of points."""
-    weight = by_kind(source, gamma, 1.0, 0.1)
-    return slopes(source, weight, 0.0 if source.kind == "images" else weight)
-
-
 def reader(source: Source) -> Callable[[Tensor], Tensor]:
     """What tells the class of generated data, on the CPU: the judge of images; of points, the nearest centre
     or, where the density is not known, the nearest of up to 10,000 points of the data."""
     if source.kind == "images":
         return judge_of(source).predict
-    known, scale = density(source.name) if source.name in TOYS else None, units(source)
+    known = density(source.name) if source.name in TOYS else None
     places, classes = (known.centres, known.parts) if known else source.train(batch=10_000).at(0)
-    unit = scale[1] if scale else torch.ones(1)
-    return lambda x: classes[torch.cdist(x.cpu() / unit, places / unit).argmin(1)]
-
-
-def in_turn(method: Any, count: int, n: int) -> Tensor:
-    """The numbers below `count` in turn, n in all, where the method is."""
-    return torch.arange(n, device=next(method.parameters()).device) % count
+    _, scale = units(source) or (None, torch.ones(1))
+    return lambda x: classes[torch.cdist(x.cpu() / scale, places / scale).argmin(1)]
 
 
 def obedience(source: Source, threshold: float | None = None) -> Measure:
@@ -164,22 +152,17 @@ def obedience(source: Source, threshold: float | None = None) -> Measure:
 
     def measure(method: Any) -> dict[str, float]:
         n, read = 2_000 if source.kind == "images" else 4_000, reader(source)
-        y = in_turn(method, source.num_classes, n)
+        y = torch.arange(n, device=next(method.parameters()).device) % source.num_classes
         x = method.sample(n, y)
-        found = {"conditional_accuracy": share(read(x) == y.cpu())}
+        found = {"conditional_accuracy": (read(x) == y.cpu()).float().mean().item()}
         if hasattr(method, "predict"):
-            found["verdict_accuracy"] = share(method.predict(x).argmax(1) == y)
+            found["verdict_accuracy"] = (method.predict(x).argmax(1) == y).float().mean().item()
         if threshold is not None:
-            surer = share(read(method.sample(n, y, truncation=threshold)) == y.cpu())
+            surer = (read(method.sample(n, y, truncation=threshold)) == y.cpu()).float().mean().item()
             found["truncation_gain"] = surer - found["conditional_accuracy"]
         return found
 
     return measure
-
-
-def share(right: Tensor) -> float:
-    """The share that is true."""
-    return right.float().mean().item()
 
 
 def code_information(source: Source) -> Measure:
@@ -187,8 +170,8 @@ def code_information(source: Source) -> Measure:
     2 I(c; k) / (H(c) + H(k)) of the code c and the class k of what is drawn, from their counts."""
 
     def measure(method: InfoGAN) -> dict[str, float]:
-        c, classes = in_turn(method, method.num_codes, 5_000), source.num_classes
-        x = method.sample(len(c), c)
+        c = torch.arange(5_000, device=next(method.parameters()).device) % method.num_codes
+        x, classes = method.sample(len(c), c), source.num_classes
         found = {"information": method.information(x, c).item()}
         if classes < 2:
             return found

@@ -23,26 +23,14 @@ from deepcanon.recipes.evaluation import Measure, evaluations, pictures
 LEAKY = partial(nn.LeakyReLU, 0.2)
 
 
-class Rescale(nn.Module):
-    """Takes columns of mean 0 and deviation 1 to the units of the data."""
-
-    def __init__(self, mean: Tensor, std: Tensor):
-        super().__init__()
-        self.register_buffer("mean", mean)
-        self.register_buffer("std", std)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.std + self.mean
-
-
 def generator(source: Source, latent: int, hidden: int, layers: int = 2, *, beside: int = 0) -> nn.Sequential:
     """(B, latent + beside) -> data points; of images, with batch normalisation."""
-    values, inside = math.prod(source.shape), widths(source, hidden, layers)
+    values, inside, scale = math.prod(source.shape), widths(source, hidden, layers), units(source)
     if source.kind == "images":
         net = mlp(latent + beside, *reversed(inside), values, norm=nn.BatchNorm1d)
         return nn.Sequential(net, nn.Unflatten(1, source.shape), nn.Sigmoid())
-    net, scale = mlp(latent + beside, *inside, values), units(source)
-    return net.append(Rescale(*scale)) if scale else net
+    net = mlp(latent + beside, *inside, values)
+    return net.append(standardize(-scale[0] / scale[1], 1 / scale[1])) if scale else net
 
 
 def critic(source: Source, hidden: int, layers: int = 2, *, outputs: int = 1, beside: int = 0,
@@ -50,9 +38,8 @@ def critic(source: Source, hidden: int, layers: int = 2, *, outputs: int = 1, be
     """Data points, each with `beside` further values behind it, (B, ...) -> (B, outputs)."""
     inputs, scale = math.prod(source.shape) + beside, units(source, beside)
     net = mlp(inputs, *widths(source, hidden, layers), outputs, activation=activation)
-    if source.kind == "images":
-        return nn.Sequential(nn.Flatten(), *net)
-    return nn.Sequential(Standardize(scale[0].tolist(), scale[1].tolist(), places=0), *net) if scale else net
+    first = [nn.Flatten()] if source.kind == "images" else [standardize(*scale)] if scale else []
+    return nn.Sequential(*first, *net)
 
 
 def widths(source: Source, hidden: int, layers: int) -> list[int]:
@@ -60,28 +47,27 @@ def widths(source: Source, hidden: int, layers: int) -> list[int]:
     return [max(1, hidden // 2**i) if source.kind == "images" else hidden for i in range(layers)]
 
 
+def standardize(mean: Tensor, std: Tensor) -> Standardize:
+    """The layer (x - mean) / std of rows."""
+    return Standardize(mean.tolist(), std.tolist(), places=0)
+
+
 def units(source: Source, beside: int = 0) -> tuple[Tensor, Tensor] | None:
     """Mean and deviation of each column, 0 and 1 of the values behind them; None where the scale is one."""
     if source.kind == "images" or source.name in TOYS:
         return None
-    if source.record is not None:                       # a saved run has them among its weights
-        std, mean = torch.ones(source.shape), torch.zeros(source.shape)
-    else:
-        x, _ = source.train(batch=source.count, shuffle=False).at(0)
-        std, mean = torch.std_mean(x, 0, correction=0)
-    std = std.where(std > 0, 1.0)
-    return torch.cat([mean, torch.zeros(beside)]), torch.cat([std, torch.ones(beside)])
+    mean, std = torch.zeros(source.shape), torch.ones(source.shape)
+    if source.record is None:                           # a saved run has them among its weights
+        std, mean = torch.std_mean(source.train(batch=source.count, shuffle=False).at(0)[0], 0, correction=0)
+    return torch.cat([mean, torch.zeros(beside)]), torch.cat([std.where(std > 0, 1.0), torch.ones(beside)])
 
 
-def slopes(source: Source, r1: float, r2: float, *, beside: int = 0) -> Penalty:
-    """The zero-centred penalty on data (R1) and on generated points (R2)."""
-    penalty, scale = zero_centred(r1, r2), units(source, beside)
+def slopes(source: Source, gamma: float | None, *, r2: bool = False, beside: int = 0) -> Penalty:
+    """The zero-centred penalty: R1, and R2 if asked for or of points; None is the weight 1, of points 0.1."""
+    points, scale = source.kind == "points", units(source, beside)
+    weight = gamma if gamma is not None else 0.1 if points else 1.0
+    penalty = zero_centred(weight, weight if r2 or points else 0.0)
     return in_units(penalty, scale[1]) if scale else penalty
-
-
-def by_kind(source: Source, value: float | None, images: float, points: float) -> float:
-    """A value that is given, or what suits the kind of the data."""
-    return value if value is not None else images if source.kind == "images" else points
 
 
 def play(method: nn.Module, source: Source, lr: float, batch: int, steps: int, seed: int, *,
