@@ -29,21 +29,25 @@ if TYPE_CHECKING:
 
 
 def evaluate(method: Any, data: Any, seed: int = 0) -> dict[str, float]:
-    """The mean over all examples of every entry of `method.metrics(batch)`, in evaluation mode, without gradients."""
+    """The mean over all examples of every entry of `method.metrics(batch)`, in evaluation mode, without gradients.
+
+    An entry "weight" says how much each example counts, such as the tokens of a sentence; without it all count the same.
+    """
     if not hasattr(method, "metrics"):
         raise ValueError(f"{type(method).__name__} has no metrics(batch): it cannot be evaluated on data")
-    sums: dict[str, Tensor] = {}
-    count = 0
+    sums: dict[str, Any] = {}
+    count: Any = 0
     device = next((p.device for p in method.parameters()), torch.device("cpu"))
     with evaluation_mode(method, seed):
         for batch in data.to(device) if hasattr(data, "to") else data:
-            values = method.metrics(to(batch, device))
+            values = dict(method.metrics(to(batch, device)))
+            weight = values.pop("weight", None)
             for name, value in values.items():
-                sums[name] = sums.get(name, 0) + value.double().sum()
-            count += len(next(iter(values.values())))
+                sums[name] = sums.get(name, 0) + (value.double() if weight is None else value.double() * weight).sum()
+            count += len(next(iter(values.values()))) if weight is None else weight.double().sum()
     if not count:
         raise ValueError("the evaluation data holds no batch")
-    return {name: (total / count).item() for name, total in sums.items()}
+    return {name: float(total / count) for name, total in sums.items()}
 
 
 @contextlib.contextmanager

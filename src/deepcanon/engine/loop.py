@@ -66,13 +66,13 @@ class Trainer:
 
     def train_step(self, batch) -> None:
         """Every player's update on one batch."""
-        first, *rest = split(batch, self.accumulate)
+        (first, share), *rest = self.parts(batch)
         for player, loss in self.forward(first):
             optimizer, params = self.optimizer(player)
             optimizer.zero_grad(set_to_none=True)
-            self.backward(player, loss)
-            for part in rest:                                          # accumulation: more of the batch, the same gradient
-                self.backward(*next(self.forward(part)))
+            self.backward(player, loss, share)
+            for part, share in rest:                                   # accumulation: more of the batch, the same gradient
+                self.backward(*next(self.forward(part)), share)
             if self.world > 1:
                 parallel.average_gradients(params)
             if self.clip_value is not None:
@@ -96,14 +96,27 @@ class Trainer:
                 return
             yield piece
 
-    def backward(self, player: str, loss: Loss) -> None:
-        """Gradients of one loss, which is also noted in the log."""
+    def parts(self, batch) -> list[tuple[Any, float | Tensor]]:
+        """The parts of a batch, each with its share of the units that the batch's mean loss is taken over.
+
+        A method whose loss is no mean over examples says over how many units it is, `weight(batch)`: the tokens that count, say.
+        """
+        parts = split(batch, self.accumulate)
+        if len(parts) == 1 or not hasattr(self.method, "weight"):
+            return [(part, 1 / len(parts)) for part in parts]
+        weights = torch.stack([torch.as_tensor(self.method.weight(part), dtype=torch.float32) for part in parts])  # pyright: ignore[reportCallIssue]
+        return list(zip(parts, weights / weights.sum().clamp(min=1)))
+
+    def backward(self, player: str, loss: Loss, share: float | Tensor = 1.0) -> None:
+        """Gradients of one part's loss, which is also noted in the log, so that the parts' mean there is the loss of the batch."""
+        terms = loss if isinstance(loss, dict) else {"loss": loss}
+        if self.accumulate > 1:
+            terms = {name: self.accumulate * share * term for name, term in terms.items()}
         if isinstance(loss, dict):
-            self.log.add_terms(player, loss, self.step)
-            loss = loss["loss"]
+            self.log.add_terms(player, terms, self.step)
         else:
-            self.log.add(player or "loss", loss, self.step)
-        (loss if self.accumulate == 1 else loss / self.accumulate).backward()
+            self.log.add(player or "loss", terms["loss"], self.step)
+        (terms["loss"] / self.accumulate if self.accumulate > 1 else terms["loss"]).backward()
 
     def optimizer(self, player: str) -> tuple[torch.optim.Optimizer, list[nn.Parameter]]:
         """The player's optimizer, made when it first plays, at this step's learning rate, and its parameters."""

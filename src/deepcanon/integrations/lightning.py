@@ -11,6 +11,7 @@ Precision, loggers, callbacks and checkpoints are Lightning's. Under its DDP a m
 from typing import Any
 
 import lightning
+import torch
 from torch import Tensor, nn
 
 from deepcanon.engine.loop import parameters, players
@@ -60,6 +61,8 @@ class MethodModule(lightning.LightningModule):
         optimizer.step()
 
     def validation_step(self, batch, batch_idx: int) -> None:
-        values = self.method.metrics(batch)
-        count = len(next(iter(values.values())))
-        self.log_dict({name: value.mean() for name, value in values.items()}, batch_size=count, prog_bar=True)
+        values = dict(self.method.metrics(batch))
+        first = next(iter(values.values()))
+        weight = values.pop("weight", torch.ones_like(first))
+        means = {name: (value * weight).sum() / weight.sum().clamp(min=1) for name, value in values.items()}
+        self.log_dict(means, batch_size=int(weight.sum()), prog_bar=True)

@@ -66,9 +66,13 @@ class LanguageModel(nn.Module):
         return -self.log_prob(tokens, following).sum() / counted(following).sum().clamp(min=1)
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
-        """Nats and bits a token (a character, when the tokens are characters), the mean over each sequence."""
+        """Nats and bits a token (a character, when the tokens are characters), the mean over each sequence, and its weight: the tokens that count."""
         nll = -self.log_prob(*batch).sum(1) / counted(batch[1]).sum(1).clamp(min=1)
-        return {"nll": nll, "bits_per_token": nll / math.log(2)}
+        return {"nll": nll, "bits_per_token": nll / math.log(2), "weight": self.weight(batch, sequences=True)}
+
+    def weight(self, batch, sequences: bool = False) -> Float[Tensor, "*B"]:
+        """How many next tokens count, in the batch or in each sequence: what the mean loss is taken over."""
+        return counted(batch[1]).sum(1 if sequences else None).float()
 
     def log_prob(self, tokens: Int[Tensor, "B T"], following: Int[Tensor, "B T"]) -> Float[Tensor, "B T"]:
         """log p(next token | tokens up to here) in nats; 0 where the next token is -100. Raises ValueError as `loss`."""
