@@ -20,10 +20,10 @@ def ours(seed: int) -> dict[str, float]:
     """One run through `fit`."""
     import torch.nn.functional as F
 
-    from deepcanon.data.envs import env
+    from deepcanon.data.environments import env
     from deepcanon.data.experience import Experience, anneal
     from deepcanon.engine import Adam, fit, options
-    from deepcanon.nets.mlp import mlp
+    from deepcanon.nets.perceptron import mlp
     from deepcanon.rl.dqn import DQN
 
     torch.manual_seed(seed)

@@ -22,7 +22,7 @@ from deepcanon.engine.loop import Trainer
 from deepcanon.foundations.ensembles import Ensemble
 from deepcanon.nets.lenet import LeNet
 from deepcanon.nets.members import OneByOne, StackedMLPs
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.vision.classify import Classifier
 
 MEMBERS, LR = 10, 1e-3

@@ -27,8 +27,8 @@ from deepcanon.data import images
 from deepcanon.engine import Adam
 from deepcanon.engine.loop import Trainer, compile_nets
 from deepcanon.flows.flow import Flow
-from deepcanon.flows.maf import maf
-from deepcanon.flows.realnvp import realnvp
+from deepcanon.flows.maf_flow import maf
+from deepcanon.flows.realnvp_flow import realnvp
 
 LR, BATCH, DIM, LAYERS, HIDDEN = 1e-3, 256, 64, 5, (128, 128)
 TRAINING = [("MAF training", "maf_ours", "maf_zuko", 1.25), ("MAF training, compiled", "maf_ours_compiled", "maf_zuko", 1.6),

@@ -13,8 +13,8 @@ import torch
 from record import entries, in_turns, rates, record
 from torch import Tensor
 
-from deepcanon.energy.gibbs import gaussian, gibbs
-from deepcanon.energy.langevin import langevin
+from deepcanon.energy.gibbs_sampling import gaussian, gibbs
+from deepcanon.energy.langevin_dynamics import langevin
 from deepcanon.energy.mcmc import mala, metropolis_hastings, random_walk
 
 DIM, TARGET = 10, 10.0

@@ -22,7 +22,7 @@ TARGETS = [("environment steps", "ours", "CleanRL", 2.0), ("environment steps", 
 
 def net(*dims: int, last: float) -> nn.Module:
     """A perceptron that starts as the peers' do."""
-    from deepcanon.nets.mlp import mlp
+    from deepcanon.nets.perceptron import mlp
 
     made = mlp(*dims, activation=nn.Tanh)
     *_, head, _ = params = [*made.parameters()]

@@ -18,10 +18,10 @@ TARGETS = [("environment steps", "ours", "CleanRL", 1.25)]
 
 def ours(seed: int) -> dict[str, float]:
     """One run through `fit`."""
-    from deepcanon.data.envs import action_bounds, env
+    from deepcanon.data.environments import action_bounds, env
     from deepcanon.data.experience import Experience, after
     from deepcanon.engine import Adam, fit, options
-    from deepcanon.nets.mlp import mlp
+    from deepcanon.nets.perceptron import mlp
     from deepcanon.rl.critics import Critics
     from deepcanon.rl.sac import SAC
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from deepcanon.data import images
 from deepcanon.engine import Adam
 from deepcanon.engine.loop import Trainer, compile_nets, native_bf16
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.vae.vae import VAE
 
 LR, BATCH, LATENT = 1e-3, 128, 16

@@ -14,13 +14,13 @@ from PIL import Image
 from torch import nn
 
 import deepcanon
-from deepcanon import compare as comparing
+from deepcanon import comparison as comparing
 from deepcanon.engine import SGD, Adam, fit, options
 from deepcanon.engine.checkpoint import read_json, write_json
-from deepcanon.export import export
+from deepcanon.exporting import export
 from deepcanon.foundations.regression import Regressor
-from deepcanon.nets.mlp import mlp
-from deepcanon.predict import predict
+from deepcanon.nets.perceptron import mlp
+from deepcanon.predictions import predict
 from deepcanon.runs import continue_text, resume
 
 

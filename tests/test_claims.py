@@ -141,7 +141,7 @@ def test_an_interval_decides_or_does_not():
 def test_an_experiment_starts_from_one_seed_and_is_quiet():
     import torch
 
-    from deepcanon.engine.options import current_options
+    from deepcanon.engine.run_options import current_options
 
     @claim("C-900", answer="yes")
     def draw() -> Finding:

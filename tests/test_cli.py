@@ -13,7 +13,7 @@ import pytest
 from deepcanon import catalogue, cli, errors
 from deepcanon.catalogue import Parameter, RecipeInfo
 from deepcanon.cli.compare import matching
-from deepcanon.cli.flags import recipe_parser, reading_options, run_options
+from deepcanon.cli.flags import reading_options, recipe_parser, run_options
 from deepcanon.grammar import Form, at_least, preset
 
 LOOKING = [["--help"], ["list"], ["find", "wgan-gp"], ["show", "GEN-18"], ["show", "vae"], ["list", "GEN"], ["train", "vae", "--help"], ["claims", "--help"]]

@@ -20,9 +20,9 @@ from deepcanon.data.source import reading
 from deepcanon.engine.callbacks import Evaluate, evaluation_mode
 from deepcanon.engine.checkpoint import load_weights
 from deepcanon.engine.folder import last_stage, restore_weights
-from deepcanon.engine.options import current_options, options
 from deepcanon.engine.record import read_call
 from deepcanon.engine.run import Run
+from deepcanon.engine.run_options import current_options, options
 from deepcanon.engine.samples import Samples, write_samples
 from deepcanon.report import write_report
 

@@ -239,7 +239,7 @@ def test_arrays_from_files(tmp_path):
 
 
 def test_an_array_file_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("deepcanon.data.download.LIMIT", 1_000)
+    monkeypatch.setattr("deepcanon.data.downloads.LIMIT", 1_000)
     np.savez_compressed(tmp_path / "zeros.npz", x=np.zeros((1_000, 10)))
     with pytest.raises(ValueError, match=r"unpacks to 80,[0-9]+ bytes, more than the 1,000 allowed"):
         arrays(tmp_path / "zeros.npz").at(0)

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from deepcanon import cli
-from deepcanon.data.describe import describe, likely_kind
+from deepcanon.data.description import describe, likely_kind
 
 
 @pytest.fixture

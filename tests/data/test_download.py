@@ -11,7 +11,7 @@ import tracemalloc
 import pytest
 import torch
 
-from deepcanon.data import download, images, sets
+from deepcanon.data import downloads, images, sets
 from deepcanon.data.pictures import cifar10_binary, cifar10_npz, idx
 
 HELLO = sets.File("hello.txt", "https://example.invalid/hello.txt", hashlib.sha256(b"hello").hexdigest())
@@ -20,38 +20,38 @@ HELLO = sets.File("hello.txt", "https://example.invalid/hello.txt", hashlib.sha2
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("DEEPCANON_DATA", str(tmp_path))
-    monkeypatch.setattr(download, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(downloads, "cache", lambda: tmp_path / "cache")
     return tmp_path
 
 
 def test_a_file_by_hand_is_found_packed_or_not(folder):
     (folder / "hello.txt.gz").write_bytes(gzip.compress(b"hello"))
-    assert download.read(HELLO) == b"hello"
+    assert downloads.read(HELLO) == b"hello"
     (folder / "hello.txt").write_bytes(b"hello")
-    assert download.path(HELLO) == folder / "hello.txt"
+    assert downloads.path(HELLO) == folder / "hello.txt"
 
 
 def test_another_content_is_refused_with_both_sums(folder):
     (folder / "hello.txt").write_bytes(b"goodbye")
     with pytest.raises(ValueError, match=rf"hello.txt is damaged or another file: expected content with sha256 {HELLO.sha256}, found"):
-        download.read(HELLO)
+        downloads.read(HELLO)
 
 
 @pytest.mark.parametrize("damage", [lambda packed: packed[:-9], lambda packed: b"<html>" + packed, lambda packed: packed[:20] + b"\0" + packed[21:]])
 def test_a_damaged_gzip_file_is_refused_with_its_name(folder, damage):
     (folder / "hello.txt.gz").write_bytes(damage(gzip.compress(b"hello" * 100)))
     with pytest.raises(ValueError, match=r"hello.txt.gz is damaged: expected a whole gzip file"):
-        download.read(HELLO)
+        downloads.read(HELLO)
 
 
 def test_a_named_file_that_unpacks_to_more_than_it_should_is_refused_before_it_is_read(folder):
     file = sets.File("hello.txt", HELLO.address, HELLO.sha256, 5)
     (folder / "hello.txt.gz").write_bytes(gzip.compress(b"hello"))
-    assert download.read(file) == b"hello"
+    assert downloads.read(file) == b"hello"
     (folder / "hello.txt.gz").write_bytes(gzip.compress(b"\0" * 200_000_000))
     tracemalloc.start()
     with pytest.raises(ValueError, match="unpacks to more than the 5 bytes expected of it"):
-        download.read(file)
+        downloads.read(file)
     assert tracemalloc.get_traced_memory()[1] < 50_000_000
     tracemalloc.stop()
 
@@ -66,7 +66,7 @@ def test_without_network_one_line_says_what_to_do(folder, monkeypatch):
 
     monkeypatch.setattr("pooch.retrieve", unreachable)
     with pytest.raises(FileNotFoundError, match=r"could not download hello.txt") as error:
-        download.read(HELLO)
+        downloads.read(HELLO)
     assert HELLO.address in str(error.value)
     assert "DEEPCANON_DATA" in str(error.value)
     assert "\n" not in str(error.value)
@@ -74,18 +74,18 @@ def test_without_network_one_line_says_what_to_do(folder, monkeypatch):
 
 def test_get_and_where(folder, monkeypatch):
     monkeypatch.setitem(sets.SETS, "hello", sets.DataSet("hello", "text", "a greeting", "CC0", (HELLO,)))
-    assert download.where("hello") == []
+    assert downloads.where("hello") == []
 
     def fetch(address, known_hash, fname, path, **more):
         path.mkdir()
         (path / fname).write_bytes(b"hello")
 
     monkeypatch.setattr("pooch.retrieve", fetch)
-    assert download.get("hello") == [folder / "cache" / "hello.txt"] == download.where("hello")
+    assert downloads.get("hello") == [folder / "cache" / "hello.txt"] == downloads.where("hello")
 
 
 def test_the_catalogue_needs_no_torch():
-    code = "import sys; from deepcanon.data import sets, download; assert sets.names('text'); sys.exit('torch' in sys.modules)"
+    code = "import sys; from deepcanon.data import sets, downloads; assert sets.names('text'); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from deepcanon.data.envs import CartPole, Pendulum, action_bounds, describe_env, env, env_metadata
+from deepcanon.data.environments import CartPole, Pendulum, action_bounds, describe_env, env, env_metadata
 from deepcanon.data.vector_envs import SequentialEnvs, envs
 
 
@@ -433,7 +433,7 @@ def test_sources(workplace, monkeypatch):
         assert (made.reset(seed=0).tolist(), made.step(1)[0].tolist()) == ([first], [first + 1])
         assert envs(source, 3, **options).reset(seed=0).tolist() == [[first]] * 3
     assert env("mazes_for_tests:Maze").name == "mazes_for_tests:Maze"
-    assert isinstance(env("deepcanon.data.envs:CartPole"), CartPole)
+    assert isinstance(env("deepcanon.data.environments:CartPole"), CartPole)
     assert env("gymnasium.envs.classic_control:Acrobot-v1").num_actions == 3     # Gymnasium's own "module:id"
 
 

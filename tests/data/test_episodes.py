@@ -11,7 +11,7 @@ from PIL import Image
 
 from deepcanon.data import Sinusoids, arrays, episodes, images
 from deepcanon.data.augment import affine, compose, crop, flip
-from deepcanon.data.omniglot import archived, omniglot, unpacked
+from deepcanon.data.omniglot_drawings import archived, omniglot, unpacked
 
 
 def numbered(classes: int = 8, examples: int = 6, side: int = 3):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepcanon.data.envs import env
+from deepcanon.data.environments import env
 from deepcanon.data.experience import Experience, anneal
 from deepcanon.data.vector_envs import envs
 

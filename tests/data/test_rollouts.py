@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepcanon.data.envs import CartPole, Pendulum, action_bounds, env
+from deepcanon.data.environments import CartPole, Pendulum, action_bounds, env
 from deepcanon.data.rollouts import Rollouts
 from deepcanon.data.vector_envs import SequentialEnvs, envs
 

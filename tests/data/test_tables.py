@@ -456,11 +456,11 @@ def test_a_missing_file_and_an_unknown_name(tmp_path):
 
 
 def test_a_packed_file_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
-    from deepcanon.data import download
+    from deepcanon.data import downloads
 
     path = tmp_path / "zeros.csv.gz"
     path.write_bytes(gzip.compress(b"0" * 10_000_000))
-    monkeypatch.setattr(download, "LIMIT", 1_000_000)
+    monkeypatch.setattr(downloads, "LIMIT", 1_000_000)
     refused("unpacks to more than the 1,000,000 bytes", path)
 
 

@@ -97,7 +97,7 @@ def test_the_shortest_text_has_a_window_in_both_parts():
 
 
 def test_the_position_of_a_wrong_byte_counts_from_the_start_of_the_file(tmp_path, monkeypatch):
-    monkeypatch.setattr("deepcanon.data.download.CHUNK", 7)
+    monkeypatch.setattr("deepcanon.data.downloads.CHUNK", 7)
     path = tmp_path / "late.txt"
     path.write_bytes("äöü".encode() * 10 + b"\xe4 " + b"a" * 10)
     with pytest.raises(ValueError, match="found the byte 0xe4 at position 60"):
@@ -108,7 +108,7 @@ def test_the_position_of_a_wrong_byte_counts_from_the_start_of_the_file(tmp_path
     ("utf-8", None), ("utf-8-sig", None), ("utf-16", None), ("utf-32", None), ("utf-16-le", "utf-16-le"), ("latin-1", "latin-1"), ("utf-8", "UTF8")])
 @pytest.mark.parametrize("chunk", [5, 4 * 2**20])
 def test_encodings_are_honoured(tmp_path, monkeypatch, encode, encoding, chunk):
-    monkeypatch.setattr("deepcanon.data.download.CHUNK", chunk)
+    monkeypatch.setattr("deepcanon.data.downloads.CHUNK", chunk)
     path = tmp_path / "poem.txt"
     path.write_bytes(POEM.encode(encode))
     data = text(path, encoding=encoding, context=16)
@@ -116,7 +116,7 @@ def test_encodings_are_honoured(tmp_path, monkeypatch, encode, encoding, chunk):
 
 
 def test_windows_line_ends_are_one_character_and_said(tmp_path, monkeypatch):
-    monkeypatch.setattr("deepcanon.data.download.CHUNK", 8)
+    monkeypatch.setattr("deepcanon.data.downloads.CHUNK", 8)
     path = tmp_path / "dos.txt"
     path.write_bytes(b"1234567\r\nab\rc\n" * 100)
     data = text(path, context=8)
@@ -187,7 +187,7 @@ def test_a_large_text_takes_little_more_memory_than_its_bytes(tmp_path):
 
 
 def test_a_packed_text_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("deepcanon.data.download.LIMIT", 1_000_000)
+    monkeypatch.setattr("deepcanon.data.downloads.LIMIT", 1_000_000)
     path = tmp_path / "zeros.txt.gz"
     path.write_bytes(gzip.compress(b"0" * 20_000_000))
     with pytest.raises(ValueError, match="unpacks to more than the 1,000,000 bytes"):

@@ -8,7 +8,7 @@ from torch import nn
 
 from deepcanon.diffusion.divergence import exact, hutchinson
 from deepcanon.diffusion.score_matching import ScoreModel, denoising, fisher, implicit, score_of, sliced
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 
 class Quadratic(nn.Module):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from deepcanon.energy.ebm import EBM
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 
 class Quadratic(nn.Module):

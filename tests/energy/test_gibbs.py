@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from deepcanon.energy.diagnostics import r_hat, standard_error
-from deepcanon.energy.gibbs import Spin, gaussian, gibbs, ising
+from deepcanon.energy.gibbs_sampling import Spin, gaussian, gibbs, ising
 
 COVARIANCE = torch.tensor([[1.0, 1.2], [1.2, 2.0]], dtype=torch.float64)
 MEAN = torch.tensor([0.5, -1.0], dtype=torch.float64)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from deepcanon.data.toys import density
-from deepcanon.energy.langevin import langevin, slope
+from deepcanon.energy.langevin_dynamics import langevin, slope
 
 
 def parabola(x):

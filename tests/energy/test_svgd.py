@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from deepcanon.data.toys import density
-from deepcanon.energy.svgd import stein_direction, svgd
+from deepcanon.energy.stein_variational import stein_direction, svgd
 
 MEAN = torch.tensor([1.0, -0.5])
 

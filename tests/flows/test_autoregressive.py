@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from deepcanon.flows.flow import Flow
-from deepcanon.flows.iaf import InverseAutoregressive, draw, iaf
-from deepcanon.flows.maf import MaskedAutoregressive, maf, plain_inverse, unrolled_inverse
+from deepcanon.flows.iaf_flow import InverseAutoregressive, draw, iaf
+from deepcanon.flows.maf_flow import MaskedAutoregressive, maf, plain_inverse, unrolled_inverse
 from deepcanon.nets.made import MADE
 
 

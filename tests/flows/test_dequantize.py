@@ -8,7 +8,7 @@ from torch import nn
 
 from deepcanon.flows.dequantize import Dequantized, UniformNoise, VariationalNoise, noise_couplings
 from deepcanon.flows.flow import Chain, Flow, Logit
-from deepcanon.flows.nice import Scaling
+from deepcanon.flows.nice_flow import Scaling
 
 
 class Uniform(nn.Module):

@@ -9,10 +9,10 @@ from torch import nn
 
 from deepcanon.flows.flow import Chain, Flatten, Flow, Logit, Reverse
 from deepcanon.flows.functional import standard_normal
-from deepcanon.flows.maf import maf
-from deepcanon.flows.nice import AdditiveCoupling, Scaling
-from deepcanon.flows.realnvp import AffineCoupling, realnvp
-from deepcanon.nets.mlp import mlp
+from deepcanon.flows.maf_flow import maf
+from deepcanon.flows.nice_flow import AdditiveCoupling, Scaling
+from deepcanon.flows.realnvp_flow import AffineCoupling, realnvp
+from deepcanon.nets.perceptron import mlp
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from deepcanon.engine import Adam, fit, options
 from deepcanon.flows.actnorm import ActNorm
 from deepcanon.flows.dequantize import Dequantized, UniformNoise
 from deepcanon.flows.flow import Chain, Flow
-from deepcanon.flows.glow import Conv1x1, Conv1x1LU, glow, rotation
-from deepcanon.flows.multiscale import OnHalf, Squeezed, squeeze
-from deepcanon.flows.nice import Scaling
+from deepcanon.flows.glow_flow import Conv1x1, Conv1x1LU, glow, rotation
+from deepcanon.flows.multiscale_flow import OnHalf, Squeezed, squeeze
+from deepcanon.flows.nice_flow import Scaling
 from tests.engine.ranks import together
 
 

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from deepcanon.flows.flow import Flow
-from deepcanon.flows.nice import AdditiveCoupling, nice
-from deepcanon.flows.realnvp import realnvp
-from deepcanon.nets.mlp import mlp
+from deepcanon.flows.nice_flow import AdditiveCoupling, nice
+from deepcanon.flows.realnvp_flow import realnvp
+from deepcanon.nets.perceptron import mlp
 
 
 @pytest.mark.row("GEN-37")

@@ -7,8 +7,8 @@ from torch import nn
 from deepcanon.data.toys import density, toy
 from deepcanon.engine import Adam, fit, options
 from deepcanon.flows.flow import Flow
-from deepcanon.flows.realnvp import AffineCoupling, MaskedCoupling, checkerboard, realnvp, realnvp_images
-from deepcanon.nets.mlp import mlp
+from deepcanon.flows.realnvp_flow import AffineCoupling, MaskedCoupling, checkerboard, realnvp, realnvp_images
+from deepcanon.nets.perceptron import mlp
 
 
 class TurnedAround(nn.Module):

@@ -7,7 +7,7 @@ import torch
 import deepcanon
 from deepcanon.data import open_data
 from deepcanon.flows.flow import Chain
-from deepcanon.flows.maf import maf
+from deepcanon.flows.maf_flow import maf
 from deepcanon.recipes import densities
 from tests.own_pictures import JUDGED, hurried, photos, short
 

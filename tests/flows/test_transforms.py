@@ -6,14 +6,14 @@ from torch import Tensor, nn
 
 from deepcanon.flows.actnorm import ActNorm
 from deepcanon.flows.flow import Chain, Flatten, Flow, Logit, Reverse
-from deepcanon.flows.glow import Conv1x1, Conv1x1LU, glow
-from deepcanon.flows.iaf import InverseAutoregressive, iaf
-from deepcanon.flows.maf import MaskedAutoregressive, maf
-from deepcanon.flows.multiscale import OnHalf, Squeezed
-from deepcanon.flows.nice import AdditiveCoupling, Scaling, nice
-from deepcanon.flows.realnvp import AffineCoupling, MaskedCoupling, checkerboard, realnvp, realnvp_images
+from deepcanon.flows.glow_flow import Conv1x1, Conv1x1LU, glow
+from deepcanon.flows.iaf_flow import InverseAutoregressive, iaf
+from deepcanon.flows.maf_flow import MaskedAutoregressive, maf
+from deepcanon.flows.multiscale_flow import OnHalf, Squeezed
+from deepcanon.flows.nice_flow import AdditiveCoupling, Scaling, nice
+from deepcanon.flows.realnvp_flow import AffineCoupling, MaskedCoupling, checkerboard, realnvp, realnvp_images
 from deepcanon.nets.made import MADE
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 
 def kinked(*dims: int) -> nn.Sequential:

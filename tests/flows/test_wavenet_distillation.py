@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from deepcanon.flows.flow import Chain, Flow, Reverse
-from deepcanon.flows.iaf import InverseAutoregressive
-from deepcanon.flows.maf import MaskedAutoregressive
+from deepcanon.flows.iaf_flow import InverseAutoregressive
+from deepcanon.flows.maf_flow import MaskedAutoregressive
 from deepcanon.flows.wavenet_distillation import Distillation
 
 

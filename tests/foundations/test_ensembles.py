@@ -12,7 +12,7 @@ from deepcanon.engine import Adam, fit, options
 from deepcanon.foundations.ensembles import Ensemble, MonteCarloDropout, SharedTrunk, average, members_loss, scores, vote
 from deepcanon.layers.dropout import Dropout
 from deepcanon.nets.members import OneByOne, StackedMLPs
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 
 @pytest.mark.row("FND-42")

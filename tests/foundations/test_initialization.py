@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from deepcanon.foundations.initialization import fans, glorot, identity, initialize, kaiming, normal, orthogonal, xavier, zero_residual
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.nets.resnet import Residual, resnet18, resnet_cifar
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 
 @pytest.mark.row("FND-10")

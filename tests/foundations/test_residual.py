@@ -6,7 +6,7 @@ from torch import nn
 
 from deepcanon.data import images
 from deepcanon.engine import SGD, fit, options
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.nets.resnet import Residual
 from deepcanon.vision.classify import Classifier
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
-from deepcanon.foundations.ridge import l2, map_loss, ridge
+from deepcanon.foundations.ridge_regression import l2, map_loss, ridge
 
 SIGMA = 0.7
 

@@ -11,7 +11,7 @@ from deepcanon.engine import SGD, Trainer
 from deepcanon.foundations.ensembles import average
 from deepcanon.foundations.initialization import initialize, kaiming
 from deepcanon.foundations.snapshots import Snapshots, average_weights
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 
 def perceptron(width: int = 32) -> nn.Sequential:

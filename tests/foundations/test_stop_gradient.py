@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from deepcanon.foundations.stop_gradient import stop_gradient, straight_through
+from deepcanon.foundations.surrogate_gradients import stop_gradient, straight_through
 
 
 @pytest.mark.row("FND-56")

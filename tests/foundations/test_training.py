@@ -11,7 +11,7 @@ from deepcanon.data import augment, images
 from deepcanon.engine import SGD, EarlyStopping, fit, maximize, minimize, options
 from deepcanon.engine.checkpoint import read_weights
 from deepcanon.engine.parallel import clip_norm, clip_value
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.vision.classify import Classifier
 from tests.engine.shapes import Steps
 

@@ -9,7 +9,7 @@ from torch import nn
 from deepcanon.data import images
 from deepcanon.engine import SGD, Adam, fit, options
 from deepcanon.foundations.transfer import Frozen, rates, train_only
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.vision.classify import Classifier
 
 

@@ -10,7 +10,7 @@ from deepcanon.engine import Adam, Trainer
 from deepcanon.gans.acgan import ACGAN
 from deepcanon.gans.penalties import zero_centred
 from deepcanon.nets.conditional import Joined
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 MEANS = torch.tensor([[-2.0, 0.0], [2.0, 1.0], [0.0, -2.0]])
 

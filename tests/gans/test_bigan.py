@@ -7,7 +7,7 @@ from torch import nn
 from deepcanon.engine import Adam, Trainer, linear
 from deepcanon.gans.bigan import BiGAN
 from deepcanon.gans.penalties import zero_centred
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 
 class Stretched:

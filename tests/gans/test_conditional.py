@@ -13,7 +13,7 @@ from deepcanon.gans.objectives import hinge
 from deepcanon.gans.penalties import zero_centred
 from deepcanon.nets.biggan import BigDiscriminator, BigGenerator
 from deepcanon.nets.conditional import Joined, Projected
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 MEANS = torch.tensor([[-2.0, 0.0], [2.0, 1.0], [0.0, -2.0]])
 

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from deepcanon.gans.feature_matching import FeatureMatchingGAN, mean_distance
-from deepcanon.layers.spectral_norm import spectral_norm
-from deepcanon.nets.mlp import mlp
+from deepcanon.layers.spectral import spectral_norm
+from deepcanon.nets.perceptron import mlp
 
 
 @pytest.mark.row("GEN-60")

@@ -11,7 +11,7 @@ from deepcanon.gans.objectives import minimax, wasserstein
 from deepcanon.gans.penalties import zero_centred
 from deepcanon.layers.instance_noise import InstanceNoise
 from deepcanon.nets.dcgan import critic, generator
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 
 class Gaussian:

@@ -8,7 +8,7 @@ from torch import nn
 
 from deepcanon.gans.infogan import InfoGAN
 from deepcanon.nets.conditional import Joined
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 K = 5
 

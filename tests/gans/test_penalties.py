@@ -8,7 +8,7 @@ from deepcanon.gans.gan import GAN, clip
 from deepcanon.gans.objectives import relativistic, smoothed, wasserstein
 from deepcanon.gans.penalties import gradients, towards_one, zero_centred
 from deepcanon.gans.wgan import WGANGP
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 
 @pytest.fixture(name="score")

@@ -19,7 +19,7 @@ from deepcanon.gans.gan import GAN
 from deepcanon.gans.penalties import in_units, zero_centred
 from deepcanon.gans.wgan import WGANGP
 from deepcanon.grammar import resolve
-from deepcanon.layers.spectral_norm import Scale
+from deepcanon.layers.spectral import Scale
 from deepcanon.recipes import judge
 from deepcanon.recipes.gans import classes, nets, translation
 from deepcanon.recipes.joint import Joint

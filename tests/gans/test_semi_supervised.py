@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from deepcanon.gans.semi_supervised import SemiSupervisedGAN
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 
 @pytest.fixture(name="gan")

@@ -10,8 +10,8 @@ from deepcanon.engine import Adam, Trainer, linear
 from deepcanon.gans.cyclegan import CycleGAN, cycle_loss
 from deepcanon.gans.penalties import zero_centred
 from deepcanon.gans.pix2pix import Pix2Pix
-from deepcanon.nets.mlp import mlp
 from deepcanon.nets.patchgan import Translator, judge
+from deepcanon.nets.perceptron import mlp
 
 
 class Inverted:

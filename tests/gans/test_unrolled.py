@@ -7,7 +7,7 @@ from torch import nn
 from deepcanon.gans.gan import GAN
 from deepcanon.gans.objectives import non_saturating
 from deepcanon.gans.unrolled import UnrolledGAN
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 
 def players():

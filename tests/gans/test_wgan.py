@@ -7,7 +7,7 @@ from torch import nn
 from deepcanon.gans.penalties import at_data, between
 from deepcanon.gans.wasserstein import on_the_line
 from deepcanon.gans.wgan import WGANGP
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 
 def linear_critic(norm):

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from deepcanon.layers import attention as module
-from deepcanon.layers.attention import CrossAttention, SelfAttention, attention, merge, split
+from deepcanon.layers import dot_product_attention as module
+from deepcanon.layers.dot_product_attention import CrossAttention, SelfAttention, attention, merge, split
 from deepcanon.layers.embedding import rotary, sinusoidal
 
 

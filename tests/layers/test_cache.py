@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from deepcanon.layers.attention import SelfAttention
 from deepcanon.layers.cache import empty_cache
+from deepcanon.layers.dot_product_attention import SelfAttention
 
 
 @pytest.mark.row("SEQ-39")

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import forward_ad
 
-from deepcanon.layers import linear as module
-from deepcanon.layers.linear import Linear, linear
+from deepcanon.layers import linear_map as module
+from deepcanon.layers.linear_map import Linear, linear
 
 bare = inspect.unwrap(linear)  # without the tests' check of shapes, which cannot be compiled
 

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from deepcanon.layers.spectral_norm import SpectralNorm, spectral_norm
-from deepcanon.nets.mlp import mlp
+from deepcanon.layers.spectral import SpectralNorm, spectral_norm
+from deepcanon.nets.perceptron import mlp
 
 LAYERS = {"linear": lambda: nn.Linear(7, 5), "conv": lambda: nn.Conv2d(3, 6, 3), "transposed": lambda: nn.ConvTranspose2d(3, 6, 4)}
 

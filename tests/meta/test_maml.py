@@ -13,7 +13,7 @@ from deepcanon.data import Sinusoids
 from deepcanon.engine import Adam, cosine, fit, options
 from deepcanon.meta.maml import MAML
 from deepcanon.nets.conv4 import Conv4
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 T, K, Q, D, ALPHA = 3, 6, 8, 4, 0.3
 

@@ -7,8 +7,8 @@ import scipy.linalg
 import torch
 
 from deepcanon.metrics.generation import Gaussian, class_shares, comparable, fid, fit_gaussian, frechet_distance
-from deepcanon.metrics.mmd import gaussian, kid, mmd
-from deepcanon.metrics.precision_recall import precision_recall
+from deepcanon.metrics.mean_discrepancy import gaussian, kid, mmd
+from deepcanon.metrics.precision_and_recall import precision_recall
 
 
 def features(n=200, f=6):

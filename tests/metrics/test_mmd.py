@@ -5,8 +5,8 @@ import torch
 from sklearn.metrics.pairwise import polynomial_kernel, rbf_kernel
 from torchmetrics.image.kid import poly_mmd
 
-from deepcanon.metrics import mmd as module
-from deepcanon.metrics.mmd import gaussian, kid, mmd, mmd_bound, mmd_squared, polynomial
+from deepcanon.metrics import mean_discrepancy as module
+from deepcanon.metrics.mean_discrepancy import gaussian, kid, mmd, mmd_bound, mmd_squared, polynomial
 
 
 @pytest.fixture

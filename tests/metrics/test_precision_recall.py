@@ -4,8 +4,8 @@ import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
 
-from deepcanon.metrics import precision_recall as module
-from deepcanon.metrics.precision_recall import precision_recall
+from deepcanon.metrics import precision_and_recall as module
+from deepcanon.metrics.precision_and_recall import precision_recall
 
 
 def share_inside(x, points, k):

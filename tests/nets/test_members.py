@@ -10,7 +10,7 @@ from torch import nn
 from deepcanon.layers.norm import Standardize
 from deepcanon.nets.lenet import LeNet
 from deepcanon.nets.members import OneByOne, StackedMLPs
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 
 def perceptron() -> nn.Sequential:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 
 def test_an_activation_between_each_two_layers():

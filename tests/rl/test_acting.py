@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.rl.acting import NumpyNet, numpy_layers
 
 x = np.random.default_rng(0).standard_normal(4).astype(np.float32)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from deepcanon.data.experience import Experience, anneal
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.rl.dqn import DQN, double_value, max_value
 from deepcanon.rl.evaluate import returns
 from tests.rl.small_envs import Corridor

@@ -8,7 +8,7 @@ from torch import nn
 from deepcanon.data.rollouts import Rollouts
 from deepcanon.data.vector_envs import SequentialEnvs, envs
 from deepcanon.engine import Adam, fit, options
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.rl.evaluate import returns
 from deepcanon.rl.functional import gae
 from deepcanon.rl.policies import gaussian

@@ -8,10 +8,10 @@ import torch
 from torch import distributions as D
 from torch import nn
 
-from deepcanon.data.envs import action_bounds, env
+from deepcanon.data.environments import action_bounds, env
 from deepcanon.data.experience import Experience, after
 from deepcanon.engine import Adam, fit, linear, options, players
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.rl.critics import Critics
 from deepcanon.rl.dqn import DQN
 from deepcanon.rl.evaluate import returns

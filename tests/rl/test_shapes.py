@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.rl.critics import Critics
 from deepcanon.rl.dqn import DQN
 from deepcanon.rl.functional import gae

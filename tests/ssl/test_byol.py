@@ -10,9 +10,9 @@ from torch import nn
 
 from deepcanon.data import augment, images
 from deepcanon.engine import Adam, Trainer
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.ssl.byol import BYOL
-from deepcanon.ssl.probe import probe
+from deepcanon.ssl.linear_probe import probe
 
 
 def small(decay: float = 0.9, **options) -> BYOL:

@@ -10,9 +10,9 @@ from torch import nn
 
 from deepcanon.data import images
 from deepcanon.engine import Adam, Trainer
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.ssl.byol import BYOL
-from deepcanon.ssl.probe import LinearProbe, encoded, probe
+from deepcanon.ssl.linear_probe import LinearProbe, encoded, probe
 
 
 @pytest.mark.row("SSL-01")

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from deepcanon.metrics.mmd import gaussian, mmd
+from deepcanon.metrics.mean_discrepancy import gaussian, mmd
 from deepcanon.nets.conv_coder import conv_decoder, conv_encoder
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.vae.autoencoder import Autoencoder
 from deepcanon.vae.likelihoods import gaussian as normal
 from deepcanon.vae.vae import VAE

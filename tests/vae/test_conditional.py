@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.vae.conditional import ConditionalVAE, kl_normal
 from deepcanon.vae.likelihoods import gaussian
 from deepcanon.vae.vae import VAE

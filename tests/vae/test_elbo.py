@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from deepcanon.vae.elbo import elbo, log_evidence, posterior
+from deepcanon.vae.evidence import elbo, log_evidence, posterior
 
 
 @pytest.fixture

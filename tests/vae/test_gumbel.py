@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from scipy.stats import chisquare, kstest
 from torch.distributions import Categorical, kl_divergence
 
-from deepcanon.nets.mlp import mlp
-from deepcanon.vae.gumbel import GumbelVAE, gumbel, gumbel_max, gumbel_softmax, kl_uniform
+from deepcanon.nets.perceptron import mlp
+from deepcanon.vae.gumbel_vae import GumbelVAE, gumbel, gumbel_max, gumbel_softmax, kl_uniform
 from deepcanon.vae.schedule import Scheduled, cooling
 
 LOGITS = torch.tensor([0.5, -1.0, 2.0, 0.0])

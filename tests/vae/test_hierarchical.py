@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.distributions import MultivariateNormal, Normal
 
-from deepcanon.nets.mlp import mlp
-from deepcanon.vae.elbo import elbo, log_evidence, posterior
+from deepcanon.nets.perceptron import mlp
+from deepcanon.vae.evidence import elbo, log_evidence, posterior
 from deepcanon.vae.hierarchical import HierarchicalVAE, log_normal
 from deepcanon.vae.likelihoods import gaussian
 

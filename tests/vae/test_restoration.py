@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.vae.autoencoder import Autoencoder
 from deepcanon.vae.denoising import masking
 from deepcanon.vae.likelihoods import gaussian

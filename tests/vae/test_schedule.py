@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from deepcanon.engine import Adam, fit, options
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.vae.likelihoods import gaussian
 from deepcanon.vae.schedule import Scheduled, cooling, cycle, ramp
 from deepcanon.vae.vae import VAE

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.vae.likelihoods import bernoulli, gaussian, gaussian_learned
 from deepcanon.vae.score_function import ScoreFunctionVAE
 from deepcanon.vae.vae import VAE

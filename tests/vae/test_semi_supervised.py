@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from deepcanon.nets.conditional import Joined
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.vae.semi_supervised import SemiSupervisedVAE
 
 

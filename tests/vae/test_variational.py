@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.vae.vae import VAE, kl_standard_normal
 from deepcanon.vae.variational import PerPointVI, amortization_gap, bound, refine
 from tests.vae.training import train

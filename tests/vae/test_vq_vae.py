@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from deepcanon.layers.quantize import AveragedQuantizer, VectorQuantizer
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.vae.likelihoods import bernoulli
 from deepcanon.vae.vq_vae import VQVAE
 

@@ -11,9 +11,9 @@ from deepcanon.foundations.initialization import zero_residual
 from deepcanon.foundations.linear import LinearClassifier
 from deepcanon.foundations.optimizers import Adam as PlainAdam
 from deepcanon.foundations.optimizers import GradientDescent
-from deepcanon.layers.linear import Linear
+from deepcanon.layers.linear_map import Linear
 from deepcanon.nets.gpt import Block
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.nets.resnet import Residual, basic, conv_norm
 from deepcanon.vision.classify import Classifier
 

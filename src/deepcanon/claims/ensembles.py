@@ -16,7 +16,7 @@ from deepcanon.foundations.ensembles import Ensemble
 from deepcanon.foundations.initialization import initialize, kaiming
 from deepcanon.foundations.snapshots import Snapshots, average_weights
 from deepcanon.nets.members import StackedMLPs
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.vision.classify import Classifier
 
 

@@ -18,7 +18,7 @@ from deepcanon.engine import options
 from deepcanon.engine.checkpoint import write_json
 from deepcanon.engine.record import environment
 from deepcanon.engine.seeds import seed_everything
-from deepcanon.prove import interval
+from deepcanon.proofs import interval
 
 Interval = tuple[float, float]
 Numbers = dict[str, float]

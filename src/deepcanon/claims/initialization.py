@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from deepcanon.claims.experiment import Finding, above, below, claim, every, over_seeds
 from deepcanon.foundations.initialization import initialize, kaiming, normal, orthogonal, xavier
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 
 def sizes(net: nn.Module, x: Tensor, kind: type[nn.Module]) -> Tensor:

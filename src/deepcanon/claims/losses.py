@@ -9,8 +9,8 @@ from deepcanon.foundations.information import gaussian_kl, kl
 from deepcanon.foundations.linear import LinearClassifier
 from deepcanon.foundations.losses import cross_entropy, squared_error
 from deepcanon.foundations.optimizers import Adam, GradientDescent
-from deepcanon.layers.linear import Linear
-from deepcanon.nets.mlp import mlp
+from deepcanon.layers.linear_map import Linear
+from deepcanon.nets.perceptron import mlp
 
 
 @claim("C-030", answer="no")

@@ -10,7 +10,7 @@ from deepcanon.claims.experiment import Finding, below, claim, over_seeds
 from deepcanon.data import arrays
 from deepcanon.engine import SGD, fit
 from deepcanon.layers.norm import BatchNorm, LayerNorm, normalize
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.vision.classify import Classifier
 
 

@@ -11,7 +11,7 @@ from deepcanon.foundations.bias_variance import decompose
 from deepcanon.foundations.initialization import xavier
 from deepcanon.foundations.losses import squared_error
 from deepcanon.foundations.optimizers import GradientDescent
-from deepcanon.foundations.ridge import l2, map_loss, penalty, ridge
+from deepcanon.foundations.ridge_regression import l2, map_loss, penalty, ridge
 from deepcanon.foundations.risk import empirical_risk
 from deepcanon.layers.dropout import Dropout
 

@@ -31,7 +31,7 @@ def main(words: list[str]) -> None:
     read = {name: typed(recipes, name, texts) for name, texts in values.items()}
 
     from deepcanon import engine
-    from deepcanon.compare import compare
+    from deepcanon.comparison import compare
 
     with engine.options(device=how["device"], quiet=how["quiet"]):
         report = compare([r.name for r in recipes], read, seeds=asked.seeds, minutes=how["minutes"], budget=asked.budget, out=how["folder"])

@@ -32,10 +32,10 @@ def main(words: list[str]) -> None:
 
 def show_list(name: str | None) -> None:
     """Every named set and whether it is on this machine."""
-    from deepcanon.data import download, sets
+    from deepcanon.data import downloads, sets
 
     def state(s: sets.DataSet) -> str:
-        return "embedded" if not s.files else "here" if len(download.where(s.name)) == len(s.files) else "to fetch"
+        return "embedded" if not s.files else "here" if len(downloads.where(s.name)) == len(s.files) else "to fetch"
 
     table(["name", "kind", "files", "what it is", "licence"], [[s.name, s.kind, state(s), s.about, s.licence] for s in sets.SETS.values()])
     footer("Looked for in the folder that DEEPCANON_DATA names, else fetched when first used.")
@@ -43,17 +43,17 @@ def show_list(name: str | None) -> None:
 
 def get(name: str) -> None:
     """Fetch what is missing, check all, print the paths."""
-    from deepcanon.data import download
+    from deepcanon.data import downloads
 
-    files = download.get(name)
+    files = downloads.get(name)
     print("\n".join(map(str, files)) if files else f"{name} is embedded: nothing to fetch")
 
 
 def where(name: str) -> None:
     """Print the paths of the files that are here."""
-    from deepcanon.data import download, sets
+    from deepcanon.data import downloads, sets
 
-    files = download.where(name)
+    files = downloads.where(name)
     if not files and sets.lookup(name).files:
         raise FileNotFoundError(f"{name} is not on this machine yet: deepcanon data get {name}")
     print("\n".join(map(str, files)) if files else f"{name} is embedded: it needs no file")
@@ -61,7 +61,7 @@ def where(name: str) -> None:
 
 def check(name: str, kind: str | None, read: dict) -> None:
     """Print what would be read."""
-    from deepcanon.data.describe import describe
+    from deepcanon.data.description import describe
 
     fields([(key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)) for key, value in describe(name, kind, **read).items()])
 

@@ -19,7 +19,7 @@ def main(words: list[str]) -> None:
     asked = parser.parse(words)
 
     from deepcanon import engine
-    from deepcanon.export import export
+    from deepcanon.exporting import export
 
     with engine.options(**run_options(asked)):
         print(readable(export(asked.run, asked.to, asked.out, asked.weights)))

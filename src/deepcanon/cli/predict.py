@@ -20,7 +20,7 @@ def main(words: list[str]) -> None:
     asked = parser.parse(words)
 
     from deepcanon import engine
-    from deepcanon.predict import as_csv, predict
+    from deepcanon.predictions import as_csv, predict
 
     with engine.options(**run_options(asked)):
         found = predict(asked.run, asked.files, None if asked.out == "-" else asked.out, asked.weights)

@@ -32,7 +32,7 @@ def main(words: list[str]) -> int:
     calls = [call for r in recipes for call in wanted(r, given, asked.budget, asked.all)]
 
     from deepcanon import engine
-    from deepcanon.prove import prove
+    from deepcanon.proofs import prove
 
     passed = True
     for call in calls:

@@ -16,11 +16,11 @@ def main(words: list[str]) -> None:
     asked = parser.parse(words)
     how = run_options(asked)
 
-    from deepcanon import compare, engine, runs
+    from deepcanon import comparison, engine, runs
 
     with engine.options(**how):
-        if compare.is_comparison(asked.run):
-            print(readable(compare.resume(asked.run)))
+        if comparison.is_comparison(asked.run):
+            print(readable(comparison.resume(asked.run)))
             return
         run = runs.resume(asked.run, asked.anyway)
     show_run(run, how["quiet"])

@@ -4,9 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import augment, download, sets
+    from . import augment, downloads, sets
     from .batches import arrays, batches_of
-    from .envs import env
+    from .environments import env
     from .experience import Experience, after, anneal
     from .few_shot import Sinusoids, episodes
     from .kinds import Arrays, Env, Images, Points, Table, Tokens
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Arrays", "Env", "Experience", "Images", "Points", "Rollouts", "Sinusoids", "Source", "Table", "Tokens",
     "after", "anneal", "arrays", "augment", "batches_of", "describe_points", "describe_table", "describe_text",
-    "download", "encode_rows", "env", "envs", "episodes", "images", "open_data", "points",
+    "downloads", "encode_rows", "env", "envs", "episodes", "images", "open_data", "points",
     "recorded_metadata", "recorded_sources", "sets", "table", "text", "toy",
 ]
 

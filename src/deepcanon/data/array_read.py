@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
-from . import download
+from . import downloads
 
 SUFFIXES = (".npy", ".npz")
 MOST_BYTES = 8 * 2**30          # of a torch data set that is read into memory
@@ -74,7 +74,7 @@ def file_rows(path: Path) -> Rows:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     if path.suffix.lower() == ".npz":
-        download.check_zip(path)
+        downloads.check_zip(path)
     try:
         with open(path, "rb") as file:
             loaded = np.load(file)

@@ -146,7 +146,7 @@ def gymnasium_id(name: str, options: dict[str, Any]) -> Any:
     try:
         import gymnasium  # noqa: F401 (is it installed?)
     except ModuleNotFoundError:
-        from deepcanon.data.envs import BUILT_IN
+        from deepcanon.data.environments import BUILT_IN
 
         raise ModuleNotFoundError(f'environment {name!r} needs Gymnasium: pip install "deepcanon[rl]" '
                                   f"(without it: {', '.join(BUILT_IN)})") from None

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepcanon.data.envs import check_action, is_own
-from deepcanon.data.envs import env as open_env
+from deepcanon.data.environments import check_action, is_own
+from deepcanon.data.environments import env as open_env
 
 
 @runtime_checkable

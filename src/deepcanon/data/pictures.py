@@ -22,11 +22,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import download, image_content, sets
+from . import downloads, image_content, sets
 from .batches import Augment, Batches, Content
 from .image_content import FITS, Options
 from .image_objects import is_array, is_frame, is_picture
-from .omniglot import omniglot
+from .omniglot_drawings import omniglot
 from .table_named import folder as sklearn_folder
 
 CIFAR10 = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -154,7 +154,7 @@ def resized(content: Content, size: int) -> Content:
 
 def digits(split: str) -> Content:
     """Scikit-learn's digits; the last 360 are test."""
-    table = torch.from_numpy(np.loadtxt(download.unpacked(sklearn_folder() / "digits.csv.gz").decode().splitlines(), np.uint8, delimiter=","))
+    table = torch.from_numpy(np.loadtxt(downloads.unpacked(sklearn_folder() / "digits.csv.gz").decode().splitlines(), np.uint8, delimiter=","))
     x, y = table[:, :-1], table[:, -1]                                               # (N, 64), 0 to 16
     rows = slice(None, -360) if split == "train" else slice(-360, None)
     return Content(x[rows].reshape(-1, 1, 8, 8), y[rows].long(), 16, {"classes": DIGITS})
@@ -173,7 +173,7 @@ def fashion(split: str) -> Content:
 def idx_pair(name: str, split: str, classes: list[str]) -> Content:
     """A split from its file of images and its file of labels."""
     pictures, labels = sets.SETS[name].files[:2] if split == "train" else sets.SETS[name].files[2:]
-    x, y = idx(download.read(pictures), pictures.name), idx(download.read(labels), labels.name)
+    x, y = idx(downloads.read(pictures), pictures.name), idx(downloads.read(labels), labels.name)
     return Content(x[:, None], y.long(), 255, {"classes": classes})
 
 
@@ -190,8 +190,8 @@ def idx(content: bytes, name: str) -> Tensor:
 
 def cifar10(split: str) -> Content:
     """From `cifar10.npz` in `DEEPCANON_DATA` (arrays x (N, 32, 32, 3), label, n_train) if it is there, else the binary form of the authors."""
-    packed = download.local("cifar10.npz")
-    return cifar10_npz(packed, split) if packed else cifar10_binary(download.read(sets.SETS["cifar10"].files[0]), split)
+    packed = downloads.local("cifar10.npz")
+    return cifar10_npz(packed, split) if packed else cifar10_binary(downloads.read(sets.SETS["cifar10"].files[0]), split)
 
 
 def cifar10_npz(path: Path, split: str) -> Content:

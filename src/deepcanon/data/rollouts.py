@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepcanon.data.envs import check_action
+from deepcanon.data.environments import check_action
 from deepcanon.data.vector_envs import checked_envs
 
 

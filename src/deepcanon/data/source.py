@@ -221,7 +221,7 @@ def describe_text(source: Source) -> Metadata:
 
 def describe_env(source: Source) -> Metadata:
     """Of an environment: shapes, actions and bounds."""
-    from .envs import env_metadata
+    from .environments import env_metadata
 
     return env_metadata(source.train())
 

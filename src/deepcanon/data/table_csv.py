@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from . import download
+from . import downloads
 from .notices import counted
 from .table_cells import PATTERNS
 
@@ -34,7 +34,7 @@ class Layout(NamedTuple):
 
 def opened(path: Path, encoding: str) -> io.TextIOBase:
     """The file as text with its line ends, unpacked if it is a `.gz`."""
-    if download.is_packed(path):
+    if downloads.is_packed(path):
         return io.TextIOWrapper(gzip.open(path), encoding=encoding, newline="")
     return open(path, encoding=encoding, newline="")
 

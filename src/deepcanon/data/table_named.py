@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import download
+from . import downloads
 
 IRIS = ["sepal length", "sepal width", "petal length", "petal width"]
 WINE = ["alcohol", "malic acid", "ash", "alcalinity of ash", "magnesium", "total phenols", "flavanoids",
@@ -32,13 +32,13 @@ def folder() -> Path:
 def named_columns(name: str) -> tuple[dict[str, np.ndarray], str]:
     """The columns of a table, the target last, and the sha256 of its file."""
     if name == "diabetes":
-        x = download.unpacked(folder() / "diabetes_data_raw.csv.gz")
-        y = download.unpacked(folder() / "diabetes_target.csv.gz")
+        x = downloads.unpacked(folder() / "diabetes_data_raw.csv.gz")
+        y = downloads.unpacked(folder() / "diabetes_target.csv.gz")
         columns = dict(zip(DIABETES, np.loadtxt(x.decode().splitlines()).T, strict=True))
         return {**columns,
                 "progression": np.loadtxt(y.decode().splitlines())}, hashlib.sha256(x + y).hexdigest()
     file, names, target = FILES[name]
-    content = download.unpacked(folder() / file)
+    content = downloads.unpacked(folder() / file)
     header, *lines = content.decode().splitlines()
     values = np.loadtxt(lines, delimiter=",")
     classes = np.array(header.split(",")[2:], dtype=object)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import download, sets
+from . import downloads, sets
 from .table_cells import EXACT, PATTERNS, Cells, Column, days_of
 from .table_columns import category_column, counts_rows, typed_column
 from .table_csv import layout, rows
@@ -111,7 +111,7 @@ def of_file(path: Path, reading: Reading) -> Table:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}" if not path.is_dir()
                                 else f"{path} is a folder, expected a file with a table")
-    suffix = path.with_suffix("").suffix.lower() if download.is_packed(path) else path.suffix.lower()
+    suffix = path.with_suffix("").suffix.lower() if downloads.is_packed(path) else path.suffix.lower()
     if suffix in BINARY:
         return of_columns(frame_columns(with_pandas(path, BINARY[suffix])), reading,
                           hashlib.sha256(path.read_bytes()).hexdigest())
@@ -123,7 +123,7 @@ def with_pandas(path: Path, reader: str) -> Any:
     import pandas as pd
 
     if path.suffix.lower() in (".xlsx", ".ods"):
-        download.check_zip(path)
+        downloads.check_zip(path)
     try:
         return getattr(pd, reader)(path)
     except ImportError as error:

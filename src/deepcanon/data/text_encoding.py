@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from . import download
+from . import downloads
 
 MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
          (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -99,7 +99,7 @@ def scan(path: Path, encoding: str | None = None) -> Scan:
 
     def seen() -> Iterator[bytes]:
         nonlocal marked
-        for i, chunk in enumerate(download.stream(path)):
+        for i, chunk in enumerate(downloads.stream(path)):
             marked = marked_encoding(chunk) if i == 0 else marked
             digest.update(chunk)
             yield chunk

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import download, sets
+from . import downloads, sets
 from .notices import counted, say
 from .text_encoding import checked_encoding, decoded
 
@@ -112,7 +112,7 @@ def open_texts(source: Any, encoding: str | None = None) -> Texts:
 def of_paths(name: str, paths: list[Path], encoding: str | None) -> Texts:
     """The texts of some files, in this order."""
     def read(_: Texts) -> Iterator[Part]:
-        return (Part(str(path), download.stream(path)) for path in paths)
+        return (Part(str(path), downloads.stream(path)) for path in paths)
 
     return Texts(name, versions(paths), read, encoding)
 
@@ -130,7 +130,7 @@ def named(name: str) -> list[bytes]:
 
         return ["\n\n".join(topics[topic] for topic in sorted(topics)).encode()]
     (file,) = sets.SETS[name].files
-    return [download.read(file)]
+    return [downloads.read(file)]
 
 
 def found(root: Path) -> list[Path]:
@@ -155,19 +155,19 @@ def folder(root: Path, files: list[Path], texts: Texts) -> Iterator[Part]:
     wrong = []
     for path in chosen:
         try:
-            for _ in decoded(path.relative_to(root).as_posix(), download.stream(path), texts.encoding):
+            for _ in decoded(path.relative_to(root).as_posix(), downloads.stream(path), texts.encoding):
                 pass
         except (ValueError, OSError) as error:
             wrong.append(str(error))
     if wrong:
         raise ValueError(f"{root}: {counted(len(wrong), 'file')} of {len(chosen)} cannot be read: "
                          f"{'; '.join(wrong)}")
-    yield from (Part(str(path), download.stream(path)) for path in chosen)
+    yield from (Part(str(path), downloads.stream(path)) for path in chosen)
 
 
 def suffix(path: Path) -> str:
     """The suffix of a file, of what it holds when it is a `.gz`."""
-    return (path.with_suffix("") if download.is_packed(path) else path).suffix.lower()
+    return (path.with_suffix("") if downloads.is_packed(path) else path).suffix.lower()
 
 
 def strings_of(source: Any) -> list[str]:

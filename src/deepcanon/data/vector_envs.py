@@ -26,8 +26,8 @@ from deepcanon.data.env_classic import (
     pendulum_acceleration,
     pendulum_cost,
 )
-from deepcanon.data.envs import close, is_own, name_of, untried
-from deepcanon.data.envs import env as open_env
+from deepcanon.data.environments import close, is_own, name_of, untried
+from deepcanon.data.environments import env as open_env
 
 Steps = tuple[
     Shaped[np.ndarray, "N *S"], Float[np.ndarray, "N"], Bool[np.ndarray, "N"], Bool[np.ndarray, "N"]

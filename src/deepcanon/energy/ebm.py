@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from deepcanon.energy.langevin import Energy
+from deepcanon.energy.langevin_dynamics import Energy
 
 Sampler = Callable[[Energy, Tensor], Tensor]  # (energy, chains) -> the chains, moved towards exp(-energy)
 

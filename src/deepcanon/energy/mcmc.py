@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from deepcanon.energy.langevin import Energy
+from deepcanon.energy.langevin_dynamics import Energy
 
 Proposal = Callable[[Tensor], tuple[Tensor, Tensor]]  # x (B, *D) -> x' (B, *D) and log q(x | x') - log q(x' | x), (B,)
 

@@ -1,11 +1,11 @@
 """The engine: one training loop for every method, with checkpoints, exact resume, logging and ranks."""
 
 from deepcanon.engine.callbacks import EMA, Best, EarlyStopping, Evaluate, Until, evaluate, maximize, minimize
+from deepcanon.engine.calls import recipe
 from deepcanon.engine.loop import Trainer, fit, players
 from deepcanon.engine.optimizers import SGD, Adagrad, Adam, AdamW, Factory, Muon, RMSprop
-from deepcanon.engine.options import options, starts_from
-from deepcanon.engine.recipe import recipe
 from deepcanon.engine.run import Run
+from deepcanon.engine.run_options import options, starts_from
 from deepcanon.engine.samples import Samples
 from deepcanon.engine.schedules import constant, cosine, linear, step_decay, warmup
 from deepcanon.engine.trackers import MLflow, TensorBoard, WandB, tracker

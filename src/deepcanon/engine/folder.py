@@ -18,12 +18,12 @@ import numpy
 import torch
 from torch import nn
 
+from deepcanon.engine.calls import Call, current_call
 from deepcanon.engine.checkpoint import load_weights, read_state, write_bytes, write_json, write_rows, write_state, write_weights
-from deepcanon.engine.options import current_options
 from deepcanon.engine.parallel import from_first
-from deepcanon.engine.recipe import Call, current_call
 from deepcanon.engine.record import card, check_same, describe, read_call
 from deepcanon.engine.run import Run
+from deepcanon.engine.run_options import current_options
 
 if TYPE_CHECKING:
     from deepcanon.engine.loop import Trainer

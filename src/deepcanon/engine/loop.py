@@ -25,15 +25,15 @@ from torch import Tensor, nn
 from deepcanon.engine import parallel
 from deepcanon.engine.batches import endless, map_tensors, split, to
 from deepcanon.engine.callbacks import EMA, Evaluate, evaluation_mode
+from deepcanon.engine.calls import current_call
+from deepcanon.engine.fine_tuning import warm_start
+from deepcanon.engine.folder import RunFolder
 from deepcanon.engine.log import Log
 from deepcanon.engine.optimizers import Factory, spare_dynamo, update
-from deepcanon.engine.folder import RunFolder
-from deepcanon.engine.options import current_options
-from deepcanon.engine.recipe import current_call
 from deepcanon.engine.run import Run
+from deepcanon.engine.run_options import current_options
 from deepcanon.engine.seeds import seed_everything
 from deepcanon.engine.trackers import tracker
-from deepcanon.engine.warm_start import warm_start
 
 Loss = Tensor | dict[str, Tensor]
 SIGNALS = ("SIGINT", "SIGTERM")

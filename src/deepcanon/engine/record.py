@@ -20,8 +20,8 @@ import torch
 from torch import nn
 
 from deepcanon.data.source import current_reading
+from deepcanon.engine.calls import Call, held_to
 from deepcanon.engine.checkpoint import read_json
-from deepcanon.engine.recipe import Call, held_to
 from deepcanon.grammar import Resolved
 
 FORMAT = 2                                             # of call.json; 1 was that of version 0.1, whose recipes had their data in their names

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from deepcanon.flows.flow import Chain, Flow
 from deepcanon.flows.functional import standard_normal, unchanged
-from deepcanon.flows.realnvp import MaskedCoupling, checkerboard
+from deepcanon.flows.realnvp_flow import MaskedCoupling, checkerboard
 from deepcanon.layers.checks import on_levels
 from deepcanon.nets.coupling import coupling_net
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.flows.flow import Flow
-from deepcanon.flows.iaf import draw
+from deepcanon.flows.iaf_flow import draw
 from deepcanon.layers.modes import evaluating
 
 

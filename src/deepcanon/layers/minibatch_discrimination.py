@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from deepcanon.layers.linear import Linear
+from deepcanon.layers.linear_map import Linear
 
 
 class MinibatchDiscrimination(nn.Module):

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from deepcanon.layers.spectral_norm import spectral_norm
+from deepcanon.layers.spectral import spectral_norm
 
 
 class BigGenerator(nn.Module):

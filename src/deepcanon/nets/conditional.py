@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from deepcanon.layers.linear import Linear
+from deepcanon.layers.linear_map import Linear
 
 
 class Joined(nn.Module):

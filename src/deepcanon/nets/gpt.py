@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from deepcanon.layers.attention import SelfAttention, attention
 from deepcanon.layers.cache import KVCache, empty_cache
-from deepcanon.layers.linear import Linear, few_rows
+from deepcanon.layers.dot_product_attention import SelfAttention, attention
+from deepcanon.layers.linear_map import Linear, few_rows
 
 
 class GPT(nn.Module):

@@ -20,10 +20,10 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
-from deepcanon.layers.attention import SelfAttention, attention, merge, split
 from deepcanon.layers.cache import KVCache
 from deepcanon.layers.condition import told
-from deepcanon.layers.linear import Linear
+from deepcanon.layers.dot_product_attention import SelfAttention, attention, merge, split
+from deepcanon.layers.linear_map import Linear
 
 
 def all_before(size: tuple[int, int]) -> Bool[Tensor, "N N"]:

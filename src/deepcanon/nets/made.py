@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from deepcanon.layers.linear import Linear, linear
+from deepcanon.layers.linear_map import Linear, linear
 from deepcanon.layers.modes import evaluating
 
 

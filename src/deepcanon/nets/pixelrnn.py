@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from deepcanon.layers.causal import BeforeConv2d, MaskedConv2d, centred, head, mask_a, pointwise
 from deepcanon.layers.condition import per_layer, told
-from deepcanon.layers.linear import Linear
+from deepcanon.layers.linear_map import Linear
 
 Steps = Generator[Any, Tensor, None]
 

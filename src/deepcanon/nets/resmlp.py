@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from deepcanon.layers.linear import Linear
+from deepcanon.layers.linear_map import Linear
 from deepcanon.nets.unet import TimeFeatures
 
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from deepcanon.layers.attention import attention
+from deepcanon.layers.dot_product_attention import attention
 
 
 class UNet(nn.Module):

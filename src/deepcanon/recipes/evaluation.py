@@ -22,7 +22,7 @@ from deepcanon.data.source import Source
 from deepcanon.data.toys import TOYS, Mixture, density
 from deepcanon.engine import Samples
 from deepcanon.gans.diagnostics import coverage
-from deepcanon.metrics.mmd import gaussian, mmd
+from deepcanon.metrics.mean_discrepancy import gaussian, mmd
 from deepcanon.recipes.judge import chunks, judge_of
 
 Measure = Callable[[Any], dict[str, float]]

@@ -16,14 +16,14 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from deepcanon.data.download import cache as cache_folder
+from deepcanon.data.downloads import cache as cache_folder
 from deepcanon.data.source import Source
 from deepcanon.engine import AdamW, cosine, fit
+from deepcanon.engine.calls import aside
 from deepcanon.engine.checkpoint import load_weights, write_weights
-from deepcanon.engine.recipe import aside
 from deepcanon.layers.norm import Standardize
 from deepcanon.metrics.generation import Gaussian, class_shares, fit_gaussian, frechet_distance
-from deepcanon.metrics.precision_recall import precision_recall
+from deepcanon.metrics.precision_and_recall import precision_recall
 from deepcanon.nets.lenet import LeNet
 from deepcanon.vision.classify import Classifier
 

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from deepcanon.layers.linear import Linear
+from deepcanon.layers.linear_map import Linear
 
 Layer = Callable[[np.ndarray], np.ndarray]
 

@@ -2,7 +2,7 @@
 
 from deepcanon.vae.autoencoder import Autoencoder
 from deepcanon.vae.conditional import ConditionalVAE
-from deepcanon.vae.gumbel import GumbelVAE
+from deepcanon.vae.gumbel_vae import GumbelVAE
 from deepcanon.vae.hierarchical import HierarchicalVAE
 from deepcanon.vae.iwae import IWAE
 from deepcanon.vae.pretraining import Stage, unrolled

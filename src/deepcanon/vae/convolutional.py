@@ -9,7 +9,7 @@ e.g. mean and log deviation. B batch, C channels, S side, W = widths[-1] maps, n
 
 from torch import nn
 
-from deepcanon.layers.linear import Linear
+from deepcanon.layers.linear_map import Linear
 from deepcanon.nets.conv_coder import conv_decoder, conv_encoder
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from deepcanon.diffusion.ncsn import NCSN
 from deepcanon.diffusion.schedules import linear_schedule
 from deepcanon.diffusion.score_matching import ScoreModel
 from deepcanon.diffusion.score_sde import ScoreSDE
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.nets.resmlp import ResidualMLP
 from deepcanon.nets.unet import UNet
 from tests.contracts.presets.common import Preset, images

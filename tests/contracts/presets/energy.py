@@ -7,8 +7,8 @@ from torch import nn
 
 from deepcanon.energy.ebm import EBM
 from deepcanon.energy.hopfield import Hopfield
-from deepcanon.energy.langevin import langevin
-from deepcanon.nets.mlp import mlp
+from deepcanon.energy.langevin_dynamics import langevin
+from deepcanon.nets.perceptron import mlp
 from tests.contracts.presets.common import Preset, images
 
 

@@ -5,11 +5,11 @@ from torch import Tensor
 
 from deepcanon.flows.dequantize import Dequantized, UniformNoise, VariationalNoise, noise_couplings
 from deepcanon.flows.flow import Flow
-from deepcanon.flows.glow import glow
-from deepcanon.flows.iaf import iaf
-from deepcanon.flows.maf import maf
-from deepcanon.flows.nice import nice
-from deepcanon.flows.realnvp import realnvp, realnvp_images
+from deepcanon.flows.glow_flow import glow
+from deepcanon.flows.iaf_flow import iaf
+from deepcanon.flows.maf_flow import maf
+from deepcanon.flows.nice_flow import nice
+from deepcanon.flows.realnvp_flow import realnvp, realnvp_images
 from deepcanon.flows.wavenet_distillation import Distillation
 from tests.contracts.presets.common import Preset, levels
 

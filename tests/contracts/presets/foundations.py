@@ -8,7 +8,7 @@ from deepcanon.foundations.linear import LinearClassifier
 from deepcanon.foundations.regression import Regressor
 from deepcanon.foundations.snapshots import Snapshots
 from deepcanon.nets.members import StackedMLPs
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from tests.contracts.presets.common import Preset, flat, images
 
 

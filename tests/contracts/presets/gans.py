@@ -20,8 +20,8 @@ from deepcanon.gans.unrolled import UnrolledGAN
 from deepcanon.gans.wgan import WGANGP
 from deepcanon.nets.conditional import Joined
 from deepcanon.nets.dcgan import critic, generator
-from deepcanon.nets.mlp import mlp
 from deepcanon.nets.patchgan import Translator, judge
+from deepcanon.nets.perceptron import mlp
 from deepcanon.nets.progressive import GrowingDiscriminator, GrowingGenerator
 from tests.contracts.presets.common import Preset, images
 

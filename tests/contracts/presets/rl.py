@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.rl.critics import Critics
 from deepcanon.rl.dqn import DQN
 from deepcanon.rl.ppo import PPO

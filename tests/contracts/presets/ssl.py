@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from deepcanon.nets.conv4 import Conv4
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.ssl.byol import BYOL
 from tests.contracts.presets.common import Preset, images
 

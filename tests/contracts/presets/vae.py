@@ -8,11 +8,11 @@ from torch import nn
 from deepcanon.layers.quantize import AveragedQuantizer, VectorQuantizer
 from deepcanon.nets.conditional import Joined
 from deepcanon.nets.gpt import GPT
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.vae.autoencoder import Autoencoder
 from deepcanon.vae.conditional import ConditionalVAE
 from deepcanon.vae.denoising import masking
-from deepcanon.vae.gumbel import GumbelVAE
+from deepcanon.vae.gumbel_vae import GumbelVAE
 from deepcanon.vae.hierarchical import HierarchicalVAE
 from deepcanon.vae.iwae import IWAE
 from deepcanon.vae.pretraining import Stage

@@ -15,7 +15,7 @@ from deepcanon.data import Images, arrays, open_data
 from deepcanon.data.env_sources import search_also
 from deepcanon.energy.diagnostics import effective_sample_size, r_hat, standard_error
 from deepcanon.energy.hopfield import Hopfield, hebb, recall
-from deepcanon.energy.langevin import Energy
+from deepcanon.energy.langevin_dynamics import Energy
 from deepcanon.energy.mcmc import mala, metropolis_hastings, random_walk
 from deepcanon.engine import SGD, Adam, Run, at_least, at_most, fit, preset, recipe
 

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from deepcanon.data import Images, Points, Source, open_data
 from deepcanon.data.toys import TOYS, density
 from deepcanon.energy.ebm import EBM
-from deepcanon.energy.langevin import langevin
+from deepcanon.energy.langevin_dynamics import langevin
 from deepcanon.engine import Adam, Run, Samples, at_least, at_most, cosine, fit, preset, recipe
 from deepcanon.layers.norm import Standardize
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.recipes.evaluation import evaluations, pictures
 
 HALF = 4.0                                              # every toy lies within |x_1|, |x_2| < 4

@@ -3,10 +3,10 @@
 from deepcanon.data import Images, Points, open_data
 from deepcanon.engine import Run, at_most, preset, recipe
 from deepcanon.flows.flow import Chain, Logit
-from deepcanon.flows.glow import glow as glow_layers
-from deepcanon.flows.nice import nice as nice_layers
-from deepcanon.flows.realnvp import realnvp as point_layers
-from deepcanon.flows.realnvp import realnvp_images as image_layers
+from deepcanon.flows.glow_flow import glow as glow_layers
+from deepcanon.flows.nice_flow import nice as nice_layers
+from deepcanon.flows.realnvp_flow import realnvp as point_layers
+from deepcanon.flows.realnvp_flow import realnvp_images as image_layers
 from deepcanon.recipes.densities import density_run, dequantized, vectors
 from deepcanon.recipes.inputs import halved, own_size, size_of
 from deepcanon.recipes.optimizers import adam

@@ -2,8 +2,8 @@
 
 from deepcanon.data import Images, Points, open_data
 from deepcanon.engine import Run, at_most, preset, recipe
-from deepcanon.flows.iaf import iaf as iaf_layers
-from deepcanon.flows.maf import maf as maf_layers
+from deepcanon.flows.iaf_flow import iaf as iaf_layers
+from deepcanon.flows.maf_flow import maf as maf_layers
 from deepcanon.flows.wavenet_distillation import Distillation
 from deepcanon.recipes.densities import density_run, vectors
 from deepcanon.recipes.inputs import size_of

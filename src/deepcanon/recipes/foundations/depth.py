@@ -17,7 +17,7 @@ from deepcanon.data import Images, Source, Table, open_data
 from deepcanon.engine import SGD, Run, at_least, fit, preset, recipe
 from deepcanon.foundations.initialization import Weights, initialize, kaiming, normal, orthogonal, xavier
 from deepcanon.layers.norm import Standardize
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.recipes.evaluation import evaluations
 from deepcanon.vision.classify import Classifier
 

@@ -17,7 +17,7 @@ from deepcanon.foundations.initialization import initialize, kaiming
 from deepcanon.foundations.snapshots import Snapshots, average_weights
 from deepcanon.layers.norm import Standardize
 from deepcanon.nets.members import StackedMLPs
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.recipes.evaluation import evaluations
 from deepcanon.vision.classify import Classifier
 

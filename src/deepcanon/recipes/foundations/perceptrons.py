@@ -8,7 +8,7 @@ from deepcanon.data import Images, Source, Table, open_data
 from deepcanon.engine import Adam, AdamW, Run, Samples, at_least, cosine, fit, preset, recipe
 from deepcanon.foundations.linear import LinearClassifier
 from deepcanon.foundations.regression import Regressor
-from deepcanon.nets.mlp import mlp as perceptron
+from deepcanon.nets.perceptron import mlp as perceptron
 from deepcanon.recipes.evaluation import evaluations
 from deepcanon.vision.classify import Classifier
 

@@ -16,7 +16,7 @@ from deepcanon.gans.conditional import ConditionalGAN
 from deepcanon.gans.infogan import InfoGAN
 from deepcanon.gans.semi_supervised import SemiSupervisedGAN
 from deepcanon.nets.conditional import Joined, Projected
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.recipes.evaluation import Measure, evaluations, judge_of, pictures
 from deepcanon.recipes.gans.nets import critic, generator, play, slopes, units, widths
 from deepcanon.recipes.inputs import class_count

@@ -17,7 +17,7 @@ from deepcanon.data.toys import TOYS
 from deepcanon.engine import Adam, Run, fit, linear
 from deepcanon.gans.penalties import Penalty, in_units, zero_centred
 from deepcanon.layers.norm import Standardize
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.recipes.evaluation import Measure, evaluations, pictures
 
 LEAKY = partial(nn.LeakyReLU, 0.2)

@@ -17,7 +17,7 @@ from deepcanon.gans.gan import GAN, clip
 from deepcanon.gans.unrolled import UnrolledGAN
 from deepcanon.gans.wgan import WGANGP
 from deepcanon.layers.minibatch_discrimination import MinibatchDiscrimination
-from deepcanon.layers.spectral_norm import spectral_norm
+from deepcanon.layers.spectral import spectral_norm
 from deepcanon.recipes.gans.nets import critic, generator, play, slopes, units
 
 LIMITS = {"wasserstein": {"images": 0.05, "points": 0.1}, "spectral_norm": {"images": 10.0, "points": 10.0},

@@ -9,7 +9,7 @@ from deepcanon.data import Images, Sinusoids, augment, episodes
 from deepcanon.engine import Adam, Factory, Muon, Run, at_least, at_most, cosine, fit, preset, recipe
 from deepcanon.meta.maml import MAML
 from deepcanon.nets.conv4 import Conv4
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 SIDE = 28       # of the pictures that a net sees
 

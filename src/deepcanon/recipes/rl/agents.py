@@ -13,7 +13,7 @@ from deepcanon.data.experience import Experience, after, anneal
 from deepcanon.data.rollouts import Rollouts
 from deepcanon.data.vector_envs import envs
 from deepcanon.engine import Adam, Run, Until, at_least, fit, linear, preset, recipe
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.rl.critics import Critics
 from deepcanon.rl.dqn import DQN, double_value
 from deepcanon.rl.evaluate import returns

@@ -9,9 +9,9 @@ from torch import nn
 from deepcanon.data import Images, Source, augment, open_data
 from deepcanon.engine import AdamW, Run, at_least, cosine, fit, preset, recipe
 from deepcanon.nets.conv4 import Conv4
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.ssl.byol import BYOL
-from deepcanon.ssl.probe import probe
+from deepcanon.ssl.linear_probe import probe
 
 
 @recipe(paper="Grill et al. 2020", systems=["SSL-01", "SSL-10"], presets=[

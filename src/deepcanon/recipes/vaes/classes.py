@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from deepcanon.data import Images, Source, open_data
 from deepcanon.engine import Run, at_least, fit, preset, recipe
 from deepcanon.nets.conditional import Joined
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.recipes.evaluation import evaluations, pictures
 from deepcanon.recipes.inputs import class_count, in_turn, size_of
 from deepcanon.recipes.optimizers import adam

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from deepcanon.data import Images, Source, open_data
 from deepcanon.engine import Run, at_most, fit, preset, recipe
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.recipes.comparisons import activity, beside_pca, beside_wiener
 from deepcanon.recipes.evaluation import evaluations, pictures
 from deepcanon.recipes.inputs import size_of

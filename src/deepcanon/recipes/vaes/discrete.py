@@ -11,7 +11,7 @@ from deepcanon.layers.norm import Standardize
 from deepcanon.layers.quantize import AveragedQuantizer
 from deepcanon.nets.conv_coder import conv_decoder, conv_encoder
 from deepcanon.nets.gpt import GPT
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.recipes.comparisons import beside_rate_and_error, rate_and_error
 from deepcanon.recipes.evaluation import evaluations, pictures
 from deepcanon.recipes.inputs import halved, own_size, size_of

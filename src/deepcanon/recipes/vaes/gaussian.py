@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from deepcanon.data import Images, Source, augment, open_data
 from deepcanon.engine import Run, at_least, at_most, fit, preset, recipe
 from deepcanon.layers.norm import Standardize
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 from deepcanon.recipes.comparisons import beside_vae, bits, likelihood
 from deepcanon.recipes.evaluation import evaluations, pictures
 from deepcanon.recipes.inputs import halved, own_size, size_of

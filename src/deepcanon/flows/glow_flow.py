@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from deepcanon.flows.actnorm import ActNorm
 from deepcanon.flows.flow import Chain, Mapped
 from deepcanon.flows.functional import half_sizes
-from deepcanon.flows.multiscale import Squeezed, multiscale
-from deepcanon.flows.realnvp import AffineCoupling
+from deepcanon.flows.multiscale_flow import Squeezed, multiscale
+from deepcanon.flows.realnvp_flow import AffineCoupling
 from deepcanon.nets.coupling import coupling_net
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from deepcanon.layers.linear import Linear
+from deepcanon.layers.linear_map import Linear
 
 
 def mlp(*dims: int, activation: Callable[[], nn.Module] = nn.ReLU, norm: Callable[[int], nn.Module] | None = None) -> nn.Sequential:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from deepcanon.flows.flow import Chain, Mapped
 from deepcanon.flows.functional import half_sizes, halves, joined, unchanged
 from deepcanon.layers.checks import shaped
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 
 class AdditiveCoupling(nn.Module):

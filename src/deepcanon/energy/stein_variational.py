@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from deepcanon.energy.langevin import Energy, slope
+from deepcanon.energy.langevin_dynamics import Energy, slope
 
 
 @torch.no_grad()

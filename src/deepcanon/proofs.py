@@ -17,8 +17,8 @@ from typing import Any
 
 from deepcanon import catalogue
 from deepcanon.engine.checkpoint import read_json, write_bytes, write_json
-from deepcanon.engine.options import options
 from deepcanon.engine.record import command, environment
+from deepcanon.engine.run_options import options
 from deepcanon.grammar import Resolved, resolve
 from deepcanon.report import mark, number
 from deepcanon.runs import find_recipe
@@ -132,12 +132,12 @@ def measured(record: dict) -> str:
 PAGE = """# Results
 
 Every number below was measured by `deepcanon prove`, which re-runs it; the records are in `results/<method>/<data>.json`. Mean over the seeds, with the 95 % interval
-of the mean; seconds are of the wall clock, on a machine that other work may have shared. This page is written by `python -m deepcanon.prove`.
+of the mean; seconds are of the wall clock, on a machine that other work may have shared. This page is written by `python -m deepcanon.proofs`.
 
 """
 DOZEN = ("lenet/mnist", "resnet/fashion", "vae/mnist", "iwae/mnist", "gan/mnist-relativistic", "glow/mnist", "pixelcnn/mnist", "score_sde/fashion",
          "byol/fashion", "gpt/tinyshakespeare", "dqn/CartPole-v1", "sac/Pendulum-v1")
-START, END = "<!-- results: written by `python -m deepcanon.prove` -->\n", "<!-- end of results -->"
+START, END = "<!-- results: written by `python -m deepcanon.proofs` -->\n", "<!-- end of results -->"
 
 
 def write_pages(root: Path = Path(), folder: Path = Path("results")) -> None:

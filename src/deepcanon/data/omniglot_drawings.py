@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import download, sets
+from . import downloads, sets
 from .batches import Content
 
 TEST_ALPHABETS = 2
@@ -31,8 +31,8 @@ class Drawings(NamedTuple):
 
 def omniglot(split: str) -> Content:
     """From `omniglot8-105px.npz` in `DEEPCANON_DATA` if it is there, else from the authors' archives."""
-    packed = download.local("omniglot8-105px.npz")
-    x, character, names = unpacked(packed) if packed else archived([download.read(file) for file in sets.SETS["omniglot"].files])
+    packed = downloads.local("omniglot8-105px.npz")
+    x, character, names = unpacked(packed) if packed else archived([downloads.read(file) for file in sets.SETS["omniglot"].files])
     alphabets = [name.rpartition(" ")[0] for name in names]
     held_out = sorted(set(alphabets))[-TEST_ALPHABETS:]
     mine = torch.tensor([(alphabet in held_out) == (split == "test") for alphabet in alphabets])

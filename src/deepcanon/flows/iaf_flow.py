@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from deepcanon.flows.flow import Chain, Flow, Mapped, Reverse
 from deepcanon.flows.functional import standard_normal
-from deepcanon.flows.maf import MaskedAutoregressive
+from deepcanon.flows.maf_flow import MaskedAutoregressive
 from deepcanon.nets.made import MADE
 
 

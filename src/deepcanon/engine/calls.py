@@ -21,8 +21,8 @@ from typing import Any, Literal
 import torch
 
 from deepcanon.data.metadata import collected_sources
-from deepcanon.engine.options import current_options, options
 from deepcanon.engine.run import Run
+from deepcanon.engine.run_options import current_options, options
 from deepcanon.engine.seeds import seed_everything
 from deepcanon.grammar import Form, Preset, Resolved, resolve
 

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from deepcanon.engine.calls import Call
 from deepcanon.engine.checkpoint import read_state, read_weights
 from deepcanon.engine.folder import last_stage
-from deepcanon.engine.recipe import Call
 from deepcanon.engine.record import read_call
 
 

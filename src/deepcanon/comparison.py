@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from deepcanon import catalogue
 from deepcanon.engine.checkpoint import read_json, write_json
-from deepcanon.engine.options import options
 from deepcanon.engine.run import Run
+from deepcanon.engine.run_options import options
 from deepcanon.grammar import Resolved, resolve
 from deepcanon.report import Group, groups_of, mark, number, scales, write_report
 from deepcanon.runs import find_recipe

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from deepcanon.layers.cache import KVCache, empty_cache
-from deepcanon.layers.linear import Linear, onednn_pays
+from deepcanon.layers.linear_map import Linear, onednn_pays
 
 Mask = Bool[Tensor, "*#B #L S"]  # True where a query may look
 

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from deepcanon.flows.actnorm import ActNorm
 from deepcanon.flows.flow import Chain, Mapped
 from deepcanon.flows.functional import bounded, half_sizes, halves, joined
-from deepcanon.flows.multiscale import multiscale
+from deepcanon.flows.multiscale_flow import multiscale
 from deepcanon.layers.checks import shaped
 from deepcanon.nets.coupling import coupling_net
-from deepcanon.nets.mlp import mlp
+from deepcanon.nets.perceptron import mlp
 
 
 class AffineCoupling(nn.Module):
