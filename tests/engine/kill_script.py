@@ -9,15 +9,16 @@ from pathlib import Path
 
 import torch
 
+from deepcanon.data import images
 from deepcanon.engine import options
-from deepcanon.recipes.vae import binarised, vae_digits
+from deepcanon.recipes import vae
 
 
 def start(folder: Path, resume: bool) -> int:
     """A process that runs the recipe in `folder`, from its last checkpoint if there is one; its id."""
     if (process := os.fork()) == 0:
         with options(folder=folder, quiet=True, resume=resume, save_seconds=0.02):
-            vae_digits(steps=steps)
+            vae("digits", steps=steps)
         os._exit(0)
     return process
 
@@ -29,7 +30,7 @@ def check_end(process: int) -> None:
 
 base, kills, steps = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 torch.set_num_threads(1)
-next(iter(binarised("digits", 128, 0)[0]))                             # the data are in memory before the first fork
+next(iter(images("digits")))                                           # the data are in memory before the first fork
 began = time.perf_counter()
 check_end(start(base / "unbroken", resume=False))
 length, moments = time.perf_counter() - began, random.Random(0)
