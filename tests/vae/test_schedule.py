@@ -58,18 +58,18 @@ def test_with_beta_zero_the_gradient_has_no_kl_term():
     assert all(torch.equal(a, b) for a, b in zip(with_kl, without, strict=True))
 
 
-@pytest.mark.parametrize(("course", "values"), [
+@pytest.mark.parametrize(("schedule", "values"), [
     (ramp(0.0, 2.0, 4), [0, 0.5, 1, 1.5, 2, 2, 2, 2, 2]),
     (cycle(0.0, 1.0, 4), [0, 0.5, 1, 1, 0, 0.5, 1, 1, 0]),
     (cooling(2.0, 1.0, 2), [1 + math.exp(-t / 2) for t in range(9)]),
 ])
-def test_courses_and_that_only_training_counts(course, values):
-    schedule = Scheduled(course)
+def test_schedules_and_that_only_training_counts(schedule, values):
+    scheduled = Scheduled(schedule)
     for value in values:
-        schedule.eval()
-        assert schedule().item() == pytest.approx(value)
-        schedule.train()
-        assert schedule().item() == pytest.approx(value)
+        scheduled.eval()
+        assert scheduled().item() == pytest.approx(value)
+        scheduled.train()
+        assert scheduled().item() == pytest.approx(value)
 
 
 class Fixed:

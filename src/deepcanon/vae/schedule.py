@@ -21,18 +21,18 @@ class Scheduled(nn.Module):
     """The value of a schedule at the current step; in training every call is a step.
 
     Args:
-        course: t, an integer tensor (), -> v(t).
+        schedule: t, an integer tensor (), -> v(t).
     """
 
     count: Tensor
 
-    def __init__(self, course: Schedule):
+    def __init__(self, schedule: Schedule):
         super().__init__()
-        self.course = course
+        self.schedule = schedule
         self.register_buffer("count", torch.tensor(0))
 
     def forward(self) -> Float[Tensor, ""]:
-        value = self.course(self.count)
+        value = self.schedule(self.count)
         if self.training:
             self.count += 1
         return value.float()
