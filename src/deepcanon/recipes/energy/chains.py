@@ -134,8 +134,11 @@ def energy_of(data: str, module: str, name: str, dims: int) -> Energy:
     except Exception as error:                          # whatever the user's own code raises
         raise ValueError(f"the energy {data!r}: {type(error).__name__}: {' '.join(str(error).split())}") from error
     if not isinstance(values, Tensor) or values.shape != (3,) or not values.requires_grad:
-        found = f"{'no ' * (not values.requires_grad)}gradient and shape {tuple(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
-        raise ValueError(f"the energy {data!r}: of 3 points in {dims} dimensions, expected a tensor of shape (3,) with a gradient, got {found}")
+        found = type(values).__name__
+        if isinstance(values, Tensor):
+            found = f"shape {tuple(values.shape)} {'with a' if values.requires_grad else 'without a'} gradient"
+        raise ValueError(f"the energy {data!r}: of 3 points in {dims} dimensions, expected a tensor of shape (3,) "
+                         f"with a gradient, got {found}")
     return energy
 
 

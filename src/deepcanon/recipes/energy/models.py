@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from deepcanon.data import Images, Points, Source, open_data
+from deepcanon.data import Images, Points, open_data
 from deepcanon.data.toys import TOYS, density
 from deepcanon.energy.ebm import EBM
 from deepcanon.energy.langevin_dynamics import langevin
