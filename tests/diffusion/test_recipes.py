@@ -74,7 +74,7 @@ def test_the_papers_net_has_its_parameters(monkeypatch):
 class ThreeChannels:
     """What the paper's net must know of its data."""
 
-    kind, shape = "images", (3, 32, 32)
+    kind, name, shape = "images", "three channels", (3, 32, 32)
 
     @staticmethod
     def test(**how):
@@ -108,10 +108,19 @@ def test_pictures_of_ones_own_need_no_classes(photos):
     assert 0 <= drawn.min() <= drawn.max() <= 1
 
 
-@pytest.mark.parametrize(("size", "multiple"), [(10, 4), (20, 8)])
-def test_sides_that_a_net_cannot_halve_are_refused(photos, size, multiple):
-    with pytest.raises(ValueError, match=f"sides divisible by {multiple}"):
-        recipes.score_sde(photos, size=size, batch=16, width=8, steps=2)
+@pytest.mark.parametrize(("size", "patch"), [(12, 1), (16, 2), (20, 1), (24, 2)])
+def test_a_net_fits_any_side_that_it_can_halve_twice(photos, size, patch):
+    run = recipes.score_sde(photos, size=size, batch=4, width=8, steps=1, sampling_steps=1)
+    assert run.method.net.patch == patch
+    assert run.method.sample(1).shape == (1, 3, size, size)
+
+
+@pytest.mark.parametrize(("name", "arguments", "multiple"), [
+    ("score_sde", {"size": 10}, 4), ("score_sde", {"size": 9, "deep": False}, 2), ("ddpm", {"size": 9}, 2),
+    ("ddpm", {"size": 12, "net": "paper"}, 8)])
+def test_sides_that_a_net_cannot_halve_are_refused_before_training(photos, name, arguments, multiple):
+    with pytest.raises(ValueError, match=rf"^\./photos: expected images whose sides are multiples of {multiple}, got .*; pass size=8$"):
+        getattr(recipes, name)(photos, batch=16, width=8, steps=2, **arguments)
 
 
 @pytest.mark.parametrize("name", ["guided_diffusion", "text_to_image"])

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from deepcanon.data import Images, Source, open_data
 from deepcanon.data.batches import Batches
 from deepcanon.diffusion.conditional import ConditionalDDPM
-from deepcanon.diffusion.ddpm import DDPM
-from deepcanon.diffusion.ddpm import data as picture
+from deepcanon.diffusion.ddpm import DDPM, data as picture
 from deepcanon.diffusion.samplers import dpm_solver
 from deepcanon.diffusion.schedules import cosine_schedule
 from deepcanon.engine import Adam, Run, at_least, at_most, cosine, fit, preset, recipe
@@ -28,7 +27,7 @@ def guided_diffusion(data: Images = "digits", *, size: int | None = None, width:
 
     Args:
         data: labelled images by name, folder or object; a perceptron reads them, so they should be small.
-        size: side in pixels that images are brought to, by default 32 for your own.
+        size: side in pixels that images are brought to; by default 32 for your own that differ or are above 64.
         width, layers: units of a hidden layer, residual blocks.
         weight: of the guidance.
         lr, batch, steps: peak learning rate, images a step, training steps.
@@ -50,7 +49,7 @@ def text_to_image(data: Images = "digits", *, size: int | None = None, width: in
 
     Args:
         data: labelled images by name, folder or object; a perceptron reads them, so they should be small.
-        size: side in pixels that images are brought to, by default 32 for your own.
+        size: side in pixels that images are brought to; by default 32 for your own that differ or are above 64.
         width, layers: units of a hidden layer, residual blocks.
         weight: of the guidance.
         lr, batch, steps: peak learning rate, images a step, training steps.

@@ -8,8 +8,7 @@ from torch import nn
 
 from deepcanon.data import Images, Source, augment, open_data
 from deepcanon.data.batches import Batches
-from deepcanon.diffusion.ddpm import DDPM, velocity
-from deepcanon.diffusion.ddpm import data as picture
+from deepcanon.diffusion.ddpm import DDPM, data as picture, velocity
 from deepcanon.diffusion.samplers import ancestral, dpm_solver, forward_variance
 from deepcanon.diffusion.schedules import cosine_schedule, linear_schedule
 from deepcanon.diffusion.score_sde import ScoreSDE
@@ -17,6 +16,7 @@ from deepcanon.engine import Adam, Muon, Run, at_least, at_most, cosine, fit, pr
 from deepcanon.nets.resmlp import ResidualMLP
 from deepcanon.nets.unet import UNet
 from deepcanon.recipes.evaluation import evaluations, pictures
+from deepcanon.recipes.inputs import halved
 
 FIT = {"clip_norm": 1.0}
 
@@ -33,7 +33,7 @@ def ddpm(data: Images = "digits", *, size: int | None = None, net: str = "unet",
 
     Args:
         data: images by name, folder, file or object.
-        size: side in pixels that images are brought to, by default 32 for a folder of photographs.
+        size: side in pixels that images are brought to, an even number; by default 32 for your own that differ or are above 64.
         net: "unet" over 2x2 squares of pixels, "perceptron" for very small images, or "paper", 35.7 million parameters and days on a GPU.
         width: maps of the first block, or units of the perceptron.
         lr, batch, steps: peak learning rate, images a step, training steps.
@@ -52,7 +52,7 @@ def ddpm(data: Images = "digits", *, size: int | None = None, net: str = "unet",
                       sampler=dpm_solver, steps=sampling_steps)
         rise = 0.02
     elif net == "unet":
-        method = DDPM(UNet(source.shape[0], (width, 2 * width), blocks=1, attention=(), groups=8, patch=patch(source)), source.shape,
+        method = DDPM(UNet(source.shape[0], (width, 2 * width), blocks=1, attention=(), groups=8, patch=patch(source, 2)), source.shape,
                       abar=cosine_schedule(), predict=velocity, steps=sampling_steps)
         rise = 0.05
     else:
@@ -63,7 +63,7 @@ def ddpm(data: Images = "digits", *, size: int | None = None, net: str = "unet",
 
 def as_in_the_paper(source: Source, train: Any, width: int, lr: float, steps: int, ema: float, seed: int) -> Run:
     """The paper's net and 1,000 ancestral steps."""
-    net = UNet(source.shape[0], (width, 2 * width, 2 * width, 2 * width), blocks=2, attention=(1,), head_dim=2 * width, dropout=0.1)
+    net = UNet(halved(source, 3)[0], (width, 2 * width, 2 * width, 2 * width), blocks=2, attention=(1,), head_dim=2 * width, dropout=0.1)
     method = DDPM(net, source.shape, abar=linear_schedule(1_000), sampler=partial(ancestral, variance=forward_variance))
     return fit(method, train, Adam(lr, schedule=warmup(5_000)), steps=steps, seed=seed, ema=ema, bf16=True, compile=("net",),
                evaluate=[source.test(batch=500), bits(source.test(batch=500))], callbacks=pictures(source, every=10_000), **FIT)
@@ -72,6 +72,7 @@ def as_in_the_paper(source: Source, train: Any, width: int, lr: float, steps: in
 @recipe(paper="Song et al. 2021", systems=["GEN-54", "MET-10"], presets=[
     preset("digits", width=16, deep=False, steps=400, sampling_steps=20, ema=0.995, likelihood_of=360, fast=False,
            target={"bits_per_dim": at_most(2.3), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=60),
+    preset("mnist", deep=False),
     preset("fashion", deep=False, steps=9_000, likelihood_of=200, fast=False,
            target={"bits_per_dim": at_most(8.0), "frechet_distance": at_most(4.0), "class_min": at_least(0.04), "class_max": at_most(0.16)})])
 def score_sde(data: Images = "digits", *, size: int | None = None, width: int = 32, deep: bool = True, flip: bool = False,
@@ -81,7 +82,7 @@ def score_sde(data: Images = "digits", *, size: int | None = None, width: int = 
 
     Args:
         data: images by name, folder, file or object.
-        size: side in pixels that images are brought to, by default 32 for a folder of photographs; divisible by 8.
+        size: side in pixels that images are brought to, a multiple of 4; by default 32 for your own that differ or are above 64.
         width: maps of the first block.
         deep: three stages with attention at the last, for photographs; else two without.
         flip: mirror half of the training images.
@@ -94,7 +95,7 @@ def score_sde(data: Images = "digits", *, size: int | None = None, width: int = 
     """
     source = open_data(data, "images", size=size)
     stages, attention = ((width, 2 * width, 4 * width), (2,)) if deep else ((width, 2 * width), ())
-    net = UNet(source.shape[0], stages, blocks=1, attention=attention, groups=8, patch=patch(source))
+    net = UNet(source.shape[0], stages, blocks=1, attention=attention, groups=8, patch=patch(source, len(stages)))
     method = ScoreSDE(net, source.shape, levels=source.levels, steps=sampling_steps, power=1.75)
     train = source.train(batch=batch, seed=seed, augment=augment.flip() if flip else None)
     measured = evaluations(method, source, batch=500)
@@ -104,9 +105,10 @@ def score_sde(data: Images = "digits", *, size: int | None = None, width: int = 
                callbacks=pictures(source, every=1_000), **FIT)
 
 
-def patch(source: Source) -> int:
-    """Squares of pixels that a UNet reads as one: 2 x 2 where the sides allow it and the images are not tiny."""
-    return 2 if min(source.shape[1:]) >= 16 and all(side % 4 == 0 for side in source.shape[1:]) else 1
+def patch(source: Source, stages: int) -> int:
+    """Squares of pixels that a UNet of so many stages reads as one: 2 x 2 where the sides allow it and the images are not tiny."""
+    sides = halved(source, stages - 1)[1:]
+    return 2 if min(sides) >= 16 and all(side % 2**stages == 0 for side in sides) else 1
 
 
 def bits(data: Batches, **how: Any):

@@ -23,7 +23,7 @@ def ncsn(data: Images | Points = "digits", *, size: int | None = None, width: in
 
     Args:
         data: images or points by name, path or object; a perceptron reads them, so images should be small.
-        size: side in pixels that images are brought to, by default 16 for your own.
+        size: side in pixels that images are brought to; by default 32 for your own that differ or are above 64.
         width, layers: units of a hidden layer, residual blocks.
         levels: of noise, each a fixed factor below the one before.
         chain_steps: Langevin steps a level; 20 leave 0.95^40 = 0.13 of its surplus of variance, 60 put two modes within 0.02 of their weights.
