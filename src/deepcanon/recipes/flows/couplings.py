@@ -5,8 +5,7 @@ from deepcanon.engine import Run, at_most, preset, recipe
 from deepcanon.flows.flow import Chain, Logit
 from deepcanon.flows.glow_flow import glow as glow_layers
 from deepcanon.flows.nice_flow import nice as nice_layers
-from deepcanon.flows.realnvp_flow import realnvp as point_layers
-from deepcanon.flows.realnvp_flow import realnvp_images as image_layers
+from deepcanon.flows.realnvp_flow import realnvp as point_layers, realnvp_images as image_layers
 from deepcanon.recipes.densities import density_run, dequantized, vectors
 from deepcanon.recipes.inputs import halved, own_size, size_of
 from deepcanon.recipes.optimizers import adam
@@ -19,9 +18,9 @@ def nice(data: Images = "digits", *, size: int | None = None, width: int = 256, 
     """NICE, a flow of additive couplings, on images: held-out bits a value, as a bound.
 
     Args:
-        data, size: images by name, path or object; side in pixels that they are brought to (large ones: 32).
-        width, layers: units of the two hidden layers of a coupling, and how many couplings there are.
-        lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
+        data, size: images by name or path or as an object, side in pixels (32 for large ones unless given).
+        width, layers: units of the two hidden layers of a coupling, couplings in a row.
+        lr, batch, steps, seed: peak learning rate, images a step, training steps, seed of all randomness.
     """
     source = open_data(data, "images", size=size)
     flow = nice_layers(size_of(source), hidden=(width, width), num_layers=layers)
@@ -40,10 +39,10 @@ def realnvp(data: Images | Points = "digits", *, size: int | None = None, width:
     """Real NVP, a flow of affine couplings, on images (bits a value, as a bound) or points (nats, exact).
 
     Args:
-        data, size: images or points by name, path or object; side in pixels of images (your own: 32).
-        width, layers: units or feature maps inside a coupling; couplings of points (images have twelve).
-        variational, muon: learn the noise between levels, else uniform; train with Muon in place of Adam.
-        lr, batch, steps, seed: peak learning rate, examples a step, steps; seed of weights, order and noise.
+        data, size: images or points by name or path or as an object, side of images (32 for your own).
+        width, layers: units or feature maps inside a coupling, couplings of points (images have twelve).
+        variational, muon: learn the noise between levels of images, train with Muon in place of Adam.
+        lr, batch, steps, seed: peak learning rate, examples a step, training steps, seed of all randomness.
     """
     source = open_data(data, "images", "points", size=own_size(data, size))
     if source.kind == "points":
@@ -65,10 +64,10 @@ def glow(data: Images = "digits", *, size: int | None = None, flow_steps: int = 
     """Glow, a flow with learned mixtures of the channels, on images: held-out bits a value, as a bound.
 
     Args:
-        data, size: images by name, path or object; side in pixels that they are brought to (your own: 32).
-        flow_steps, width: couplings at each of two scales, and feature maps inside a coupling.
-        variational, muon: learn the noise between levels, else uniform; train with Muon in place of Adam.
-        lr, batch, steps, seed: peak learning rate, images a step, steps; seed of weights, order and noise.
+        data, size: images by name or path or as an object, side in pixels (32 for your own unless given).
+        flow_steps, width: couplings at each of two scales, feature maps inside a coupling.
+        variational, muon: learn the noise between levels of images, train with Muon in place of Adam.
+        lr, batch, steps, seed: peak learning rate, images a step, training steps, seed of all randomness.
     """
     source = open_data(data, "images", size=own_size(data, size))
     flow = Chain(Logit(), glow_layers(halved(source, 2), num_steps=flow_steps, width=width))

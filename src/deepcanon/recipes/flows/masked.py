@@ -21,10 +21,10 @@ def maf(data: Images | Points = "digits", *, size: int | None = None, width: int
     """Masked autoregressive flow on images (bits a value, as a bound) or points (nats, exact).
 
     Args:
-        data, size: images or points by name, path or object; side in pixels of images (large ones: 32).
-        width, hidden_layers, layers: units of a hidden layer, hidden layers of a net, and nets in a row.
+        data, size: images or points by name or path or as an object, side of images (32 for large ones).
+        width, hidden_layers, layers: units of a hidden layer, hidden layers of a net, nets in a row.
         bound: of the logarithms of the scales, on both sides.
-        lr, batch, steps, seed: peak learning rate, examples a step, steps; seed of weights, order and noise.
+        lr, batch, steps, seed: peak learning rate, examples a step, training steps, seed of all randomness.
     """
     source = open_data(data, "images", "points", size=size)
     flow = maf_layers(size_of(source), hidden=(width,) * hidden_layers, num_layers=layers, bound=bound)
@@ -39,10 +39,10 @@ def wavenet_distillation(data: Points = "moons", *, width: int = 64, layers: int
     """A masked autoregressive flow teaches an inverse one, which samples in one pass: KL(student || teacher).
 
     Args:
-        data: points by name, path or object.
-        width, layers: units of the two hidden layers of a net, and how many nets each flow has.
-        steps, student_steps: training steps of the teacher, and of the student.
-        lr, batch, seed: peak learning rate, points a step; seed of weights, order and noise.
+        data: points by name or path or as an object.
+        width, layers: units of the two hidden layers of a net, nets in each flow.
+        steps, student_steps: training steps of the teacher, training steps of the student.
+        lr, batch, seed: peak learning rate, points a step, seed of all randomness.
     """
     source = open_data(data, "points")
     teacher, student = (vectors(source, make(size_of(source), hidden=(width, width), num_layers=layers))
