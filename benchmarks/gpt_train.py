@@ -55,8 +55,7 @@ Step = Callable[[Tensor, Tensor], Tensor]
 
 def nanogpt(fast: bool = False) -> Step:
     """nanoGPT's model in the lines of its training loop."""
-    from model import GPT as NanoGPT
-    from model import GPTConfig
+    from model import GPT as NanoGPT, GPTConfig
 
     with contextlib.redirect_stdout(io.StringIO()):
         model = NanoGPT(GPTConfig(block_size=CONTEXT, vocab_size=VOCABULARY, n_layer=4, n_head=4, n_embd=128, dropout=0.0, bias=False))
@@ -135,8 +134,7 @@ def call(command: list[str], cwd: Path | None = None) -> None:
 
 def trained_nanogpt(work: Path) -> torch.nn.Module:
     """The checkpoint that the script kept, its best by its own estimate."""
-    from model import GPT as NanoGPT
-    from model import GPTConfig
+    from model import GPT as NanoGPT, GPTConfig
 
     kept = torch.load(work / "out-shakespeare-char" / "ckpt.pt", weights_only=True)
     model = NanoGPT(GPTConfig(**kept["model_args"]))

@@ -10,8 +10,7 @@ import argparse
 from collections.abc import Callable
 
 import torch
-from pythae.models import VAE as PythaeVAE
-from pythae.models import VAEConfig
+from pythae.models import VAE as PythaeVAE, VAEConfig
 from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
 from record import entries, in_turns, rates, record, trains

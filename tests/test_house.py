@@ -14,6 +14,7 @@ from deepcanon import catalogue
 from deepcanon.catalogue import choices_of
 from deepcanon.cli.flags import split_union
 from deepcanon.data.kinds import KINDS
+from deepcanon.lazy import homes
 
 SRC, TESTS = catalogue.PACKAGE, Path(__file__).parent
 GROUND = {"layers", "nets", "metrics", "engine", "data", "recipes", "claims", "integrations", "report", "cli"}
@@ -22,7 +23,7 @@ FILES = {path.relative_to(SRC).as_posix(): path for path in sorted(SRC.rglob("*.
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
 CANON, RECIPES = catalogue.entries(), catalogue.recipes()
 
-BASE = {"torch", "jaxtyping", *sys.stdlib_module_names}
+BASE = {"torch", "jaxtyping", "deepcanon.lazy", *sys.stdlib_module_names}
 MAY_IMPORT = {"layers": BASE, "nets": {*BASE, "deepcanon.layers"}, "metrics": {*BASE, "numpy", "deepcanon.layers", "deepcanon.nets"}}
 FAMILY_MAY_IMPORT = {*BASE, "deepcanon.layers", "deepcanon.nets", "deepcanon.metrics"}
 EXTRA = {"rl": {"numpy"}}
@@ -98,9 +99,33 @@ def test_engine_and_data_know_no_family(name):
 
 
 def test_the_catalogue_side_imports_no_torch():
-    light = ["__init__.py", "catalogue.py", "grammar.py", "search.py", "errors.py", "recipes/__init__.py", "data/sets.py", "data/kinds.py",
+    light = ["__init__.py", "lazy.py", "catalogue.py", "grammar.py", "search.py", "errors.py", "recipes/__init__.py", "data/sets.py", "data/kinds.py",
              *(f"cli/{name}.py" for name in ("__init__", "flags", "terminal", "list", "find", "show", "train", "compare", "prove"))]
     none(name for name in light if "torch" in set(imported(name)))
+
+
+def test_no_function_has_the_name_of_its_module():
+    none(f"{name}: {node.name}" for name, tree in TREES.items() for node in tree.body
+         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == Path(name).stem)
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES | {"layers", "nets", "metrics", "engine", "data", "report", "claims"}))
+def test_names_of_a_family_are_imported_on_first_use(family):
+    package = importlib.import_module(f"deepcanon.{family}")
+    assert dir(package) == package.__all__ == sorted(homes(FILES[f"{family}/__init__.py"].read_text(encoding="utf-8")))
+    none(name for name in package.__all__ if not hasattr(package, name))
+    none(f"{name} is a submodule and another object" for name in package.__all__
+         if f"{family}/{name}.py" in FILES and getattr(package, name) is not importlib.import_module(f"deepcanon.{family}.{name}"))
+    with pytest.raises(AttributeError, match=f"module 'deepcanon.{family}' has no attribute 'nothing'"):
+        _ = package.nothing
+    top = [node for node in TREES[f"{family}/__init__.py"].body if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert {getattr(node, "module", "") for node in top} == {"typing", "deepcanon.lazy"}
+
+
+def test_the_families_export_what_the_catalogue_names():
+    built = [(entry.where, *entry.where.removeprefix("deepcanon.").partition(":")[0].split(".")) for entry in CANON.values() if entry.where]
+    none(where for where, family, module in (b for b in built if len(b) == 3)
+         if not {module, where.partition(":")[2].partition(".")[0]} & set(importlib.import_module(f"deepcanon.{family}").__all__))
 
 
 def test_every_file_opens_with_a_header():

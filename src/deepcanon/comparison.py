@@ -20,8 +20,7 @@ from deepcanon.engine.run import Run
 from deepcanon.engine.run_options import options
 from deepcanon.grammar import Resolved, resolve
 from deepcanon.report import Group, groups_of, mark, number, scales, write_report
-from deepcanon.runs import find_recipe
-from deepcanon.runs import resume as resume_run
+from deepcanon.runs import find_recipe, resume as resume_run
 
 WIDE = 140                                               # columns of a table that no terminal shows
 PLAN = "comparison.json"

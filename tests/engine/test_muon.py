@@ -6,8 +6,7 @@ from torch import nn
 
 from deepcanon.data import arrays
 from deepcanon.engine import Muon, cosine, fit
-from deepcanon.engine.muon import Muon as Optimizer
-from deepcanon.engine.muon import orthogonal
+from deepcanon.engine.muon import Muon as Optimizer, orthogonal
 from deepcanon.vision.classify import Classifier
 
 

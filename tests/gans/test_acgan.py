@@ -3,8 +3,7 @@
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits as bce
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits as bce, cross_entropy
 
 from deepcanon.engine import Adam, Trainer
 from deepcanon.gans.acgan import ACGAN

@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import distributions as D
-from torch import nn
+from torch import distributions as D, nn
 
 from deepcanon.data.environments import action_bounds, env
 from deepcanon.data.experience import Experience, after

@@ -9,8 +9,7 @@ from torch import nn
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from deepcanon import vae
-from deepcanon.metrics.mean_discrepancy import gaussian as gaussian_kernel
-from deepcanon.metrics.mean_discrepancy import mmd, mmd_bound
+from deepcanon.metrics.mean_discrepancy import gaussian as gaussian_kernel, mmd, mmd_bound
 from deepcanon.nets.perceptron import mlp
 from deepcanon.vae.likelihoods import gaussian, gaussian_learned
 from deepcanon.vae.vae import VAE, kl_standard_normal, reparameterise

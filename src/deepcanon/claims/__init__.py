@@ -7,16 +7,16 @@
 Listing them reads the source of this package and imports no torch.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from deepcanon.lazy import attach
+
 if TYPE_CHECKING:
-    from deepcanon.claims.experiment import Finding, Result, claim, measure
+    from deepcanon.claims.experiment import (
+        Finding as Finding,
+        Result as Result,
+        claim as claim,
+        measure as measure,
+    )
 
-__all__ = ["Finding", "Result", "claim", "measure"]
-
-
-def __getattr__(name: str):
-    if name in __all__:
-        return getattr(import_module("deepcanon.claims.experiment"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+attach(__name__)

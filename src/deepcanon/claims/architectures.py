@@ -9,8 +9,7 @@ from deepcanon.data import arrays, images
 from deepcanon.engine import Adam, fit
 from deepcanon.foundations.initialization import zero_residual
 from deepcanon.foundations.linear import LinearClassifier
-from deepcanon.foundations.optimizers import Adam as PlainAdam
-from deepcanon.foundations.optimizers import GradientDescent
+from deepcanon.foundations.optimizers import Adam as PlainAdam, GradientDescent
 from deepcanon.layers.linear_map import Linear
 from deepcanon.nets.gpt import Block
 from deepcanon.nets.perceptron import mlp

@@ -1,45 +1,58 @@
 """Data as iterables of batches: `at(step)` is a pure function of (seed, step)."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from deepcanon.lazy import attach
+
 if TYPE_CHECKING:
-    from . import augment, downloads, sets
-    from .batches import arrays, batches_of
-    from .environments import env
-    from .experience import Experience, after, anneal
-    from .few_shot import Sinusoids, episodes
-    from .kinds import Arrays, Env, Images, Points, Table, Tokens
-    from .metadata import recorded_metadata, recorded_sources
-    from .pictures import images
-    from .point_sets import describe_points, points
-    from .rollouts import Rollouts
-    from .source import Source, open_data
-    from .tables import describe_table, encode_rows, table
-    from .texts import describe_text, text
-    from .toys import toy
-    from .vector_envs import envs
+    from deepcanon.data import augment as augment, downloads as downloads, sets as sets
+    from deepcanon.data.batches import (
+        Batches as Batches,
+        StackedBatches as StackedBatches,
+        arrays as arrays,
+        batches_of as batches_of,
+    )
+    from deepcanon.data.description import describe as describe
+    from deepcanon.data.env_checks import Environment as Environment
+    from deepcanon.data.env_classic import CartPole as CartPole, Pendulum as Pendulum
+    from deepcanon.data.environments import (
+        action_bounds as action_bounds,
+        describe_env as describe_env,
+        env as env,
+        env_metadata as env_metadata,
+    )
+    from deepcanon.data.experience import Experience as Experience, after as after, anneal as anneal
+    from deepcanon.data.few_shot import Episodes as Episodes, Sinusoids as Sinusoids, episodes as episodes
+    from deepcanon.data.image_check import describe_images as describe_images
+    from deepcanon.data.kinds import (
+        Arrays as Arrays,
+        Env as Env,
+        Images as Images,
+        Points as Points,
+        Table as Table,
+        Tokens as Tokens,
+    )
+    from deepcanon.data.metadata import (
+        recorded_metadata as recorded_metadata,
+        recorded_sources as recorded_sources,
+    )
+    from deepcanon.data.notices import DataNotice as DataNotice
+    from deepcanon.data.pictures import images as images
+    from deepcanon.data.point_sets import describe_points as describe_points, points as points
+    from deepcanon.data.rollouts import Rollouts as Rollouts
+    from deepcanon.data.source import Source as Source, open_data as open_data
+    from deepcanon.data.tables import (
+        describe_table as describe_table,
+        encode_rows as encode_rows,
+        table as table,
+    )
+    from deepcanon.data.texts import Text as Text, describe_text as describe_text, text as text
+    from deepcanon.data.toys import Mixture as Mixture, toy as toy
+    from deepcanon.data.vector_envs import (
+        Environments as Environments,
+        SequentialEnvs as SequentialEnvs,
+        VectorEnv as VectorEnv,
+        envs as envs,
+    )
 
-__all__ = [
-    "Arrays", "Env", "Experience", "Images", "Points", "Rollouts", "Sinusoids", "Source", "Table", "Tokens",
-    "after", "anneal", "arrays", "augment", "batches_of", "describe_points", "describe_table", "describe_text",
-    "downloads", "encode_rows", "env", "envs", "episodes", "images", "open_data", "points",
-    "recorded_metadata", "recorded_sources", "sets", "table", "text", "toy",
-]
-
-_HOME = {
-    **dict.fromkeys(("Arrays", "Env", "Images", "Points", "Table", "Tokens"), "kinds"), "points": "point_sets", "recorded_sources": "metadata",
-    "open_data": "source", "Source": "source", "images": "pictures", "text": "texts", "table": "tables", "arrays": "batches",
-    "recorded_metadata": "metadata",
-    "Experience": "experience", "after": "experience", "anneal": "experience", "env": "envs", "envs": "vector_envs", "Rollouts": "rollouts",
-    "batches_of": "batches", "describe_points": "point_sets", "describe_table": "tables", "describe_text": "texts", "encode_rows": "tables",
-    "episodes": "few_shot", "Sinusoids": "few_shot", "toy": "toys",
-}
-
-
-def __getattr__(name: str):
-    if name in _HOME:
-        return getattr(import_module(f".{_HOME[name]}", __name__), name)
-    if name in __all__:
-        return import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+attach(__name__)

@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepcanon.data.environments import check_action, is_own
-from deepcanon.data.environments import env as open_env
+from deepcanon.data.environments import check_action, env as open_env, is_own
 
 
 @runtime_checkable

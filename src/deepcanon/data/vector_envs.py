@@ -26,8 +26,7 @@ from deepcanon.data.env_classic import (
     pendulum_acceleration,
     pendulum_cost,
 )
-from deepcanon.data.environments import close, is_own, name_of, untried
-from deepcanon.data.environments import env as open_env
+from deepcanon.data.environments import close, env as open_env, is_own, name_of, untried
 
 Steps = tuple[
     Shaped[np.ndarray, "N *S"], Float[np.ndarray, "N"], Bool[np.ndarray, "N"], Bool[np.ndarray, "N"]

@@ -1,19 +1,55 @@
 """The engine: one training loop for every method, with checkpoints, exact resume, logging and ranks."""
 
-from deepcanon.engine.callbacks import EMA, Best, EarlyStopping, Evaluate, Until, evaluate, maximize, minimize
-from deepcanon.engine.calls import recipe
-from deepcanon.engine.loop import Trainer, fit, players
-from deepcanon.engine.optimizers import SGD, Adagrad, Adam, AdamW, Factory, Muon, RMSprop
-from deepcanon.engine.run import Run
-from deepcanon.engine.run_options import options, starts_from
-from deepcanon.engine.samples import Samples
-from deepcanon.engine.schedules import constant, cosine, linear, step_decay, warmup
-from deepcanon.engine.trackers import MLflow, TensorBoard, WandB, tracker
-from deepcanon.grammar import at_least, at_most, preset
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "EMA", "SGD", "Adagrad", "Adam", "AdamW", "Best", "EarlyStopping", "Evaluate", "Factory", "MLflow", "Muon", "RMSprop", "Run", "Samples",
-    "TensorBoard", "Trainer", "Until", "WandB",
-    "at_least", "at_most", "constant", "cosine", "evaluate", "fit", "linear", "maximize", "minimize", "options", "players",
-    "preset", "recipe", "starts_from", "step_decay", "tracker", "warmup",
-]
+from deepcanon.lazy import attach
+
+if TYPE_CHECKING:
+    from deepcanon.engine.callbacks import (
+        EMA as EMA,
+        Best as Best,
+        EarlyStopping as EarlyStopping,
+        Evaluate as Evaluate,
+        Until as Until,
+        evaluate as evaluate,
+        maximize as maximize,
+        minimize as minimize,
+    )
+    from deepcanon.engine.calls import recipe as recipe
+    from deepcanon.engine.log import Log as Log
+    from deepcanon.engine.loop import Trainer as Trainer, fit as fit, players as players
+    from deepcanon.engine.optimizers import (
+        SGD as SGD,
+        Adagrad as Adagrad,
+        Adam as Adam,
+        AdamW as AdamW,
+        Factory as Factory,
+        Muon as Muon,
+        RMSprop as RMSprop,
+    )
+    from deepcanon.engine.parallel import (
+        clip_norm as clip_norm,
+        clip_value as clip_value,
+        shard as shard,
+        share_weights as share_weights,
+    )
+    from deepcanon.engine.run import Run as Run
+    from deepcanon.engine.run_options import options as options, starts_from as starts_from
+    from deepcanon.engine.samples import Samples as Samples
+    from deepcanon.engine.schedules import (
+        constant as constant,
+        cosine as cosine,
+        linear as linear,
+        step_decay as step_decay,
+        warmup as warmup,
+    )
+    from deepcanon.engine.seeds import seed_everything as seed_everything
+    from deepcanon.engine.trackers import (
+        MLflow as MLflow,
+        TensorBoard as TensorBoard,
+        WandB as WandB,
+        tracker as tracker,
+    )
+    from deepcanon.grammar import at_least as at_least, at_most as at_most, preset as preset
+
+attach(__name__)

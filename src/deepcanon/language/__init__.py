@@ -1,5 +1,14 @@
 """Models of text."""
 
-from deepcanon.language.causal import LanguageModel
+from typing import TYPE_CHECKING
 
-__all__ = ["LanguageModel"]
+from deepcanon.lazy import attach
+
+if TYPE_CHECKING:
+    from deepcanon.language.causal import (
+        LanguageModel as LanguageModel,
+        Tokenizer as Tokenizer,
+        perplexity as perplexity,
+    )
+
+attach(__name__)

@@ -1,1 +1,60 @@
 """Layers that two networks or more share: tensors in, tensors out."""
+
+from typing import TYPE_CHECKING
+
+from deepcanon.lazy import attach
+
+if TYPE_CHECKING:
+    from deepcanon.layers.adaptive_conv import AdaptiveConv2d as AdaptiveConv2d
+    from deepcanon.layers.cache import KVCache as KVCache, empty_cache as empty_cache
+    from deepcanon.layers.causal import (
+        AboveConv2d as AboveConv2d,
+        BeforeConv2d as BeforeConv2d,
+        MaskedConv2d as MaskedConv2d,
+    )
+    from deepcanon.layers.dot_product_attention import (
+        CrossAttention as CrossAttention,
+        SelfAttention as SelfAttention,
+        attention as attention,
+    )
+    from deepcanon.layers.dropout import Dropout as Dropout
+    from deepcanon.layers.ema import ema_ as ema_
+    from deepcanon.layers.embedding import rotary as rotary, sinusoidal as sinusoidal
+    from deepcanon.layers.eval_blur import EvalBlur as EvalBlur
+    from deepcanon.layers.instance_noise import InstanceNoise as InstanceNoise
+    from deepcanon.layers.labels import (
+        labelled_cross_entropy as labelled_cross_entropy,
+        partly_labelled as partly_labelled,
+    )
+    from deepcanon.layers.levels import PixelEmbedding as PixelEmbedding
+    from deepcanon.layers.likelihoods import (
+        Beta as Beta,
+        DiscretizedLogistic as DiscretizedLogistic,
+        Kumaraswamy as Kumaraswamy,
+        Levels as Levels,
+        LogitNormal as LogitNormal,
+    )
+    from deepcanon.layers.linear_map import Linear as Linear, OneDNNLinear as OneDNNLinear, linear as linear
+    from deepcanon.layers.minibatch_discrimination import MinibatchDiscrimination as MinibatchDiscrimination
+    from deepcanon.layers.modes import evaluating as evaluating
+    from deepcanon.layers.norm import (
+        BatchNorm as BatchNorm,
+        GroupNorm as GroupNorm,
+        InstanceNorm as InstanceNorm,
+        LayerNorm as LayerNorm,
+        Standardize as Standardize,
+        normalize as normalize,
+        standardize as standardize,
+    )
+    from deepcanon.layers.quantize import (
+        AveragedQuantizer as AveragedQuantizer,
+        Quantized as Quantized,
+        VectorQuantizer as VectorQuantizer,
+    )
+    from deepcanon.layers.spectral import SpectralNorm as SpectralNorm, spectral_norm as spectral_norm
+    from deepcanon.layers.virtual_batch_norm import (
+        VirtualBatchNorm as VirtualBatchNorm,
+        WithReference as WithReference,
+    )
+
+attach(__name__)

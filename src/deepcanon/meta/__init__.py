@@ -1,5 +1,10 @@
 """Learning to learn: what is trained is how well a few examples teach."""
 
-from deepcanon.meta.maml import MAML
+from typing import TYPE_CHECKING
 
-__all__ = ["MAML"]
+from deepcanon.lazy import attach
+
+if TYPE_CHECKING:
+    from deepcanon.meta.maml import MAML as MAML
+
+attach(__name__)

@@ -1,5 +1,10 @@
 """Images in, labels, boxes, maps or words out."""
 
-from deepcanon.vision.classify import Classifier
+from typing import TYPE_CHECKING
 
-__all__ = ["Classifier"]
+from deepcanon.lazy import attach
+
+if TYPE_CHECKING:
+    from deepcanon.vision.classify import Classifier as Classifier, cross_entropy as cross_entropy
+
+attach(__name__)
