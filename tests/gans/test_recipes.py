@@ -150,8 +150,8 @@ def test_pictures_without_classes_are_refused_where_classes_are_needed(name, wor
 def test_the_settings_are_those_that_the_records_were_made_with():
     form = catalogue.recipe("gan").form
     grid = resolve(form, {"data": "grid", "objective": "spectral_norm"})
-    told = {"latent": 2, "layers": 2, "hidden": 128, "limit": 40.0, "lr": 1e-3, "batch": 256, "steps": 5_000}
-    assert grid.arguments.items() >= told.items()
+    settings = {"latent": 2, "layers": 2, "hidden": 128, "limit": 40.0, "lr": 1e-3, "batch": 256, "steps": 5_000}
+    assert grid.arguments.items() >= settings.items()
     assert {name: str(bound) for name, bound in grid.target.items()} == {"modes": ">= 25", "high_quality": ">= 0.7"}
     mnist = resolve(form, {"data": "mnist", "objective": "hinge"})
     assert mnist.arguments.items() >= {"latent": 64, "hidden": 512, "lr": 7e-4, "batch": 64, "steps": 10_000}.items()
@@ -194,7 +194,11 @@ def test_players_work_in_the_units_of_the_columns(measurements, workplace):
     assert torch.allclose(standard[:, :2].std(0, correction=0), torch.ones(2), atol=1e-3)
     assert torch.allclose(standard[:, :2].mean(0), torch.zeros(2), atol=1e-3)
     assert (standard[:, 2] == 3).all()
+    slope = torch.tensor([3.0, 4.0]) / train.std(0, correction=0)
+    assert nets.slopes(source, 2.0)(lambda u: u @ slope, train, train).item() == pytest.approx(2 * 25, rel=1e-3)
     assert nets.units(open_data("ring", "points")) is None
+    constant = open_data(torch.cat([measurements, torch.ones(2_000, 1)], 1).numpy(), "images", "points")
+    assert nets.critic(constant, 16)(constant.test().at(0)[0]).isfinite().all()
 
 
 @pytest.mark.row("GEN-79")
@@ -260,11 +264,11 @@ def test_conditional_accuracy_counts_what_is_at_its_gaussian():
     assert measure(turned)["conditional_accuracy"] == pytest.approx(0.4)
 
 
-def test_the_class_of_points_of_an_unknown_density_is_that_of_the_nearest(monkeypatch):
-    x, y = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1_000.0]]), torch.tensor([0, 1, 2])
-    source = SimpleNamespace(kind="points", name="own", shape=(2,), record=None, count=3, train=lambda **how: SimpleNamespace(at=lambda step: (x, y)))
-    asked = torch.tensor([[0.1, 10.0], [0.9, -100.0], [0.0, 600.0]])
-    assert classes.reader(source)(asked).tolist() == [0, 1, 2]
+def test_the_class_of_points_of_an_unknown_density_is_that_of_the_nearest_in_units_of_the_columns():
+    data = SimpleNamespace(at=lambda step: (torch.tensor([[0.0, 0.0], [1.0, 100.0]]), torch.tensor([0, 1])))
+    source = SimpleNamespace(kind="points", name="own", shape=(2,), record=None, count=2, train=lambda **how: data)
+    asked = torch.tensor([[0.1, 40.0], [0.9, 20.0], [0.2, 90.0]])                  # deviations 0.5 and 50
+    assert classes.reader(source)(asked).tolist() == [0, 1, 1]
 
 
 @pytest.mark.row("GEN-77")

@@ -4,11 +4,13 @@ import hashlib
 import re
 import time
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from deepcanon.data import open_data
@@ -107,14 +109,14 @@ def test_images_of_another_size_are_brought_to_the_judges(judge, digits):
     assert (judge.predict(large) == y).float().mean() >= 0.9
 
 
-def test_conditional_accuracy_is_the_share_of_what_was_asked_for(judge, real):
+def test_conditional_accuracy_is_the_share_that_shows_its_condition(judge, real):
     x, y = real
     of_each = torch.stack([x[y == k][:50] for k in range(10)])                    # (10, 50, 1, 8, 8)
     at = nn.Linear(1, 1)
 
-    def draw(asked):
-        wrong = torch.where(asked < 3, 9 - asked, asked)                          # three classes of ten are taken for others
-        return of_each[wrong, torch.randint(50, (len(asked),))]
+    def draw(classes):
+        wrong = torch.where(classes < 3, 9 - classes, classes)                    # three classes of ten are taken for others
+        return of_each[wrong, torch.randint(50, (len(classes),))]
 
     assert judge.conditional_accuracy(at, draw) == pytest.approx(0.7, abs=0.03)
 
@@ -189,7 +191,10 @@ def test_images_of_one_class_are_judged_by_four_rotations(cached):
     assert (judge.predict(turned) == turns).float().mean() > 0.9
 
 
-def test_images_of_two_sizes_have_two_judges(cached):
+def test_files_brought_to_two_sizes_have_two_judges(cached, workplace):
+    for i, (x, y) in enumerate(zip(*stripes())):
+        Path(f"photos/{y}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(x).save(f"photos/{y}/{i}.png")
     for size in (12, 16):
-        judge_of(open_data(stripes(), "images", size=size))
+        judge_of(open_data("./photos", "images", size=size))
     assert len(list(cached.iterdir())) == 2
