@@ -271,34 +271,20 @@ def split_family(top: Path, inner: Sequence[Directory], turned: bool, tops: set[
     deep = {i[0] for i in inner if len(i) > 1}
     if not whole:
         if "train" in plain and not set(plain["train"]) & flat and flat:
-            raise ValueError(
-                ambiguous(
-                    top,
-                    plain["train"],
-                    sorted(flat),
-                    "has folders inside, as a split would, and others have not",
-                )
-            )
+            why = "has folders inside, as a split would, and others have not"
+            raise ValueError(ambiguous(top, plain["train"], sorted(flat), why))
         return {}
     if not turned and splits <= flat and not splits & deep and others:
         return {}
     if len(whole) > 1 or any(len(names) > 1 for names in whole[0].values()):
         raise ValueError(ambiguous(top, sorted(splits), others, "name one split more than once"))
     if not turned and splits & flat and not (splits <= flat and not splits & deep):
-        raise ValueError(
-            ambiguous(
-                top,
-                sorted(splits),
-                others,
-                f"{some(sorted(splits & flat))} holds pictures that are in no class folder",
-            )
-        )
+        why = f"{some(sorted(splits & flat))} holds pictures that are in no class folder"
+        raise ValueError(ambiguous(top, sorted(splits), others, why))
     family = {names[0]: meant for meant, names in whole[0].items()}
-    return (
-        family
-        if "test" in whole[0]
-        else {name: "test" if meant == "val" else meant for name, meant in family.items()}
-    )
+    if "test" in whole[0]:
+        return family
+    return {name: "test" if meant == "val" else meant for name, meant in family.items()}
 
 
 def ambiguous(top: Path, splits: Sequence[str], others: Sequence[str], why: str) -> str:

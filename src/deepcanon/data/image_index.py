@@ -37,7 +37,7 @@ class Index:
         notes: what is worth saying.
         parallel: whether rows may be read by several threads.
         strict: whether a class must be in the test split.
-        stamp: changes when the pictures do; None: whether they have changed cannot be told.
+        stamp: changes when the pictures do; None: whether they have changed is not known.
     """
 
     name: str
@@ -132,18 +132,13 @@ def of_folder(root: Path, predict: bool) -> Index:
         arranged = folder.Arranged(
             [], {folder.directory(path): (None, "") for path in (*found.pictures, *found.bad)}, [], []
         )
-    places = {
-        path: arranged.places[parts]
-        for path in found.pictures
-        if (parts := folder.directory(path)) in arranged.places
-    }
+    places = {path: arranged.places[parts] for path in found.pictures
+              if (parts := folder.directory(path)) in arranged.places}
     kept = sorted(places, key=lambda path: places[path][1])  # stable: by name inside a class
     number = {kind: k for k, kind in enumerate(arranged.classes)}
     splits = [split for path in kept if (split := places[path][0])]
     notes = list(arranged.notes)
-    tables = [
-        other for other in found.others if PurePath(other).suffix.lower() in TABLES and "/" not in other
-    ]
+    tables = [other for other in found.others if PurePath(other).suffix.lower() in TABLES and "/" not in other]
     if tables and len(arranged.classes) == 1:
         notes.append(f"give {root / tables[0]} to use the labels of that file")
     return Index(
@@ -159,13 +154,7 @@ def of_folder(root: Path, predict: bool) -> Index:
         [path for path in found.pictures if path not in places],
         notes,
         strict=True,
-        stamp=(
-            str(root.resolve()),
-            predict,
-            hash(tuple(found.pictures.items())),
-            tuple(found.bad),
-            tuple(found.others),
-        ),
+        stamp=(str(root.resolve()), predict, hash(tuple(found.pictures.items())), tuple(found.bad), tuple(found.others)),
     )
 
 
@@ -327,10 +316,8 @@ def joined(sources: Mapping[str, Any]) -> Index:
     """A dict of sources by split as one index; their classes are joined by name."""
     meant = [folder.ROLES.get(str(key).lower(), "") for key in sources]
     if not sources or "" in meant or len(set(meant)) < len(meant):
-        raise ValueError(
-            f"expected a dict of pictures by split, such as {{'train': ..., 'test': ...}}, got the keys "
-            f"{', '.join(map(str, sources))}"
-        )
+        raise ValueError("expected a dict of pictures by split, such as {'train': ..., 'test': ...}, got the keys "
+                         + ", ".join(map(str, sources)))
     parts = [unsplit(source) for source in sources.values()]
     for key, part in zip(sources, parts, strict=True):
         if part.splits is not None:
@@ -343,11 +330,8 @@ def joined(sources: Mapping[str, Any]) -> Index:
         number.get(part.classes[label], 0) if part.classes else 0 for part in parts for label in part.labels
     ]
     splits = [split for split, part in zip(meant, parts, strict=True) for _ in part.labels]
-    names = [
-        f"{key}: {name}" if not part.bytes else name
-        for key, part in zip(sources, parts, strict=True)
-        for name in part.names
-    ]
+    names = [f"{key}: {name}" if not part.bytes else name for key, part in zip(sources, parts, strict=True)
+             for name in part.names]
     sizes = [size for part in parts for size in part.bytes] if all(part.bytes for part in parts) else []
     return Index(
         " and ".join(dict.fromkeys(part.name for part in parts)),
