@@ -1,6 +1,6 @@
 """PPO on CartPole-v1 beside Stable-Baselines3 and CleanRL's ppo.py: environment steps a second, and returns, of whole runs in alternation.
 
-All: 8 worlds x 128 steps, 4 epochs of minibatches of 256, nets 4-64-64-2 and 4-64-64-1 with tanh and orthogonal weights, Adam 2.5e-4 falling to 0,
+All: 8 envs x 128 steps, 4 epochs of minibatches of 256, nets 4-64-64-2 and 4-64-64-1 with tanh and orthogonal weights, Adam 2.5e-4 falling to 0,
 gamma 0.99, lambda 0.95, clip 0.2, entropy 0.01, squared error of the values times 0.5, gradient norm 0.5. Imports are not counted.
 
     pip install --target sb3 --no-deps stable-baselines3 cloudpickle pandas
@@ -54,8 +54,8 @@ def sb3(seed: int) -> dict[str, float]:
     from stable_baselines3 import PPO  # pyright: ignore[reportMissingImports]
     from stable_baselines3.common.env_util import make_vec_env  # pyright: ignore[reportMissingImports]
 
-    worlds = make_vec_env("CartPole-v1", 8, seed=seed)
-    method = PPO("MlpPolicy", worlds, learning_rate=lambda left: 2.5e-4 * left, n_steps=128, batch_size=256, n_epochs=4, ent_coef=0.01,
+    envs = make_vec_env("CartPole-v1", 8, seed=seed)
+    method = PPO("MlpPolicy", envs, learning_rate=lambda left: 2.5e-4 * left, n_steps=128, batch_size=256, n_epochs=4, ent_coef=0.01,
                  stats_window_size=20, seed=seed, device="cpu")
     start = time.perf_counter()
     method.learn(STEPS // 1024 * 1024)

@@ -26,9 +26,9 @@ def ours(seed: int) -> dict[str, float]:
     from deepcanon.rl.sac import SAC
 
     torch.manual_seed(seed)
-    world = env("Pendulum-v1")
-    method = SAC(mlp(3, 256, 256, 2), Critics(3, 1, 256, 256), bounds=action_bounds(world))
-    data = Experience(world, method, capacity=STEPS, batch=256, warmup=1_000, epsilon=after(1_000), seed=seed)
+    environment = env("Pendulum-v1")
+    method = SAC(mlp(3, 256, 256, 2), Critics(3, 1, 256, 256), bounds=action_bounds(environment))
+    data = Experience(environment, method, capacity=STEPS, batch=256, warmup=1_000, epsilon=after(1_000), seed=seed)
     start = time.perf_counter()
     with options(quiet=True):
         fit(method, data, {"critic": Adam(1e-3), "actor": Adam(3e-4), "log_alpha": Adam(1e-3)}, steps=STEPS - 1_000, seed=seed)

@@ -183,7 +183,7 @@ def test_intervals_stand_beside_their_numbers():
     record = {"measured": {"gain": 0.5, "steps": 12_345.6, "same": 1.0}, "note": "So it is.",
               "intervals": {"gain": [0.25, 0.75], "same": [1.0, 1.0]}}
     assert index.numbers(record) == {"gain": "0.5 (0.25 to 0.75)", "steps": "12,346", "same": "1"}
-    assert page.told(record) == "gain = 0.5 (0.25 to 0.75); steps = 12,346; same = 1. So it is."
+    assert page.measured(record) == "gain = 0.5 (0.25 to 0.75); steps = 12,346; same = 1. So it is."
 
 
 def test_several_are_counted_and_one_that_fails_does_not_stop_the_others(run, monkeypatch):
@@ -222,16 +222,16 @@ def test_a_quiz_in_a_pipe_tells_no_verdict(run):
 
 
 def test_a_quiz_asks_and_tells_after_the_answer(run, monkeypatch):
-    replies, told = iter(["t", "True", "", "q"]), []
+    replies, prompts = iter(["t", "True", "", "q"]), []
 
     def ask(prompt: str) -> str:
-        told.append(prompt)
+        prompts.append(prompt)
         return next(replies)
 
     monkeypatch.setattr(builtins, "input", ask)
     monkeypatch.setattr("deepcanon.cli.claims.on_terminal", lambda: True)
     status, out, _ = run("--quiz", "C-013", "C-012", "C-006", "C-011", "C-010")
-    assert (status, len(told)) == (0, 4)
+    assert (status, len(prompts)) == (0, 4)
     assert out.count("refuted") == 2                                   # C-013 and C-006
     assert out.count("confirmed") == 1
     assert KNOWN["C-011"].text in out

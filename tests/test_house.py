@@ -133,8 +133,8 @@ def test_every_file_opens_with_a_header():
 
 
 def test_public_functions_and_classes_have_docstrings():
-    told = {name: tree for name, tree in TREES.items() if room(name) in FAMILIES | GROUND - {"recipes"}}
-    none(f"{name}:{node.lineno} {node.name}" for name, tree in told.items() for node in tree.body
+    public = {name: tree for name, tree in TREES.items() if room(name) in FAMILIES | GROUND - {"recipes"}}
+    none(f"{name}:{node.lineno} {node.name}" for name, tree in public.items() for node in tree.body
          if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_") and not ast.get_docstring(node))
 
 

@@ -180,7 +180,7 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
 
 
 def suggest(word: str, choices: Iterable[str]) -> str:
-    """`; did you mean 'vae_mnist'?`, or nothing when nothing is near."""
+    """`; did you mean 'conv_vae'?`, or nothing when nothing is near."""
     close = nearest(word, choices)
     return f"; did you mean '{close}'?" if close else ""
 
@@ -231,9 +231,9 @@ def argument_notes(doc: str) -> dict[str, str]:
     section = re.search(r"^Args:\n((?:[ \t]+.*\n?|\n)+)", doc, re.MULTILINE)
     notes: dict[str, str] = {}
     for names, text in re.findall(r"^    (\w[\w, ]*): ((?:.*\n?)(?:        .*\n?)*)", section[1] if section else "", re.MULTILINE):
-        named, told = [name.strip() for name in names.split(",")], " ".join(text.split()).rstrip(".")
-        phrases = told.split(", ")
-        notes |= dict(zip(named, phrases)) if len(phrases) == len(named) else dict.fromkeys(named, told)
+        several, phrase = [name.strip() for name in names.split(",")], " ".join(text.split()).rstrip(".")
+        phrases = phrase.split(", ")
+        notes |= dict(zip(several, phrases)) if len(phrases) == len(several) else dict.fromkeys(several, phrase)
     return notes
 
 

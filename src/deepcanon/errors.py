@@ -1,7 +1,7 @@
 """What a user reads when something goes wrong: one line, and an exit status.
 
     2    the command cannot be understood (UsageError)
-    1    a mistake that the library found at a door: a value, a file, a missing package, a loss that is not finite
+    1    a mistake that the validation of inputs found: a value, a file, a missing package, a loss that is not finite
     1    anything else: a bug of ours, and the line says so
     130, 143    Ctrl-C, SIGTERM; 141 when the reader of a pipe went away
 

@@ -118,13 +118,13 @@ def table(folder: Path, only: Sequence[str] = ()) -> str:
 
 def measured(record: dict) -> str:
     """Every targeted number beside its target; without targets, what was measured and what was expected."""
-    told = []
+    phrases = []
     for k, target in record["target"].items():
         s = record["summary"].get(k)
         spread = f" ({number(s['low'])} to {number(s['high'])})" if s and "low" in s else ""
-        told.append(f"{k} {number(s['mean']) if s else 'missing'}{spread}, {target['bound']} {mark(target['holds'])}")
-    if told:
-        return "; ".join(told)
+        phrases.append(f"{k} {number(s['mean']) if s else 'missing'}{spread}, {target['bound']} {mark(target['holds'])}")
+    if phrases:
+        return "; ".join(phrases)
     first = ", ".join(f"{k} {number(s['mean'])}" for k, s in list(record["summary"].items())[:4])
     return f"{first}. Expected: {record['expect']}" if record.get("expect") else first
 

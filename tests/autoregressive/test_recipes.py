@@ -30,8 +30,8 @@ def quick(monkeypatch, workplace, embedded_only):
 
 def expected(name: str) -> set[str]:
     """The numbers of a run."""
-    told = {"conditional_accuracy"} if name == "conditional_pixelcnn" else set()
-    return JUDGED | {"nll" if name == "made" else "bits_per_dim"} | told
+    conditional = {"conditional_accuracy"} if name == "conditional_pixelcnn" else set()
+    return JUDGED | {"nll" if name == "made" else "bits_per_dim"} | conditional
 
 
 @pytest.mark.parametrize("name", SHORT)

@@ -37,9 +37,9 @@ def test_everything_can_be_checked(files, path, capsys):
 
 
 def test_what_is_left_out_and_how_values_are_read_is_told(files, capsys):
-    told = describe("./photos")
-    assert sum(told["count"].values()) == 4
-    assert "notes.doc" in str(told)
+    described = describe("./photos")
+    assert sum(described["count"].values()) == 4
+    assert "notes.doc" in str(described)
     assert "table" in describe("t.csv")["kind"]
     assert cli.main(["data", "check", "t.csv", "--read", "separator=;", "--read", "decimal=,", "--target", "ripe"]) == 0
     assert "separator" in capsys.readouterr().out

@@ -170,7 +170,7 @@ def test_without_gymnasium_the_built_in_environments_work_and_others_say_what_to
 
 
 class Steps(gymnasium.Env):
-    """Shows what it is told to show; remembers the actions that it gets."""
+    """Shows what it is given to show; remembers the actions that it gets."""
 
     def __init__(self, seen, acts, shows, reward=0.0, ends=(False, False)):
         self.observation_space, self.action_space = seen, acts
@@ -495,22 +495,22 @@ def test_metadata_are_json_and_describe_says_what_is_done():
         "name": "CartPole-v1", "observation_shape": [4], "num_actions": 2, "action_shape": [], "bounds": None, "step_limit": 500}
     open_ended = env(Steps(spaces.Discrete(3), spaces.Box(-np.inf, 1, (2,)), [0]))
     assert env_metadata(open_ended)["bounds"] == [[None, None], [1.0, 1.0]]
-    told = describe_env(Steps(spaces.Discrete(3), spaces.MultiDiscrete([2, 3]), [0]))
-    assert json.loads(json.dumps(told)) == told
-    assert (told["action_kind"], told["num_actions"], told["step_limit"]) == ("discrete", 6, None)
-    assert told["observations"] == "one-hot vectors of 3 numbers"
-    assert told["actions"] == "the 6 combinations of 2 choices, numbered 0..5 for the agent"
-    assert told["resumes"] == "with a new episode"
+    described = describe_env(Steps(spaces.Discrete(3), spaces.MultiDiscrete([2, 3]), [0]))
+    assert json.loads(json.dumps(described)) == described
+    assert (described["action_kind"], described["num_actions"], described["step_limit"]) == ("discrete", 6, None)
+    assert described["observations"] == "one-hot vectors of 3 numbers"
+    assert described["actions"] == "the 6 combinations of 2 choices, numbered 0..5 for the agent"
+    assert described["resumes"] == "with a new episode"
     assert describe_env("Acrobot-v1")["resumes"] == "in the middle of an episode"
-    told = describe_env("CartPole-v1")
-    assert (told["kind"], told["actions"], told["resumes"]) == ("env", "0..1", "in the middle of an episode")
+    described = describe_env("CartPole-v1")
+    assert (described["kind"], described["actions"], described["resumes"]) == ("env", "0..1", "in the middle of an episode")
     with pytest.raises(ValueError, match=r"^expected an environment of bounded actions, those of Steps lie between \[-inf -inf\] and \[1\. 1\.\]$"):
         action_bounds(open_ended)
 
 
 def test_pixels_keep_their_range_and_say_so():
-    told = describe_env(Steps(spaces.Box(0, 255, (2,), np.uint8), TWO, [np.array([0, 255], np.uint8)]))
-    assert told["observations"] == "uint8 copied to float32, not rescaled"
+    described = describe_env(Steps(spaces.Box(0, 255, (2,), np.uint8), TWO, [np.array([0, 255], np.uint8)]))
+    assert described["observations"] == "uint8 copied to float32, not rescaled"
 
 
 def test_an_environment_without_bounds_or_actions_is_refused():

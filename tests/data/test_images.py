@@ -709,25 +709,25 @@ def test_a_source_is_described_without_decoding(tmp_path):
     Image.fromarray(RAMP).save(tmp_path / "photos" / "b" / "deep.png")
     (tmp_path / "photos" / "b" / "empty.png").touch()
     (tmp_path / "photos" / "notes.txt").write_text("x")
-    told = json.loads(json.dumps(describe_images(tmp_path / "photos")))
-    assert (told["kind"], told["name"], told["count"]["train"] + told["count"]["test"]) == (
+    description = json.loads(json.dumps(describe_images(tmp_path / "photos")))
+    assert (description["kind"], description["name"], description["count"]["train"] + description["count"]["test"]) == (
         "images",
         "photos",
         20,
     )
-    assert sum(told["classes"][split]["a"] for split in ("train", "test")) == 10
-    assert told["sizes"] == {"min": [60, 20], "median": [60, 40], "max": [100, 64], "different": 3}
-    assert told["modes"] == {"RGB, 8 bits": 18, "RGBA, 8 bits": 1, "I;16, 16 bits": 1}
-    assert [line.partition(":")[2] for line in told["problems"]] == [
+    assert sum(description["classes"][split]["a"] for split in ("train", "test")) == 10
+    assert description["sizes"] == {"min": [60, 20], "median": [60, 40], "max": [100, 64], "different": 3}
+    assert description["modes"] == {"RGB, 8 bits": 18, "RGBA, 8 bits": 1, "I;16, 16 bits": 1}
+    assert [line.partition(":")[2] for line in description["problems"]] == [
         " cannot be read: 1 image (b/empty.png: empty (0 bytes)); mend or remove them, or leave them out "
         "with skip_unreadable=True"
     ]
-    assert told["left_out"] == {
+    assert description["left_out"] == {
         "unreadable": {"b/empty.png": "empty (0 bytes)"},
         "not images": ["notes.txt"],
         "in no split": [],
     }
-    assert told["done"] == {
+    assert description["done"] == {
         "turned upright": 0,
         "laid on white": 1,
         "first of several frames": 0,
@@ -737,7 +737,7 @@ def test_a_source_is_described_without_decoding(tmp_path):
         "size": 32,
         "fit": "crop",
     }
-    assert "photos: 1 picture with transparency: laid on white" in told["notices"]
+    assert "photos: 1 picture with transparency: laid on white" in description["notices"]
     one = describe_images(tmp_path / "photos" / "a" / "clear.png", size=None)
     assert (one["sizes"]["max"], one["problems"]) == (
         [100, 20],

@@ -641,13 +641,13 @@ def test_new_rows_keep_the_decimal_mark_of_the_training_file(write):
 def test_a_description_is_json_and_tells_all_columns(write):
     rows = [f"{i};{f'{i},5' if i else '?'};{'pqr'[i % 3]};7;{'uv'[i % 2]}\n" for i in range(10)]
     path = write("# hello\nid;a;w;c;y\n" + "".join(rows))
-    told = json.loads(json.dumps(describe_table(path)))
-    assert [column["type"] for column in told["columns"]] == ["left out", "number", "category", "left out",
+    described = json.loads(json.dumps(describe_table(path)))
+    assert [column["type"] for column in described["columns"]] == ["left out", "number", "category", "left out",
                                                               "target"]
-    assert [column["missing"] for column in told["columns"]] == [0, 1, 0, 0, 0]
-    assert [column["distinct"] for column in told["columns"]] == [10, 9, 3, 1, 2]
+    assert [column["missing"] for column in described["columns"]] == [0, 1, 0, 0, 0]
+    assert [column["distinct"] for column in described["columns"]] == [10, 9, 3, 1, 2]
     counts = {"kind": "table", "rows": 10, "train": 8, "test": 2, "features": 5}
     layout = {"separator": ";", "decimal": ",", "encoding": "utf-8", "task": "classify"}
-    assert told.items() >= (counts | layout).items()
-    assert told["classes"] == {"u": 5, "v": 5}
-    assert set(told["dropped"]) == {"id", "c"}
+    assert described.items() >= (counts | layout).items()
+    assert described["classes"] == {"u": 5, "v": 5}
+    assert set(described["dropped"]) == {"id", "c"}

@@ -133,8 +133,8 @@ def test_a_folder_is_read_in_order_and_what_is_left_out_is_said(tmp_path):
         (tmp_path / name).write_text(content)
     (tmp_path / "d.txt.gz").write_bytes(gzip.compress(b"fourth " * 20))
     with pytest.warns(DataNotice, match=r"left out 1 file that are no text: .png"):
-        told = describe_text(tmp_path)
-    assert (told["texts"], told["kind"]) == (4, "text")
+        described = describe_text(tmp_path)
+    assert (described["texts"], described["kind"]) == (4, "text")
     data = text(tmp_path, context=4, batch=1_000)
     whole = data.tokenizer.decode(data.ids) + data.tokenizer.decode(text(tmp_path, context=4, split="val").ids)
     assert whole == "\n".join(word * 20 for word in ("first ", "second ", "third ", "fourth "))
@@ -203,7 +203,7 @@ def test_a_file_that_changes_is_read_again(tmp_path):
 
 
 def test_a_description_of_a_text():
-    told = describe_text("pydoc")
-    assert told["train"] + told["val"] == told["characters"] == text("pydoc").count + text("pydoc", split="val").count
-    assert told["vocabulary"] == text("pydoc").tokenizer.vocabulary
+    described = describe_text("pydoc")
+    assert described["train"] + described["val"] == described["characters"] == text("pydoc").count + text("pydoc", split="val").count
+    assert described["vocabulary"] == text("pydoc").tokenizer.vocabulary
     assert text("pydoc", split="test").key == text("pydoc", split="val").key

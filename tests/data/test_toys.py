@@ -132,7 +132,7 @@ def test_a_split_that_there_is_not():
 
 
 def test_a_description_of_points(files):
-    told = describe_points(files[2])
-    assert (told["kind"], told["rows"], told["train"], told["test"], told["shape"]) == ("points", 50, 40, 10, [2])
-    assert told["source"] == str(files[2])
+    described = describe_points(files[2])
+    assert (described["kind"], described["rows"], described["train"], described["test"], described["shape"]) == ("points", 50, 40, 10, [2])
+    assert described["source"] == str(files[2])
     assert describe_points("ring", count=20)["source"] == "ring"

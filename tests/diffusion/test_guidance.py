@@ -94,19 +94,19 @@ WORDS = torch.tensor([[1, 2, 0], [3, 1, 4]])                                    
 
 
 @pytest.mark.row("GEN-55")
-@pytest.mark.parametrize("told", ["class", "sentence"])
-def test_what_is_named_is_drawn_and_without_a_name_the_marginal(told):
-    encoder = nn.Embedding(2, 8) if told == "class" else TextEncoder(5, 3, 8, embed_dim=16, num_heads=2)
+@pytest.mark.parametrize("condition", ["class", "sentence"])
+def test_sampling_follows_the_condition_and_without_one_the_marginal(condition):
+    encoder = nn.Embedding(2, 8) if condition == "class" else TextEncoder(5, 3, 8, embed_dim=16, num_heads=2)
     method = model(encoder, drop=0.2)
     optimizer = torch.optim.Adam(method.parameters(), lr=5e-3)
     for _ in range(200):
         x, y = halves(64)
         optimizer.zero_grad()
-        method.loss((x, y if told == "class" else WORDS[y])).backward()
+        method.loss((x, y if condition == "class" else WORDS[y])).backward()
         optimizer.step()
     y = torch.arange(100) % 2
-    named = method.sample(100, y if told == "class" else WORDS[y])
-    right = (named[..., 2:].mean((1, 2, 3)) > named[..., :2].mean((1, 2, 3))).long()
+    drawn = method.sample(100, y if condition == "class" else WORDS[y])
+    right = (drawn[..., 2:].mean((1, 2, 3)) > drawn[..., :2].mean((1, 2, 3))).long()
     assert (right == y).float().mean() > 0.9
     free = method.sample(200)
     share = (free[..., 2:].mean((1, 2, 3)) > free[..., :2].mean((1, 2, 3))).float().mean()

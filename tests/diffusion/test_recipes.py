@@ -139,17 +139,17 @@ def test_some_steps_on_a_toy():
 def test_captions_name_their_digit():
     sentences = Sentences(DIGITS)
     y = torch.arange(10).repeat(20)
-    told = [" ".join(sentences.words[word] for word in row if word) for row in sentences.about(y).tolist()]
-    assert all(NUMBERS[digit] in sentence.split() for digit, sentence in zip(y.tolist(), told))
-    assert len(set(told)) == 50
-    assert "a handwritten three" in told
+    drawn = [" ".join(sentences.words[word] for word in row if word) for row in sentences.about(y).tolist()]
+    assert all(NUMBERS[digit] in sentence.split() for digit, sentence in zip(y.tolist(), drawn))
+    assert len(set(drawn)) == 50
+    assert "a handwritten three" in drawn
 
 
 def test_captions_name_a_class_of_ones_own():
     sentences = Sentences(["polar_bear", "Cat"])
-    told = {" ".join(sentences.words[word] for word in row if word) for row in sentences.about(torch.tensor([0, 1]).repeat(50)).tolist()}
-    assert len(told) == 10
-    assert {"a picture of a polar bear", "this is a cat"} <= told
+    drawn = {" ".join(sentences.words[word] for word in row if word) for row in sentences.about(torch.tensor([0, 1]).repeat(50)).tolist()}
+    assert len(drawn) == 10
+    assert {"a picture of a polar bear", "this is a cat"} <= drawn
     assert sentences.longest == 6
     assert sentences.table.shape == (5, 2, 6)
 

@@ -31,10 +31,10 @@ def test_the_loss_is_the_source_and_the_class():
     _, terms = next(gan.losses((x, y)))
     (a, real_class), (b, fake_class) = gan.verdict(x), gan.verdict(fake)
     source = bce(a, torch.ones_like(a)) + bce(b, torch.zeros_like(b))
-    named = cross_entropy(real_class, y) + cross_entropy(fake_class, y)
+    classification = cross_entropy(real_class, y) + cross_entropy(fake_class, y)
     torch.testing.assert_close(terms["source"], source)
-    torch.testing.assert_close(terms["class"], named)
-    torch.testing.assert_close(terms["loss"], source + 0.7 * named)
+    torch.testing.assert_close(terms["class"], classification)
+    torch.testing.assert_close(terms["loss"], source + 0.7 * classification)
 
 
 @pytest.mark.row("GEN-73")

@@ -1,4 +1,4 @@
-"""Collapse is seen, counted and told."""
+"""Collapse is measured and reported."""
 
 from types import SimpleNamespace
 

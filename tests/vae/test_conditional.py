@@ -1,4 +1,4 @@
-"""A VAE that is told something."""
+"""A VAE with a condition."""
 
 import copy
 from functools import partial
@@ -66,12 +66,12 @@ def test_draws_cover_both_answers_where_a_regression_gives_their_mean(prior):
 @pytest.mark.row("GEN-19")
 def test_with_a_condition_that_says_nothing_it_is_the_vae():
     vae = VAE(mlp(6, 8, 4), mlp(2, 8, 6), latent_dim=2)
-    told = ConditionalVAE(Deaf(vae.encoder), Deaf(vae.decoder), latent_dim=2)
+    method = ConditionalVAE(Deaf(vae.encoder), Deaf(vae.decoder), latent_dim=2)
     x, y = torch.rand(9, 6), torch.zeros(9, 1)
     torch.manual_seed(3)
     plain = vae.loss((x,))
     torch.manual_seed(3)
-    conditional = told.loss((x, y))
+    conditional = method.loss((x, y))
     assert all(torch.equal(plain[name], conditional[name]) for name in plain)
 
 

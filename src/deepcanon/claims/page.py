@@ -15,14 +15,14 @@ def table() -> str:
         rows = ["| id | statement | course | verdict | measured |", "| --- | --- | --- | --- | --- |"]
         for s in statements:
             record = index.record(s.id)
-            verdict, found = (record["verdict"], told(record)) if record else ("not measured yet", "")
+            verdict, found = (record["verdict"], measured(record)) if record else ("not measured yet", "")
             cells = (s.id, s.text, index.ANSWERS[s.answer], verdict, found)
             rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         parts.append(f"### {area.replace('_', ' ').capitalize()}\n\n" + "\n".join(rows))
     return "\n\n".join(parts)
 
 
-def told(record: dict) -> str:
+def measured(record: dict) -> str:
     """The numbers of a record, intervals in brackets, then its note."""
     numbers = [f"{name.replace('_', ' ')} = {value}" for name, value in index.numbers(record).items()]
     return f"{'; '.join(numbers)}. {record['note']}".removesuffix(" ")

@@ -55,7 +55,7 @@ def overview(statements: list[Statement]) -> None:
 
 def quiz(statements: list[Statement]) -> None:
     """The statements alone; on a terminal each is asked, and its recorded verdict follows the answer."""
-    asks, right, told = on_terminal(), 0, 0
+    asks, right, answered = on_terminal(), 0, 0
     for s in statements:
         title(f"{s.id}  {s.text}")
         if not asks:
@@ -70,15 +70,15 @@ def quiz(statements: list[Statement]) -> None:
         fields(record_fields(record))
         print()
         if reply in SURE.values() and record["verdict"] in SURE:
-            told, right = told + 1, right + (reply == SURE[record["verdict"]])
-    if told:
-        print(f"{right} of {told} as measured.")
+            answered, right = answered + 1, right + (reply == SURE[record["verdict"]])
+    if answered:
+        print(f"{right} of {answered} as measured.")
 
 
 def answer() -> str:
     """The first letter of a reply; q at the end of the input."""
     try:
-        return input("true or false? (t, f, Enter to be told, q to end) ").strip().lower()[:1]
+        return input("true or false? (t, f, Enter to see the verdict, q to end) ").strip().lower()[:1]
     except EOFError:
         print()
         return "q"

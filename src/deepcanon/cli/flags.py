@@ -75,8 +75,8 @@ def presets_help(recipe: RecipeInfo) -> str:
         target = ", ".join(f"{name} {bound}" for name, bound in call.target.items())
         record = proof(call.name)
         measured = ", ".join(f"{k} {record['summary'][k]['mean']:.4g}" for k in call.target if k in record["summary"]) if record else ""
-        told = "; ".join(filter(None, [f"target {target}" if target else call.expect, f"measured {measured}" if measured else ""]))
-        lines += textwrap.wrap(f"{call.label:<18} {told}", 98, initial_indent="  ", subsequent_indent=" " * 21)
+        text = "; ".join(filter(None, [f"target {target}" if target else call.expect, f"measured {measured}" if measured else ""]))
+        lines += textwrap.wrap(f"{call.label:<18} {text}", 98, initial_indent="  ", subsequent_indent=" " * 21)
     return "\n".join(["presets and proofs:", *lines]) if lines else ""
 
 

@@ -26,7 +26,7 @@ def title(text: str) -> None:
 
 
 def fields(pairs: Sequence[tuple[str, str]], width: int = 98) -> None:
-    """Name and value, one under the other; a pair without a value is left out, one without a name goes on with the fact above."""
+    """Name and value, one under the other; a pair without a value is left out, one without a name continues the one above."""
     pairs = [pair for pair in pairs if pair[1]]
     margin = 2 + max(len(name) for name, _ in pairs)
     for name, value in pairs:
@@ -37,7 +37,7 @@ def fields(pairs: Sequence[tuple[str, str]], width: int = 98) -> None:
 
 
 def several(name: str, values: Sequence[str]) -> list[tuple[str, str]]:
-    """A fact with several values, a line each."""
+    """One name with several values, a line each."""
     return [(name if i == 0 else "", value) for i, value in enumerate(values)]
 
 

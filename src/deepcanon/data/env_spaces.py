@@ -24,7 +24,7 @@ MAX_COMBINATIONS = 10_000  # of a MultiDiscrete as one discrete action
 
 
 class Observations(NamedTuple):
-    """Shape of the agent's observations, how one is made from the environment's, and that in words."""
+    """Shape of the agent's observations, how one is made from the environment's, and a note that says so."""
 
     shape: tuple[int, ...]
     encode: Callable[[Any], np.ndarray]
@@ -32,7 +32,7 @@ class Observations(NamedTuple):
 
 
 class Actions(NamedTuple):
-    """The agent's actions, how one becomes the environment's, and that in words; bounds of real actions are
+    """The agent's actions, how one becomes the environment's, and a note that says so; bounds of real actions are
     float32, of `shape`."""
 
     num_actions: int | None

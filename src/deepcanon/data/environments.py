@@ -177,26 +177,26 @@ def describe_env(source: Any, **options: Any) -> dict[str, Any]:
         ValueError: as `env`.
     """
     made: Any = env(source, **options)
-    told = {"kind": "env"} | env_metadata(made)
-    told["action_kind"] = "real" if made.num_actions is None else "discrete"
+    described = {"kind": "env"} | env_metadata(made)
+    described["action_kind"] = "real" if made.num_actions is None else "discrete"
     exact = "in the middle of an episode"
     if hasattr(made, "observations"):
         exact = exact if made.state_dict()["layers"] else "with a new episode"
-        told |= {
+        described |= {
             "observation_space": str(made.env.observation_space),
             "action_space": str(made.env.action_space),
             "observations": made.observations.note,
             "actions": made.actions.note,
         }
     else:
-        told |= {
+        described |= {
             "observations": "float32",
             "actions": "clipped to the bounds" if made.num_actions is None else f"0..{made.num_actions - 1}",
         }
-    told["resumes"] = exact
+    described["resumes"] = exact
     if isinstance(source, str | Path) or callable(source):
         close(made)
-    return told
+    return described
 
 
 def close(env: Any) -> None:

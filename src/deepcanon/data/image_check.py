@@ -41,7 +41,7 @@ def describe_images(
     index = unsplit(source)
     survey = surveyed(index)
     unreadable = index.bad | {index.names[row]: why for row, why in survey.bad.items()}
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "kind": "images",
         "name": index.name,
         "left_out": {"unreadable": unreadable, "not images": index.others, "in no split": index.left_out},
@@ -52,17 +52,17 @@ def describe_images(
             split_index(index, "train")
         except ValueError as error:
             problems.append(str(error))
-        told |= contents(index, survey)
+        described |= contents(index, survey)
         if survey.looks:
             try:
                 plan = decided(index, survey, options)
                 tell(index, survey, plan, options)
-                told["done"] = done(survey) | {"shape": list(plan.shape), "size": plan.size, "fit": fit}
+                described["done"] = done(survey) | {"shape": list(plan.shape), "size": plan.size, "fit": fit}
             except ValueError as error:
                 problems.append(str(error))
     if unreadable and not skip_unreadable:
         problems.append(cannot_read(index, survey.bad))
-    return told | {"problems": problems, "notices": lines}
+    return described | {"problems": problems, "notices": lines}
 
 
 def contents(index: Index, survey: Survey) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def copies(env: Environment, count: int) -> list[Environment]:
     """Copies of an environment.
 
     Raises:
-        ValueError: it cannot be copied, or its copies could not be told apart by a seed.
+        ValueError: it cannot be copied, or its copies could not be seeded differently.
     """
     if count and not getattr(env, "seeded", True):
         raise ValueError(

@@ -1,7 +1,7 @@
 """Conditional diffusion, of classes or of captions (Ho & Salimans 2022, arXiv 2207.12598; text to image: Ramesh et al. 2022, arXiv 2204.06125).
 
     L = E || target - net(x_t, t, c) ||^2,     c = encoder(y), or a learned vector that says nothing, for a share of the examples
-    sampling: x_0(y) + w (x_0(y) - x_0),       x_0 the estimate that is told nothing
+    sampling: x_0(y) + w (x_0(y) - x_0),       x_0 the estimate without a condition
 
 One net thus knows p(x | y) and p(x). The encoder is any module: `nn.Embedding` for labels, a text encoder for the words of a caption.
 B batch, E width of the condition.

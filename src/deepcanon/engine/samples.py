@@ -84,10 +84,10 @@ def write_samples(stem: Path, made: Tensor | str) -> Path:
         "tile_height": zoom * made.shape[2],
         "gap": GAP,
     }
-    told = PngInfo()
+    information = PngInfo()
     for name, value in layout_of_file.items():
-        told.add_text(name, str(value))
-    Image.fromarray(grid(made).numpy()).save(png := io.BytesIO(), format="png", pnginfo=told)
+        information.add_text(name, str(value))
+    Image.fromarray(grid(made).numpy()).save(png := io.BytesIO(), format="png", pnginfo=information)
     write_bytes(path, png.getvalue())
     return path
 

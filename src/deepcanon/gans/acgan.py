@@ -51,13 +51,13 @@ class ACGAN(nn.Module):
         (real, real_class), (score, fake_class) = self.verdict(x), self.verdict(fake)
         source = self.objective.discriminator(real, score).mean()
         penalty = self.penalty(lambda u: self.verdict(u)[0], x, fake) if self.penalty else 0
-        named = cross_entropy(real_class, y) + cross_entropy(fake_class, y)
-        yield "discriminator", {"loss": source + self.weight * named + penalty, "source": source, "class": named}
+        classification = cross_entropy(real_class, y) + cross_entropy(fake_class, y)
+        yield "discriminator", {"loss": source + self.weight * classification + penalty, "source": source, "class": classification}
         with torch.no_grad():
             real, _ = self.verdict(x)
         score, fake_class = self.verdict(self.draw(y))
-        source, named = self.objective.generator(real, score).mean(), cross_entropy(fake_class, y)
-        yield "generator", {"loss": source + self.weight * named, "source": source, "class": named}
+        source, classification = self.objective.generator(real, score).mean(), cross_entropy(fake_class, y)
+        yield "generator", {"loss": source + self.weight * classification, "source": source, "class": classification}
 
     def verdict(self, x: Float[Tensor, "B *D"]) -> tuple[Tensor, Tensor]:
         """The score (B,) and the logits of the classes (B, K)."""

@@ -43,8 +43,8 @@ class SemiSupervisedGAN(nn.Module):
         with torch.no_grad():
             fake = self.draw(x)
         logits = self.classifier(check(x, fake))
-        named = labelled_cross_entropy(logits, y)
-        yield "classifier", named + (softplus(-logits.logsumexp(1)) + softplus(self.score(fake))).mean()
+        classification = labelled_cross_entropy(logits, y)
+        yield "classifier", classification + (softplus(-logits.logsumexp(1)) + softplus(self.score(fake))).mean()
         with torch.no_grad():
             goal = self.features(x)
         yield "generator", mean_distance(goal, self.features(self.draw(x)))

@@ -1,10 +1,10 @@
-"""What a conditional model is told beside its data: a class, or any observation, as a vector c = condition(y)."""
+"""The condition of a model: a class, or any observation, as a vector c = condition(y)."""
 
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 
-def told(condition: nn.Module | None, y: Shaped[Tensor, "B *Y"] | None) -> Float[Tensor, "B E"] | None:
+def apply_condition(condition: nn.Module | None, y: Shaped[Tensor, "B *Y"] | None) -> Float[Tensor, "B E"] | None:
     """c, or nothing for a model without a condition.
 
     Raises:

@@ -1,4 +1,4 @@
-"""BigGAN (Brock, Donahue & Simonyan 2019, arXiv 1809.11096), in its small form: residual blocks, told the class in every normalisation.
+"""BigGAN (Brock, Donahue & Simonyan 2019, arXiv 1809.11096), in its small form: residual blocks, conditioned on the class in every normalisation.
 
     generator        (z_0, ..., z_n) = z;  h = W z_0;  h <- up_i(h; [z_i, e_y]);  sigmoid(conv(relu(norm(h))))
     up(h; c)         skip(2x h) + conv(relu(norm_c(conv(2x relu(norm_c(h)))))),    norm_c(h) = (1 + gain c) norm(h) + bias c

@@ -1,4 +1,4 @@
-"""Nets that are told a class: by a one-hot vector beside the input, or by a projection of the features.
+"""Nets conditioned on a class: by a one-hot vector beside the input, or by a projection of the features.
 
     joined       net([x, onehot(y)])                                    Mirza & Osindero 2014, arXiv 1411.1784
     projected    head(f(x)) + v_y . f(x)                                Miyato & Koyama 2018, arXiv 1802.05637

@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 from deepcanon.layers.cache import KVCache
-from deepcanon.layers.condition import told
+from deepcanon.layers.condition import apply_condition
 from deepcanon.layers.dot_product_attention import SelfAttention, attention, merge, split
 from deepcanon.layers.linear_map import Linear
 
@@ -64,7 +64,7 @@ class ImageTransformer(nn.Module):
         mask: (N, N), True where place i may look at place j: of `local_1d`, `local_2d`, `strided`, `all_before`, or a part of it.
         size: H, W.
         embed_dim, num_heads, num_layers: of the transformer.
-        condition: y -> c (B, E), what the model is told beside the pixels.
+        condition: y -> c (B, E), the condition of the model, beside the pixels.
 
     Raises:
         ValueError: a mask of another size, that looks ahead, or that leaves a place without itself.
@@ -89,7 +89,7 @@ class ImageTransformer(nn.Module):
             raise ValueError(f"expected images (B, {self.channels}, {self.size[0]}, {self.size[1]}), got {tuple(x.shape)}")
         t = self.pixel(2 * x.flatten(2).mT[:, :-1] - 1)                          # (B, N - 1, E)
         t = torch.cat([self.start.expand(len(x), 1, -1), t], 1)
-        h = t + self.places(told(self.condition, y))
+        h = t + self.places(apply_condition(self.condition, y))
         for block in self.blocks:
             h = block(h, self.mask)
         return self.out(h).mT.unflatten(2, self.size)
@@ -104,7 +104,7 @@ class ImageTransformer(nn.Module):
         """Yields the output (n, P) at each pixel in raster order; each must be answered with the pixel drawn there, (n, C)."""
         if size != self.size:
             raise ValueError(f"the net draws images of {self.size[0]} x {self.size[1]} pixels, not {size[0]} x {size[1]}")
-        blocks, places = cast(list[Block], list(self.blocks)), self.places(told(self.condition, y))
+        blocks, places = cast(list[Block], list(self.blocks)), self.places(apply_condition(self.condition, y))
         caches = [block.attention.empty_cache(n, len(self.mask)) for block in blocks]
         t = self.start.expand(n, -1)
         for i, (place, sight) in enumerate(zip(places.unbind(1), self.mask)):

@@ -21,7 +21,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from deepcanon.layers.causal import AboveConv2d, BeforeConv2d, MaskedConv2d, centred, gate, head, images, mask_a, mask_b, pointwise
-from deepcanon.layers.condition import per_layer, told
+from deepcanon.layers.condition import apply_condition, per_layer
 from deepcanon.layers.levels import PixelEmbedding
 
 Steps = Generator[Float[Tensor, "n P"], Float[Tensor, "n C"], None]
@@ -99,7 +99,7 @@ class GatedPixelCNN(nn.Module):
         first, kernel: side of the first layer's kernel, and of the others'.
         hidden: features between the last layer and the output, 2 F when not given.
         levels: K of a pixel, to read each level by a learned vector of F / 2 numbers beside its value (`layers.levels`).
-        condition: y -> c (B, F), what the model is told beside the pixels: `nn.Embedding(classes, F)`, or an encoder of an observation.
+        condition: y -> c (B, F), the condition of the model, beside the pixels: `nn.Embedding(classes, F)`, or an encoder of an observation.
     """
 
     def __init__(self, channels: int, outputs: int, *, width: int = 64, dilations: tuple[int, ...] = (1,) * 6, first: int = 7, kernel: int = 3,
@@ -114,7 +114,7 @@ class GatedPixelCNN(nn.Module):
 
     def forward(self, x: Float[Tensor, "B C H W"], y: Shaped[Tensor, "B *Y"] | None = None) -> Float[Tensor, "B P H W"]:
         v = h = self.read(images(x, self.channels))
-        c = told(self.condition, y)
+        c = apply_condition(self.condition, y)
         for layer in self.layers:
             v, h = layer(v, h, c)
         return self.head(h)
@@ -122,7 +122,7 @@ class GatedPixelCNN(nn.Module):
     @torch.inference_mode()
     def decode(self, n: int, size: tuple[int, int], y: Shaped[Tensor, "n *Y"] | None = None) -> Steps:
         """Yields the output (n, P) at each pixel of H x W in raster order; each must be answered with the pixel drawn there, (n, C)."""
-        layers, c, answer = self.gated(), told(self.condition, y), pointwise(self.head)
+        layers, c, answer = self.gated(), apply_condition(self.condition, y), pointwise(self.head)
         matrices = [(layer.before.matrix().contiguous(), layer.out.weight[:, :, 0, 0].T.contiguous()) for layer in layers]
         rows, nothing = [layer.above.room(n, *size) for layer in layers], matrices[0][1].new_zeros(n, len(matrices[0][1]))
         for r in range(size[0]):

@@ -22,7 +22,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from deepcanon.layers.causal import BeforeConv2d, MaskedConv2d, centred, head, mask_a, pointwise
-from deepcanon.layers.condition import per_layer, told
+from deepcanon.layers.condition import apply_condition, per_layer
 from deepcanon.layers.linear_map import Linear
 
 Steps = Generator[Any, Tensor, None]
@@ -118,7 +118,7 @@ class PixelRNN(nn.Module):
         recurrence: F -> a layer, `DiagonalBiLSTM` or `RowLSTM`.
         width: F.
         num_layers: of them, each added to what it reads.
-        condition: y -> c (B, F), what the model is told beside the pixels.
+        condition: y -> c (B, F), the condition of the model, beside the pixels.
     """
 
     def __init__(self, channels: int, outputs: int, recurrence: Callable[[int], nn.Module] = DiagonalBiLSTM, *, width: int = 64, num_layers: int = 2,
@@ -131,7 +131,7 @@ class PixelRNN(nn.Module):
         self.head = head(width, outputs, width)
 
     def forward(self, x: Float[Tensor, "B C H W"], y: Shaped[Tensor, "B *Y"] | None = None) -> Float[Tensor, "B P H W"]:
-        h, c = self.first(F.pad(centred(x, self.channels), (0, 1))), told(self.condition, y)                     # (B, F, H, W + 1)
+        h, c = self.first(F.pad(centred(x, self.channels), (0, 1))), apply_condition(self.condition, y)                     # (B, F, H, W + 1)
         if self.tell is not None:
             h = h + self.tell(c)[:, :, None, None]
         for recurrent, merge in zip(self.recurrent, self.merge):
@@ -141,7 +141,7 @@ class PixelRNN(nn.Module):
     @torch.no_grad()
     def decode(self, n: int, size: tuple[int, int], y: Shaped[Tensor, "n *Y"] | None = None) -> Steps:
         """Yields the output (n, P) at each pixel in raster order; each must be answered with the pixel drawn there, (n, C)."""
-        (H, W), c = size, told(self.condition, y)
+        (H, W), c = size, apply_condition(self.condition, y)
         seen, weight = self.first.room(n, H, W + 1), self.first.matrix()
         bias = self.first.bias if self.tell is None else self.first.bias + self.tell(c)
         layers: list[Steps] = [cast(RowLSTM | DiagonalBiLSTM, layer).decode(n, (H, W + 1)) for layer in self.recurrent]

@@ -52,7 +52,7 @@ class ResidualMLP(nn.Module):
 
 
 class Layer(nn.Module):
-    """One residual layer, told the time."""
+    """One residual layer conditioned on the time."""
 
     def __init__(self, width: int, time_dim: int):
         super().__init__()

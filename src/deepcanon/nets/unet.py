@@ -82,7 +82,7 @@ class UNet(nn.Module):
 
 
 class Block(nn.Module):
-    """A residual block, told the time, and self-attention after it where `head_dim` is given."""
+    """A residual block conditioned on the time, and self-attention after it where `head_dim` is given."""
 
     def __init__(self, c_in: int, c_out: int, time_dim: int, *, head_dim: int | None, groups: int, dropout: float):
         super().__init__()

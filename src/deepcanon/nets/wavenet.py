@@ -16,7 +16,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from deepcanon.layers.causal import BeforeConv2d, gate, head, pointwise
-from deepcanon.layers.condition import per_layer, told
+from deepcanon.layers.condition import apply_condition, per_layer
 
 
 class WaveNet(nn.Module):
@@ -29,7 +29,7 @@ class WaveNet(nn.Module):
         dilations: d of each layer.
         kernel: k.
         skip: features of the sum over layers.
-        condition: y -> c (B, F), what the model is told beside the sound.
+        condition: y -> c (B, F), the condition of the model, beside the sound.
     """
 
     def __init__(self, channels: int, outputs: int, *, width: int = 32, dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128), kernel: int = 2,
@@ -45,7 +45,7 @@ class WaveNet(nn.Module):
     def forward(self, x: Float[Tensor, "B C T"], y: Shaped[Tensor, "B *Y"] | None = None) -> Float[Tensor, "B P T"]:
         if x.ndim != 3 or x.shape[1] != self.channels:
             raise ValueError(f"expected sounds (B, {self.channels}, T), got {tuple(x.shape)}")
-        c, skips = told(self.condition, y), []
+        c, skips = apply_condition(self.condition, y), []
         h = self.enter(F.pad(2 * x - 1, (1, 0))[:, :, None, :-1])                # (B, F, 1, T)
         for layer in self.layers:
             h, skip = layer(h, c)
@@ -55,7 +55,7 @@ class WaveNet(nn.Module):
     @torch.no_grad()
     def decode(self, n: int, size: tuple[int], y: Shaped[Tensor, "n *Y"] | None = None) -> Generator[Tensor, Tensor, None]:
         """Yields the output (n, P) at each moment; each must be answered with the values drawn there, (n, C)."""
-        layers, c, answer, enter = cast(list[Layer], list(self.layers)), told(self.condition, y), pointwise(self.head), pointwise(self.enter)
+        layers, c, answer, enter = cast(list[Layer], list(self.layers)), apply_condition(self.condition, y), pointwise(self.head), pointwise(self.enter)
         inputs = [layer.before.nothing(n) for layer in layers]
         parts = [(layer.bias(c), layer.before.matrix(), pointwise(layer.skip), layer.residual and pointwise(layer.residual)) for layer in layers]
         values = self.enter.weight.new_zeros(n, self.channels)

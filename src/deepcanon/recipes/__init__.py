@@ -1,4 +1,4 @@
-"""Runs, one plain function each: `deepcanon.recipes.vae_digits(beta=4)` trains, saves and returns a `Run`.
+"""Runs, one plain function each: `deepcanon.recipes.vae("digits", beta=4)` trains, saves and returns a `Run`.
 
 A recipe's file is imported when the recipe is first named.
 """

@@ -148,12 +148,12 @@ def limits(lines: Sequence[Line], goal: tuple[str, float] | None) -> tuple[float
 
 
 def alternative(lines: Sequence[Line], label: str, goal: tuple[str, float] | None) -> str:
-    """The chart in words."""
-    told = [
+    """The chart as text, for those who do not see it."""
+    parts = [
         f"{curve.name} goes from {number(curve.mean[0])} to {curve.last} in {number(curve.x[-1])} seconds"
         for curve in lines
     ]
-    return f"{label}: " + "; ".join(told) + (f"; the target is {number(goal[1])}" if goal else "") + "."
+    return f"{label}: " + "; ".join(parts) + (f"; the target is {number(goal[1])}" if goal else "") + "."
 
 
 def finished(svg: str, words: str) -> Markup:

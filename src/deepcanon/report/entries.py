@@ -213,7 +213,7 @@ class Group:
 
     @property
     def verdict(self) -> str:
-        """How many of the targets are met, in words; empty where there is none."""
+        """How many of the targets are met, as a sentence; empty where there is none."""
         met = sum(c["holds"] for c in self.claims) if self.target else 0
         total = len(self.target)
         if not total:
@@ -226,7 +226,7 @@ class Group:
 def groups_of(folders: Sequence[Path]) -> list[Group]:
     """The runs by call, in the order given; runs whose arguments differ in the seed alone are one group.
 
-    Groups of one label are told apart by the arguments in which they differ.
+    Groups of one label are distinguished by the arguments in which they differ.
     """
     calls: dict[tuple, list[Entry]] = {}
     for folder in folders:

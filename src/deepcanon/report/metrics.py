@@ -23,7 +23,7 @@ class Metric(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The direction that is better, in words."""
+        """The direction that is better, as text."""
         return WORDS[self.better]
 
     @property

@@ -171,8 +171,8 @@ def shared_charts(scale: Scale) -> list[Chart]:
 
 
 def seeds_note(curve: Line, more: str = "") -> str:
-    """How several seeds are drawn, in words."""
-    told = (
+    """How several seeds are drawn, as text."""
+    parts = (
         [
             f"mean of {curve.seeds} seeds, up to the time that all have reached; "
             "the band is from the lowest to the highest"
@@ -180,7 +180,7 @@ def seeds_note(curve: Line, more: str = "") -> str:
         if curve.seeds > 1
         else []
     )
-    return "; ".join(told + ([more] if more else []))
+    return "; ".join(parts + ([more] if more else []))
 
 
 def surroundings(groups: Sequence[Group]) -> list[str]:

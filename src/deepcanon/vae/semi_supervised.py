@@ -53,9 +53,9 @@ class SemiSupervisedVAE(nn.Module):
         """
         x, y = partly_labelled(batch)
         logits = self.classifier(x)                                              # (B, K)
-        named = labelled_cross_entropy(logits, y)
+        classification = labelled_cross_entropy(logits, y)
         bound = self.marginal(x, torch.where((y == UNLABELLED).unsqueeze(1), logits.log_softmax(1), certain(y, self.num_classes).to(logits)))
-        return {"loss": -bound.mean() + self.alpha * named, "bound": bound.mean(), "classification": named}
+        return {"loss": -bound.mean() + self.alpha * classification, "bound": bound.mean(), "classification": classification}
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """The bound of log p(x), and whether the likeliest class is right."""

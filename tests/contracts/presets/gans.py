@@ -43,7 +43,7 @@ def corners(n: int = 32) -> tuple[Tensor, Tensor]:
     return torch.tensor([[-2.0, 0.0], [2.0, 1.0], [0.0, -2.0]])[y] + 0.1 * torch.randn(n, 2), y
 
 
-def told(outputs: int) -> Joined:
+def joined(outputs: int) -> Joined:
     """A perceptron on two numbers and one of three classes."""
     return Joined(mlp(5, 16, outputs), 3)
 
@@ -64,11 +64,11 @@ def two_domains() -> CycleGAN:
 PRESETS = {
     "wgan_gp": Preset(quiet_gan, lambda: images(8), learns="critic", verbs={"sample": (3,)}),
     "gan": Preset(smooth_gan, lambda: images(8), learns="discriminator", verbs={"sample": (3,)}),
-    "conditional_gan": Preset(lambda: ConditionalGAN(told(2), told(1), latent_dim=2, num_classes=3), corners, learns="discriminator",
+    "conditional_gan": Preset(lambda: ConditionalGAN(joined(2), joined(1), latent_dim=2, num_classes=3), corners, learns="discriminator",
                               verbs={"sample": (3,)}),
-    "acgan": Preset(lambda: ACGAN(told(2), mlp(2, 16, 4), latent_dim=2, num_classes=3), corners, learns="discriminator",
+    "acgan": Preset(lambda: ACGAN(joined(2), mlp(2, 16, 4), latent_dim=2, num_classes=3), corners, learns="discriminator",
                     verbs={"sample": (3,), "predict": (corners()[0],)}),
-    "infogan": Preset(lambda: InfoGAN(told(2), mlp(2, 16, 1), mlp(2, 16, 3), latent_dim=2, num_codes=3), corners, learns="discriminator",
+    "infogan": Preset(lambda: InfoGAN(joined(2), mlp(2, 16, 1), mlp(2, 16, 3), latent_dim=2, num_codes=3), corners, learns="discriminator",
                       verbs={"sample": (3,), "encode": (corners()[0],)}),
     "bigan": Preset(lambda: BiGAN(mlp(2, 16, 2), mlp(2, 16, 2), mlp(4, 16, 1), latent_dim=2), corners, learns="discriminator",
                     verbs={"sample": (3,), "encode": (corners()[0],)}),

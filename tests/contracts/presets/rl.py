@@ -17,10 +17,10 @@ def transitions(n: int = 32) -> tuple[Tensor, ...]:
     return torch.randn(n, 3), torch.randint(2, (n,)), torch.randn(n), torch.randn(n, 3), (torch.rand(n) < 0.3).float()
 
 
-def rollout(steps: int = 8, worlds: int = 4) -> tuple[Tensor, ...]:
-    """Observations, actions, rewards, next observations, terminations, ends; steps x worlds."""
-    s, over = torch.randn(steps + 1, worlds, 3), (torch.rand(steps, worlds) < 0.2).float()
-    return s[:-1], torch.randint(2, (steps, worlds)), torch.randn(steps, worlds), s[1:], over, over
+def rollout(steps: int = 8, envs: int = 4) -> tuple[Tensor, ...]:
+    """Observations, actions, rewards, next observations, terminations, ends; steps x envs."""
+    s, over = torch.randn(steps + 1, envs, 3), (torch.rand(steps, envs) < 0.2).float()
+    return s[:-1], torch.randint(2, (steps, envs)), torch.randn(steps, envs), s[1:], over, over
 
 
 def pushes(n: int = 32) -> tuple[Tensor, ...]:

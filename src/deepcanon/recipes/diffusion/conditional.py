@@ -1,4 +1,4 @@
-"""Runs of diffusion models that are told what to draw: a class, or a sentence about one."""
+"""Runs of conditional diffusion models: the condition is a class, or a sentence about one."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight
     preset("digits", target={"conditional_accuracy": at_least(0.9), "class_min": at_least(0.04), "class_max": at_most(0.16)}, seconds=60)])
 def guided_diffusion(data: Images = "digits", *, size: int | None = None, width: int = 256, layers: int = 3, weight: float = 1.0,
                      lr: float = 2e-3, batch: int = 128, steps: int = 1_500, seed: int = 0) -> Run:
-    """Classifier-free guidance: a diffusion draws the class that it is told, and without a class all of them.
+    """Classifier-free guidance: a conditional diffusion model draws the class that it is given, and without a class all of them.
 
     Args:
         data: labelled images by name, folder or object; a perceptron reads them, so they should be small.
@@ -34,7 +34,7 @@ def guided_diffusion(data: Images = "digits", *, size: int | None = None, width:
         seed: of weights, order and noise.
     """
     source = labelled(data, size)
-    method = conditional(source, nn.Embedding(source.num_classes, 64), width, layers, weight)
+    method = conditional_ddpm(source, nn.Embedding(source.num_classes, 64), width, layers, weight)
     every = torch.arange(100) % source.num_classes
     return fit(method, source.train(batch=batch, seed=seed), optimizer(lr), steps=steps, seed=seed, clip_norm=1.0, ema=0.995,
                evaluate=evaluations(method, source, condition=lambda m, y: m.sample(len(y), y)),
@@ -57,7 +57,7 @@ def text_to_image(data: Images = "digits", *, size: int | None = None, width: in
     """
     source = labelled(data, size)
     sentences = Sentences(source.classes)
-    method = conditional(source, TextEncoder(len(sentences.words), sentences.longest, 64), width, layers, weight)
+    method = conditional_ddpm(source, TextEncoder(len(sentences.words), sentences.longest, 64), width, layers, weight)
     every = torch.arange(100) % source.num_classes
     return fit(method, Captioned(source.train(batch=batch, seed=seed), sentences), optimizer(lr), steps=steps, seed=seed, clip_norm=1.0, ema=0.995,
                evaluate=[m for m in evaluations(method, source, condition=lambda m, y: m.sample(len(y), sentences.about(y))) if callable(m)],
@@ -72,8 +72,8 @@ def labelled(data: Images, size: int | None) -> Source:
     return source
 
 
-def conditional(source: Source, encoder: nn.Module, width: int, layers: int, weight: float) -> ConditionalDDPM:
-    """A diffusion told by an encoder of width 64 what to draw."""
+def conditional_ddpm(source: Source, encoder: nn.Module, width: int, layers: int, weight: float) -> ConditionalDDPM:
+    """A diffusion model whose condition is made by an encoder of width 64."""
     net = ResidualMLP(source.shape, width=width, num_layers=layers, condition_dim=64)
     diffusion = DDPM(net, source.shape, abar=cosine_schedule(), predict=picture, sampler=dpm_solver, steps=15)
     return ConditionalDDPM(diffusion, encoder, embed_dim=64, weight=weight)
@@ -96,10 +96,10 @@ class Sentences:
         self.names = NUMBERS if digits else [name.replace("_", " ").replace("/", " ").lower() for name in classes]
         self.phrases = (["{}", "a {}", "the digit {}", "a handwritten {}", "this is a {}"] if digits else
                         ["{}", "a {}", "the {}", "a picture of a {}", "this is a {}"])
-        told = [[phrase.format(name).split() for name in self.names] for phrase in self.phrases]
-        self.words = ["", *sorted({word for row in told for sentence in row for word in sentence})]
-        self.longest = max(len(sentence) for row in told for sentence in row)
-        self.table = torch.tensor([[self.numbered(sentence) for sentence in row] for row in told])     # (phrases, classes, longest)
+        phrased = [[phrase.format(name).split() for name in self.names] for phrase in self.phrases]
+        self.words = ["", *sorted({word for row in phrased for sentence in row for word in sentence})]
+        self.longest = max(len(sentence) for row in phrased for sentence in row)
+        self.table = torch.tensor([[self.numbered(sentence) for sentence in row] for row in phrased])     # (phrases, classes, longest)
 
     def numbered(self, sentence: list[str]) -> list[int]:
         """A sentence as the numbers of its words, filled up to the longest."""

@@ -17,8 +17,24 @@ from typing import Literal
 from torch import nn
 
 from deepcanon.data import Images, Source, Table, open_data
-from deepcanon.engine import SGD, Adagrad, Adam, Factory, Muon, RMSprop, Run, at_least, at_most, constant, cosine, fit, preset, recipe, step_decay
-from deepcanon.engine import warmup as rise
+from deepcanon.engine import (
+    SGD,
+    Adagrad,
+    Adam,
+    Factory,
+    Muon,
+    RMSprop,
+    Run,
+    at_least,
+    at_most,
+    constant,
+    cosine,
+    fit,
+    preset,
+    recipe,
+    step_decay,
+    warmup as rise,
+)
 from deepcanon.nets.perceptron import mlp
 from deepcanon.recipes.evaluation import evaluations
 from deepcanon.vision.classify import Classifier
