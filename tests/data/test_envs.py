@@ -530,3 +530,35 @@ def test_closing_reaches_the_environment():
     env(Own()).close()
     del Own.close, Steps.close
     assert closed == ["Steps", "Steps", "Own"]
+
+
+def fails_at(where: str):
+    """An environment whose method of that name raises."""
+    class Failing(Steps):
+        def __init__(self, size=None):
+            super().__init__(BOX, TWO, ZEROS)
+            if where == "made":
+                {}["size"]
+
+        def reset(self, *, seed=None, options=None):
+            return 1 / 0 if where == "reset" else super().reset(seed=seed)
+
+        def step(self, action):
+            return [][self.t] if where == "step" and self.t == 2 else super().step(action)
+
+    return Failing
+
+
+def test_what_the_users_environment_raises_is_one_line_with_its_name_and_place():
+    with pytest.raises(ValueError, match=r"^environment 'Failing' cannot be made: KeyError: 'size'$") as caught:
+        env(fails_at("made"))
+    assert isinstance(caught.value.__cause__, KeyError)
+    with pytest.raises(ValueError, match=r"^environment 'Failing' cannot be made: TypeError: .* argument 'sise'"):
+        env(fails_at("nowhere"), sise=3)
+    with pytest.raises(ValueError, match=r"^environment 'Failing', reset: its reset\(\) raised ZeroDivisionError: division by zero$"):
+        env(fails_at("reset"))
+    failing = env(fails_at("step"))
+    failing.reset()
+    failing.step(0), failing.step(1)
+    with pytest.raises(ValueError, match=r"^environment 'Failing', step 3: its step\(\) raised IndexError: list index out of range$"):
+        failing.step(0)

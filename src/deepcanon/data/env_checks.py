@@ -68,11 +68,11 @@ class CheckedEnv:
 
     def reset(self, seed: int | None = None) -> np.ndarray:
         self.clock = 0
-        return named(self, as_observation, self.env.reset(seed=seed), self.observation_shape)
+        return named(self, as_observation, asked(self, self.env.reset, seed=seed), self.observation_shape)
 
     def step(self, action: Any) -> Step:
         self.clock += 1
-        result = self.env.step(named(self, self.decode, action))
+        result = asked(self, self.env.step, named(self, self.decode, action))
         observation, reward, terminated, truncated = named(self, as_step, result, self.observe)
         return observation, reward, terminated, truncated or self.clock == self.max_episode_steps
 
@@ -108,6 +108,24 @@ def named(env: Any, check: Any, *values: Any) -> Any:
         raise ValueError(
             f"environment {env.name!r}, {f'step {env.clock}' if env.clock else 'reset'}: {error}"
         ) from None
+
+
+def asked(env: Any, method: Any, *values: Any, **how: Any) -> Any:
+    """What a method of the user's own environment returns.
+
+    Raises:
+        ValueError: whatever it raised, on one line, with the environment's name and the step.
+    """
+    try:
+        return method(*values, **how)
+    except Exception as error:
+        raise ValueError(f"environment {env.name!r}, {f'step {env.clock}' if env.clock else 'reset'}: its "
+                         f"{method.__name__}() raised {raised(error)}") from error
+
+
+def raised(error: Exception) -> str:
+    """An exception of other people's code on one line: its type and what it says."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 
 
 def as_step(result: Any, observe: Any) -> Step:

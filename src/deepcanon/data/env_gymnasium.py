@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 import torch
 
-from deepcanon.data.env_checks import Step, as_step, check_limit, named, shown
+from deepcanon.data.env_checks import Step, as_step, asked, check_limit, named, shown
 from deepcanon.data.env_spaces import actions, observations
 
 # Modules whose environments and wrappers keep all their state in plain attributes.
@@ -74,7 +74,7 @@ class Gymnasium:
 
     def reset(self, seed: int | None = None) -> np.ndarray:
         self.clock = 0
-        return named(self, self.first, self.env.reset(seed=seed))
+        return named(self, self.first, asked(self, self.env.reset, seed=seed))
 
     def first(self, result: Any) -> np.ndarray:
         """The observation of what `reset` returned."""
@@ -88,7 +88,7 @@ class Gymnasium:
         self.clock += 1
         action = named(self, self.actions.decode, action)
         try:
-            result = self.env.step(action)
+            result = asked(self, self.env.step, action)
         except ValueError as error:                                    # a wrapper that expected five values
             if "to unpack (expected 5, got 4)" not in str(error):
                 raise

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from deepcanon.data.env_checks import Environment, shown
+from deepcanon.data.env_checks import Environment, raised, shown
 
 MEMBERS = "observation_shape", "action_shape", "num_actions", "reset", "step", "state_dict", "load_state_dict"
 
@@ -115,8 +115,7 @@ def named_module(place: str, source: str) -> ModuleType:
 def failed_import(source: str, place: str, error: Exception) -> ValueError:
     """What importing the user's module raised, on one line."""
     return ValueError(
-        f"environment {source!r}: importing {place!r} failed: {type(error).__name__}: "
-        f"{' '.join(str(error).split())}"
+        f"environment {source!r}: importing {place!r} failed: {raised(error)}"
     )
 
 
@@ -158,7 +157,11 @@ def gymnasium_id(name: str, options: dict[str, Any]) -> Any:
 def made(found: Any, name: str, options: dict[str, Any]) -> Any:
     """The environment that an object is, or that a class or function makes."""
     if isinstance(found, type) or (callable(found) and not is_environment(found)):
-        return ready(found(**options), name)
+        try:
+            environment = found(**options)
+        except Exception as error:
+            raise ValueError(f"environment {name!r} cannot be made: {raised(error)}") from error
+        return ready(environment, name)
     if options:
         raise ValueError(
             f"environment {name!r} exists already and takes no options, got {', '.join(options)}: pass its "
