@@ -191,3 +191,9 @@ def test_the_package_is_lazy_and_says_what_it_lacks():
     assert not hasattr(deepcanon, "nothing_of_this_name")
     with pytest.raises(AttributeError, match="module 'deepcanon' has no attribute 'vea'"):
         deepcanon.vea  # noqa: B018 (the attribute is the test)
+
+
+def test_several_arguments_are_explained_in_one_line():
+    doc = "What.\n\nArgs:\n    a, b: of a, more of it; of b.\n    c, d: of c, of d.\n    e, f: of both,\n        in two lines, that is.\n"
+    told = catalogue.argument_notes(doc)
+    assert told == {"a": "of a, more of it", "b": "of b", "c": "of c", "d": "of d", **dict.fromkeys("ef", "of both, in two lines, that is")}

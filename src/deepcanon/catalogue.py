@@ -227,13 +227,14 @@ def _parameters(node: ast.FunctionDef) -> tuple[Parameter, ...]:
 
 
 def argument_notes(doc: str) -> dict[str, str]:
-    """What the section "Args:" of a docstring says of each argument; "a, b: of a, of b." explains each, "a, b: ..." both."""
+    """What the section "Args:" of a docstring says of each argument: "a, b: of a, of b." or "a, b: of a; of b."
+    explains each, another "a, b: ..." both."""
     section = re.search(r"^Args:\n((?:[ \t]+.*\n?|\n)+)", doc, re.MULTILINE)
     notes: dict[str, str] = {}
     for names, text in re.findall(r"^    (\w[\w, ]*): ((?:.*\n?)(?:        .*\n?)*)", section[1] if section else "", re.MULTILINE):
         several, phrase = [name.strip() for name in names.split(",")], " ".join(text.split()).rstrip(".")
-        phrases = phrase.split(", ")
-        notes |= dict(zip(several, phrases)) if len(phrases) == len(several) else dict.fromkeys(several, phrase)
+        split = next((s for mark in ("; ", ", ") if len(s := phrase.split(mark)) == len(several)), None)
+        notes |= dict(zip(several, split)) if split else dict.fromkeys(several, phrase)
     return notes
 
 

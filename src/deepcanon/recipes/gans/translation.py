@@ -38,9 +38,9 @@ def pix2pix(data: Images = "digits", other: Images | None = None, *, size: int |
         other: as many images, paired by order; None is the negatives of data, turned.
         size: side in pixels, an even number; None is 64 for your own images.
         degrees: angle of the turn.
-        width, blocks: channels at full size, and residual blocks of the translator.
+        width, blocks: channels at full size, residual blocks of the translator.
         l1: weight of the error of a pixel.
-        lr, batch, steps, seed: first learning rate, pairs a step, steps, seed of weights, order and noise.
+        lr, batch, steps, seed: first learning rate, pairs a step, training steps, seed of everything.
     """
     source = open_data(data, "images", size=side_of(data, size))
     if other is None:
@@ -71,10 +71,10 @@ def cyclegan(data: Images = "digits", other: Images | None = None, *, size: int 
         other: images of the other kind; None is turned negatives of one half of data, beside its other half.
         size: side in pixels; None is 64 for your own images.
         degrees: angle of the turn.
-        width, layers: channels of the translators, and their residual blocks; without `other` their layers,
-            so that a pixel sees its surroundings alone and no image can be exchanged for another.
+        width, layers: channels of the translators; their residual blocks or, without `other`, their layers,
+            so few that a pixel sees its surroundings alone and no image can be exchanged for another.
         cycle: weight of the way back.
-        lr, batch, steps, seed: first learning rate, images a step, steps, seed of weights, order and noise.
+        lr, batch, steps, seed: first learning rate, images a step, training steps, seed of everything.
     """
     source = open_data(data, "images", size=side_of(data, size))
     channels, second = source.shape[0], None
