@@ -15,12 +15,13 @@ from torch import nn
 
 import deepcanon
 from deepcanon import comparison as comparing
+from deepcanon.data.tables import encode_rows
 from deepcanon.engine import SGD, Adam, fit, options
 from deepcanon.engine.checkpoint import read_json, write_json
 from deepcanon.exporting import export
 from deepcanon.foundations.regression import Regressor
 from deepcanon.nets.perceptron import mlp
-from deepcanon.predictions import predict
+from deepcanon.predictions import picture_names, predict
 from deepcanon.runs import continue_text, resume
 
 
@@ -51,7 +52,7 @@ def test_predictions_are_the_methods_own_with_class_names_and_pictures_of_the_le
     found = predict(run.folder, [str(new), str(workplace / "photos" / "plum" / "5.png")])
     with open(found.path, newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [Path(row["example"]).name for row in rows] == ["apple.png", "lime.png", "5.png"]
+    assert [row["example"] for row in rows] == [str(new / "apple.png"), str(new / "lime.png"), str(workplace / "photos" / "plum" / "5.png")]
     assert [row["label"] for row in rows] == ["apple", "lime", "plum"]
     for row in rows:
         p = [float(row[name]) for name in ("apple", "lime", "plum")]
@@ -63,6 +64,16 @@ def test_predictions_are_the_methods_own_with_class_names_and_pictures_of_the_le
     assert width > 300
     assert height > 100
     assert run.method.classes == deepcanon.load(run.folder).classes == ["apple", "lime", "plum"]
+
+
+def test_examples_stand_in_the_order_given_and_files_of_one_name_in_two_folders_are_told_apart(workplace):
+    run = small(photographs(workplace / "photos", n=4), steps=1)
+    one, two, three = "photos/plum/2.png", "photos/apple", "photos/lime"
+    found = predict(run.folder, [one, two, "photos/plum/1.png", "photos/plum/0.png", three])
+    assert found.names == [one, *(f"{two}/{i}.png" for i in range(4)), "photos/plum/1.png", "photos/plum/0.png",
+                           *(f"{three}/{i}.png" for i in range(4))]
+    assert picture_names(found.names[-3:]) == ["1", "2", "3"]
+    assert picture_names(["photos/plum/2.png", "../photos/lime/2.png"]) == ["photos_plum_2.png", "photos_lime_2.png"]
 
 
 def test_rows_of_a_table_are_predicted_as_they_were_learned(workplace):
@@ -109,6 +120,27 @@ def test_an_export_gives_the_methods_own_outputs(workplace, to):
         assert len((path / "README.md").read_text().splitlines()) == 6
 
 
+@pytest.mark.parametrize("to", ["torch", "onnx", "folder"])
+def test_an_export_is_of_the_method_as_it_is_used_not_as_it_is_trained(workplace, to):
+    with options(quiet=True):
+        gan = deepcanon.recipes.gan("digits", steps=3)
+    assert any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in gan.method.generator.modules())
+    export(gan.folder, to)
+
+
+def test_an_exported_folder_of_a_table_says_what_its_columns_are(workplace):
+    rows = "\n".join(f"{'red' if i % 3 else 'blue'},{i if i % 4 else ''},{'yes' if i % 3 else 'no'}" for i in range(60))
+    (workplace / "t.csv").write_text(f"colour,n,y\n{rows}\n", encoding="utf-8")
+    run = small("t.csv", steps=1, target="y")
+    folder = export(run.folder)
+    columns = json.loads((folder / "columns.json").read_text())
+    assert [c["column"] for c in columns] == ["colour=blue", "colour=red", "n", "n is missing"]
+    raw = [1.0, 0.0, 8.0, 0.0]
+    x = torch.tensor([[(value - c["mean"]) / c["std"] for value, c in zip(raw, columns)]])
+    torch.testing.assert_close(x, encode_rows(deepcanon.engine.record.read_call(run.folder)["sources"][0], {"colour": ["blue"], "n": [8.0]}))
+    assert "columns.json" in (folder / "README.md").read_text()
+
+
 def test_an_export_that_differs_is_refused(workplace, monkeypatch):
     run = small(photographs(workplace / "photos", n=8))
     loaded = torch.export.load
@@ -118,11 +150,12 @@ def test_an_export_that_differs_is_refused(workplace, monkeypatch):
             self.module = lambda: lambda x: loaded(path).module()(x) + 1e-3
 
     monkeypatch.setattr(torch.export, "load", Shifted)
-    with pytest.raises(ValueError, match="differ from the method's by 0.001, more than 1e-05; it must not be used"):
+    with pytest.raises(ValueError, match=r"differ from the method's by 0\.001, more than 1e-05; it was removed"):
         export(run.folder, "torch")
+    assert not (Path(run.folder) / "export" / "model.pt2").exists()
     with options(quiet=True):
         ebm = deepcanon.recipes.ebm("eight_gaussians", steps=1, chain_steps=1)
-    with pytest.raises(ValueError, match="^EBM cannot be exported"):
+    with pytest.raises(ValueError, match=r"^EBM cannot be exported"):
         export(ebm.folder)
 
 
@@ -145,7 +178,7 @@ def test_fine_tuning_takes_every_weight_but_the_head_of_other_classes(workplace,
         assert len(deepcanon.recipes.mlp(four, width=16, steps=0).method.state_dict()["net.1.2.bias"]) == 4
     with options(start_from=first.folder, quiet=True), pytest.raises(ValueError, match="holds a Classifier, which this run cannot start from"):
         deepcanon.recipes.vae("digits", steps=1)
-    with options(start_from=first.folder, quiet=True), pytest.raises(ValueError, match="of .* weights of .* fit this method"):
+    with options(start_from=first.folder, quiet=True), pytest.raises(ValueError, match=r"of .* weights of .* fit this method"):
         deepcanon.recipes.mlp("digits", width=64, steps=1)
 
 

@@ -2,11 +2,11 @@
 
     torch     <run>/export/model.pt2       `torch.export.load("model.pt2").module()(x)`
     onnx      <run>/export/model.onnx      for onnxruntime and others
-    folder    <run>/export/                model.pt2, example.pt, classes.json and a README that says how to use them
+    folder    <run>/export/                model.pt2, example.pt, classes.json, of a table columns.json, and a README that says how to use them
 
 What is exported is the verb by which the method is used: class probabilities or pictures from images (predict), pictures from latent numbers
-(the generator of a GAN, the means of a VAE's decoder), the logits of the next token. The batch is of any size. Every file is read again and must give the
-method's own outputs to 1e-5.
+(the generator of a GAN, the means of a VAE's decoder), the logits of the next token. The batch is of any size. Every file is read again
+and must give the method's own outputs to 1e-5.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,9 @@ from deepcanon.runs import rebuild
 
 KINDS = ("torch", "onnx", "folder")
 TOLERANCE = 1e-5
+COLUMNS = """`columns.json` names the columns of the input in their order: each is (value - mean) / std. `Sex=female` is 1 where the
+column Sex says female, else 0; `Age is missing` is 1 where Age is, whose value is then its mean.
+"""
 
 
 class Exported(nn.Module):
@@ -39,9 +42,8 @@ class Exported(nn.Module):
         self.method, self.verb = method, verb
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.verb == "decode":
-            return self.method.decode(x).mean
-        return getattr(self.method, self.verb)(x)
+        answer = getattr(self.method, self.verb)(x)
+        return answer.mean if self.verb == "decode" else answer
 
 
 class Use(NamedTuple):
@@ -91,14 +93,16 @@ def export(folder: str | Path, to: str = "folder", out: str | Path | None = None
         module = Exported(method, use.verb).eval()
         expected = module(use.example)
         program = traced(module, use.example)
-    target.mkdir(parents=True, exist_ok=True)
-    if to == "onnx":
-        return write_onnx(program, module, use, target / "model.onnx", call)
-    path = write_torch(program, use, expected, target / "model.pt2")
+        target.mkdir(parents=True, exist_ok=True)
+        if to == "onnx":
+            return write_onnx(program, module, use, target / "model.onnx", call)
+        path = write_torch(program, use, expected, target / "model.pt2")
     if to == "torch":
         return path
     torch.save({"x": use.example, "y": expected}, target / "example.pt")
     write_bytes(target / "classes.json", json.dumps(classes_of(call), ensure_ascii=False).encode())
+    if columns := columns_of(call):
+        write_bytes(target / "columns.json", json.dumps(columns, ensure_ascii=False, indent=1).encode())
     write_bytes(target / "README.md", readme(call, use).encode())
     return target
 
@@ -129,7 +133,7 @@ def write_onnx(program: torch.export.ExportedProgram, module: nn.Module, use: Us
     with warnings.catch_warnings(), quiet_logs():
         warnings.simplefilter("ignore")
         made = torch.onnx.export(program, (use.example,), input_names=["x"], output_names=["y"], verbose=False)
-    made.save(path)
+    cast(torch.onnx.ONNXProgram, made).save(path)
     model = onnx.load(path)
     model.metadata_props.extend([onnx.StringStringEntryProto(key="classes", value=json.dumps(classes_of(call), ensure_ascii=False))])
     onnx.save(model, path)
@@ -154,7 +158,8 @@ def check(found: Tensor, expected: Tensor, path: Path) -> None:
     """The file must give the method's own outputs."""
     error = (found - expected).abs().max().item() / max(1.0, expected.abs().max().item())
     if not error <= TOLERANCE:
-        raise ValueError(f"{path} gives outputs that differ from the method's by {error:.2g}, more than {TOLERANCE:g}; it must not be used")
+        path.unlink()
+        raise ValueError(f"{path} gave outputs that differ from the method's by {error:.2g}, more than {TOLERANCE:g}; it was removed")
 
 
 def classes_of(call: dict) -> list[str]:
@@ -162,12 +167,22 @@ def classes_of(call: dict) -> list[str]:
     return next((s["classes"] for s in call["sources"] if s.get("classes")), [])
 
 
+def columns_of(call: dict) -> list[dict[str, Any]]:
+    """Of a table, what each column of the input is and the numbers that it was standardised with; else nothing."""
+    source = call["sources"][0] if call["sources"] else {}
+    if source.get("kind") != "table":
+        return []
+    rows = zip(source["columns"], source["mean"], source["std"], strict=True)
+    return [{"column": name, "mean": mean, "std": std} for name, mean, std in rows]
+
+
 def readme(call: dict, use: Use) -> str:
-    """Six lines on what lies in the folder."""
+    """What lies in the folder, a line each."""
+    table = COLUMNS if columns_of(call) else ""
     return f"""# {call['method']} ({call['label']}), made by deepcanon {call['versions']['deepcanon']}; it needs PyTorch alone
 Input: {use.takes}. Output: {use.gives}.
 `model = torch.export.load("model.pt2").module()`
 `y = model(x)`
 `example.pt` holds an input x and its output y: `e = torch.load("example.pt"); torch.testing.assert_close(model(e["x"]), e["y"])`
 `classes.json` names the columns of the output, where it has classes.
-"""
+{table}"""

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +37,8 @@ class Predictions(NamedTuple):
     path: Path
 
 
-def predict(folder: str | Path, what: str | Path | Sequence[str | Path] | Any, out: str | Path | None = None, weights: str = "weights") -> Predictions:
+def predict(folder: str | Path, what: str | Path | Sequence[str | Path] | Any, out: str | Path | None = None,
+            weights: str = "weights") -> Predictions:
     """Apply the method of a run to new data and write what it says.
 
     Args:
@@ -75,18 +77,22 @@ def open_images(what: Any, source: Metadata) -> tuple[list[str], list[Tensor]]:
         data = images(part, split=None, batch=250, shuffle=False, channels=channels, **same)
         if tuple(data.shape) != (channels, height, width):
             raise ValueError(f"the run was trained on images {(channels, height, width)}, those of {part} are {tuple(data.shape)}")
-        names += [str(path) for path in data.metadata.get("paths", range(data.count))]
+        inside = Path(part) if isinstance(part, str) and Path(part).is_dir() else Path()
+        names += [str(inside / str(path)) for path in data.metadata.get("paths", range(data.count))]
         batches += [x for x, _ in data]
     return names, batches
 
 
 def parts(what: Any) -> list[Any]:
-    """Each folder by itself, all files together; an object as it is."""
+    """Each folder by itself, files that follow each other together; an object as it is."""
     given = [what] if isinstance(what, str | Path) else what
     if not (isinstance(given, list | tuple) and given and all(isinstance(w, str | Path) for w in given)):
         return [what]
-    folders, files = [str(w) for w in given if Path(w).is_dir()], [str(w) for w in given if not Path(w).is_dir()]
-    return [*folders, *([files[0] if len(files) == 1 else files] if files else [])]
+    found: list[Any] = []
+    for is_folder, group in itertools.groupby(map(str, given), lambda part: Path(part).is_dir()):
+        some = list(group)
+        found += some if is_folder or len(some) == 1 else [some]
+    return found
 
 
 def open_rows(what: Any, source: Metadata) -> tuple[list[str], list[Tensor]]:
@@ -101,12 +107,20 @@ def open_rows(what: Any, source: Metadata) -> tuple[list[str], list[Tensor]]:
 def write(found: Predictions, source: Metadata, batches: list[Tensor]) -> None:
     """The CSV file, and the pictures beside it."""
     if found.outputs.ndim == 4:
-        for name, picture in zip(found.names, found.outputs):
-            write_samples(found.path.parent / Path(name).stem, picture[None].clamp(0, 1))
+        for name, picture in zip(picture_names(found.names), found.outputs):
+            write_samples(found.path.parent / name, picture[None].clamp(0, 1))
         return
     write_bytes(found.path, as_csv(found).encode())
     if source["kind"] == "images" and found.classes:
         write_bytes(found.path.parent / "least_certain.png", least_certain(found, torch.cat(batches)))
+
+
+def picture_names(names: list[str]) -> list[str]:
+    """What the pictures of these examples are called: as their files are, with the folders where two would be the same."""
+    stems = [Path(name).stem for name in names]
+    if len(set(stems)) == len(stems):
+        return stems
+    return ["_".join(part for part in Path(name).parts if part not in ("/", "..")) for name in names]
 
 
 def as_csv(found: Predictions) -> str:
