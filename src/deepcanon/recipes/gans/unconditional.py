@@ -18,7 +18,7 @@ from deepcanon.gans.unrolled import UnrolledGAN
 from deepcanon.gans.wgan import WGANGP
 from deepcanon.layers.minibatch_discrimination import MinibatchDiscrimination
 from deepcanon.layers.spectral import spectral_norm
-from deepcanon.recipes.gans.nets import critic, generator, play, slopes, units
+from deepcanon.recipes.gans.nets import critic, generator, play, slopes, units, widths
 
 LIMITS = {"wasserstein": {"images": 0.05, "points": 0.1}, "spectral_norm": {"images": 10.0, "points": 10.0},
           "relativistic": {"images": 1.0, "points": 0.1}}                  # what holds the discriminator
@@ -101,7 +101,7 @@ def gan(data: Images | Points = "digits",
     if limit is not None and objective not in LIMITS:
         raise ValueError(f"the objective {objective} has no limit; {', '.join(LIMITS)} have one")
     source = open_data(data, "images", "points", size=size)
-    held = limit if limit is not None else LIMITS.get(objective, {}).get(source.kind)
+    held = limit if limit is not None else LIMITS.get(objective, {}).get(source.kind, 0.0)
     bounded = objectives.hinge if source.kind == "images" else objectives.non_saturating
     made = {"smoothed": objectives.smoothed(), "spectral_norm": bounded}
     game = made.get(objective) or getattr(objectives, objective)
@@ -181,7 +181,7 @@ def minibatch_gan(data: Images | Points = "ring", *, size: int | None = None, la
     """
     source = open_data(data, "images", "points", size=size)
     makes, judges = generator(source, latent, hidden), critic(source, hidden)
-    features = judges[-1].in_features
+    features = widths(source, hidden, 2)[-1]
     judges[-1] = nn.Sequential(MinibatchDiscrimination(features, kernels), nn.Linear(features + kernels, 1))
     return play(GAN(makes, judges, latent_dim=latent), source, lr, batch, steps, seed, test_batch=batch)
 
