@@ -30,8 +30,6 @@ def guided_diffusion(data: Images = "digits", *, size: int | None = None, width:
         size: side in pixels that images are brought to; by default 32 for your own that differ or are above 64.
         width, layers: units of a hidden layer, residual blocks.
         weight: of the guidance.
-        lr, batch, steps: peak learning rate, images a step, training steps.
-        seed: of weights, order and noise.
     """
     source = labelled(data, size)
     method = conditional_ddpm(source, nn.Embedding(source.num_classes, 64), width, layers, weight)
@@ -52,8 +50,6 @@ def text_to_image(data: Images = "digits", *, size: int | None = None, width: in
         size: side in pixels that images are brought to; by default 32 for your own that differ or are above 64.
         width, layers: units of a hidden layer, residual blocks.
         weight: of the guidance.
-        lr, batch, steps: peak learning rate, images a step, training steps.
-        seed: of weights, order, sentences and noise.
     """
     source = labelled(data, size)
     sentences = Sentences(source.classes)

@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
 
 from deepcanon.data import Images, Source, augment, open_data
 from deepcanon.data.batches import Batches
@@ -18,7 +17,7 @@ from deepcanon.nets.unet import UNet
 from deepcanon.recipes.evaluation import evaluations, pictures
 from deepcanon.recipes.inputs import halved
 
-FIT = {"clip_norm": 1.0}
+CLIP = 1.0
 
 
 @recipe(paper="Ho et al. 2020", systems=["GEN-51", "GEN-52", "GEN-53", "MET-10"], presets=[
@@ -36,11 +35,9 @@ def ddpm(data: Images = "digits", *, size: int | None = None, net: str = "unet",
         size: side in pixels that images are brought to, an even number; by default 32 for your own that differ or are above 64.
         net: "unet" over 2x2 squares of pixels, "perceptron" for very small images, or "paper", 35.7 million parameters and days on a GPU.
         width: maps of the first block, or units of the perceptron.
-        lr, batch, steps: peak learning rate, images a step, training steps.
         sampling_steps: evaluations of the net for a picture ("paper" takes all of its 1,000 levels).
         ema: decay of the averaged weights.
         flip: mirror half of the training images.
-        seed: of weights, order and noise.
     """
     source = open_data(data, "images", size=size)
     change = {"augment": augment.flip()} if flip else {}
@@ -58,7 +55,7 @@ def ddpm(data: Images = "digits", *, size: int | None = None, net: str = "unet",
     else:
         raise ValueError(f"expected net as unet, perceptron or paper, got '{net}'")
     return fit(method, train, Adam(lr, betas=(0.9, 0.99), schedule=cosine(warmup=rise)), steps=steps, seed=seed, ema=ema,
-               evaluate=evaluations(method, source), callbacks=pictures(source), **FIT)
+               evaluate=evaluations(method, source), callbacks=pictures(source), clip_norm=CLIP)
 
 
 def as_in_the_paper(source: Source, train: Any, width: int, lr: float, steps: int, ema: float, seed: int) -> Run:
@@ -66,7 +63,7 @@ def as_in_the_paper(source: Source, train: Any, width: int, lr: float, steps: in
     net = UNet(halved(source, 3)[0], (width, 2 * width, 2 * width, 2 * width), blocks=2, attention=(1,), head_dim=2 * width, dropout=0.1)
     method = DDPM(net, source.shape, abar=linear_schedule(1_000), sampler=partial(ancestral, variance=forward_variance))
     return fit(method, train, Adam(lr, schedule=warmup(5_000)), steps=steps, seed=seed, ema=ema, bf16=True, compile=("net",),
-               evaluate=[source.test(batch=500), bits(source.test(batch=500))], callbacks=pictures(source, every=10_000), **FIT)
+               evaluate=[source.test(batch=500), bits(source.test(batch=500))], callbacks=pictures(source, every=10_000), clip_norm=CLIP)
 
 
 @recipe(paper="Song et al. 2021", systems=["GEN-54", "MET-10"], presets=[
@@ -86,12 +83,10 @@ def score_sde(data: Images = "digits", *, size: int | None = None, width: int = 
         width: maps of the first block.
         deep: three stages with attention at the last, for photographs; else two without.
         flip: mirror half of the training images.
-        lr, batch, steps: peak learning rate, images a step, training steps.
         sampling_steps: evaluations of the net for a picture.
         ema: decay of the averaged weights.
         likelihood_of: test images whose likelihood is measured, by 40 steps of the probability flow.
         fast: bfloat16 where the processor has it.
-        seed: of weights, order and noise.
     """
     source = open_data(data, "images", size=size)
     stages, attention = ((width, 2 * width, 4 * width), (2,)) if deep else ((width, 2 * width), ())
@@ -102,7 +97,7 @@ def score_sde(data: Images = "digits", *, size: int | None = None, width: int = 
     if likelihood_of:
         measured.append(bits(source.test(batch=500).take(range(min(likelihood_of, source.test_count))), steps=40))
     return fit(method, train, Muon(lr, schedule=cosine(warmup=0.05)), steps=steps, seed=seed, bf16=fast, ema=ema, evaluate=measured,
-               callbacks=pictures(source, every=1_000), **FIT)
+               callbacks=pictures(source, every=1_000), clip_norm=CLIP)
 
 
 def patch(source: Source, stages: int) -> int:
@@ -114,7 +109,7 @@ def patch(source: Source, stages: int) -> int:
 def bits(data: Batches, **how: Any):
     """An evaluation: bits a value of test images, the variational bound of a DDPM or the probability flow's likelihood."""
 
-    def measure(method: nn.Module) -> dict[str, float]:
+    def measure(method: Any) -> dict[str, float]:
         device = next(method.parameters()).device
         return {"bits_per_dim": torch.cat([method.bits_per_dim(x, **how) for x, _ in data.to(device)]).mean().item()}
 

@@ -27,8 +27,6 @@ def ncsn(data: Images | Points = "digits", *, size: int | None = None, width: in
         width, layers: units of a hidden layer, residual blocks.
         levels: of noise, each a fixed factor below the one before.
         chain_steps: Langevin steps a level; 20 leave 0.95^40 = 0.13 of its surplus of variance, 60 put two modes within 0.02 of their weights.
-        lr, batch, steps: peak learning rate, examples a step, training steps.
-        seed: of weights, order and noise.
     """
     source = open_data(data, "images", "points", size=size)
     points = source.kind == "points"
@@ -36,7 +34,7 @@ def ncsn(data: Images | Points = "digits", *, size: int | None = None, width: in
     largest, smallest = (8.0, 0.1) if points else (10.0, 0.03)
     method = NCSN(net, source.shape, sigmas=geometric(largest, smallest, levels), bounded=not points,
                   sampler=partial(annealed_langevin, steps=chain_steps, step_size=0.1))
-    optimizer = Adam(lr, **({} if points else {"betas": (0.9, 0.99)}), schedule=cosine(warmup=0.02))
+    optimizer = Adam(lr, betas=(0.9, 0.999 if points else 0.99), schedule=cosine(warmup=0.02))
     weights = [part_weights(source.name)] if source.name in TOYS else []
     return fit(method, source.train(batch=batch, seed=seed), optimizer, steps=steps, seed=seed, clip_norm=1.0, ema=0.995,
                evaluate=[*evaluations(method, source), *weights], callbacks=pictures(source, None if not points else where_they_are))

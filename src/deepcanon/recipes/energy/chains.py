@@ -31,8 +31,6 @@ def hopfield(data: Images = "random_patterns", *, units: int = 500, draws: int =
         data: "random_patterns", or images, which are brought to 10 x 10 pixels and cut at their mean into +1 and -1.
         units, draws: N of the measurement of the capacity, and how often it is made.
         stored, size: patterns, and units, of the small net.
-        lr, steps: of the contrast's gradient.
-        seed: of the patterns.
     """
     if isinstance(data, str) and data == "random_patterns":
         patterns, measured = spins(stored, size), [capacity(units, draws)]
@@ -103,7 +101,6 @@ def mcmc(data: str = "toy_densities", *, chains: int = 20, steps: int = 5_000, b
         chains, steps, burn_in: how many, how long, and what is left out at the start of each.
         walk, drift: step of the random walk and of MALA on an energy of your own.
         dims: of an energy of your own.
-        seed: of starts and moves.
     """
     dims = 2 if data in ("toy_densities", *LAWS) else dims
     laws = laws_of(data, walk, drift, dims)

@@ -45,8 +45,6 @@ def initialization(data: Images | Table = "digits", weights: Literal["small", "x
         weights: N(0, 0.01^2), N(0, 1/I), N(0, 2/I), or orthogonal matrices times sqrt 2.
         size: side in pixels that images are brought to.
         target: column of the table to predict.
-        lr, batch, steps: learning rate, examples a step, training steps.
-        seed: of weights and order.
     """
     source = open_data(data, "images", "table", size=size, target=target)
     return deep(source, WEIGHTS[weights], None, lr, batch, steps, seed)
@@ -71,8 +69,6 @@ def normalization(data: Images | Table = "digits", norm: Literal["none", "batch"
         norm: of each unit over the batch, of each example over its units, or over groups of ten units.
         size: side in pixels that images are brought to.
         target: column of the table to predict.
-        lr, batch, steps: learning rate, examples a step, training steps.
-        seed: of weights and order.
     """
     source = open_data(data, "images", "table", size=size, target=target)
     return deep(source, xavier, NORMS[norm], lr, batch, steps, seed)

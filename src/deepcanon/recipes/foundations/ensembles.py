@@ -38,8 +38,6 @@ def deep_ensemble(data: Images | Table = "digits", *, size: int | None = None, t
         limit: only this many training examples.
         members: nets of the ensemble.
         width: units of each of three hidden layers.
-        lr, batch, steps: learning rate, examples a step, training steps.
-        seed: of weights and orders.
     """
     source = open_data(data, "images", "table", size=size, target=target)
     return together(source, members, width, lr, mixed(source, limit, members, batch, seed), steps, seed)
@@ -59,8 +57,6 @@ def bagging(data: Images | Table = "digits", *, size: int | None = None, target:
         limit: only this many training examples.
         members: nets of the ensemble.
         width: units of each of three hidden layers.
-        lr, batch, steps: learning rate, examples a step, training steps.
-        seed: of weights, samples and orders.
     """
     source = open_data(data, "images", "table", size=size, target=target)
     return together(source, members, width, lr, mixed(source, limit, members, batch, seed, resample=True), steps, seed)
@@ -80,8 +76,6 @@ def snapshot_ensemble(data: Images | Table = "digits", *, size: int | None = Non
         limit: only this many training examples.
         members: cycles of the rate, each of which leaves a member.
         width: units of each of three hidden layers.
-        lr, batch, steps: peak learning rate, examples a step, training steps.
-        seed: of weights and order.
     """
     source = open_data(data, "images", "table", size=size, target=target)
     method = Snapshots(perceptron(source, width), every=max(1, steps // members), num_members=members)
@@ -104,8 +98,6 @@ def weight_average(data: Images | Table = "digits", *, size: int | None = None, 
         limit: only this many training examples.
         members, every: weights that are averaged, and the steps between two of them.
         width: units of each of three hidden layers.
-        lr, batch, steps: learning rate, examples a step, training steps.
-        seed: of weights and order.
     """
     source = open_data(data, "images", "table", size=size, target=target)
     method = Snapshots(perceptron(source, width), every=every, num_members=members)

@@ -24,8 +24,6 @@ def linear(data: Images | Table = "digits", *, size: int | None = None, target: 
         data: images or a table by name, path or object.
         size: side in pixels that images are brought to.
         target: column of the table to predict, by default the one called target, label, class or y, else the last.
-        lr, batch, steps: peak learning rate, examples a step, training steps.
-        seed: of the order.
     """
     source = open_data(data, "images", "table", size=size, target=target)
     features = math.prod(source.shape)
@@ -53,8 +51,6 @@ def mlp(data: Images | Table = "digits", *, size: int | None = None, target: str
         size: side in pixels that images are brought to.
         target: column of the table to predict, by default the one called target, label, class or y, else the last.
         width, layers: units of a hidden layer, and how many there are.
-        lr, batch, steps: peak learning rate, examples a step, training steps.
-        seed: of weights and order.
     """
     source = open_data(data, "images", "table", size=size, target=target)
     outputs = source.num_classes or 1

@@ -73,11 +73,9 @@ def optimizer_race(data: Images | Table = "digits",
     Args:
         data: labelled images or a table of classes by name, path or object.
         optimizer: how a gradient becomes a step.
+        lr: learning rate, by default one that suits the optimizer on small images.
         size: side in pixels that images are brought to.
         target: column of the table to predict.
-        lr: learning rate, by default one that suits the optimizer on small images.
-        batch, steps: examples a step, training steps.
-        seed: of weights and order.
     """
     source = open_data(data, "images", "table", size=size, target=target)
     rate = RATES[optimizer] if lr is None else lr
@@ -108,8 +106,6 @@ def schedule_race(data: Images | Table = "digits",
         schedule: how the rate changes along the run.
         size: side in pixels that images are brought to.
         target: column of the table to predict.
-        lr, batch, steps: peak learning rate, examples a step, training steps.
-        seed: of weights and order.
     """
     source = open_data(data, "images", "table", size=size, target=target)
     return race(source, batch, [64] * 8, nn.ReLU, Adam(lr, schedule=SCHEDULES[schedule]()), steps, seed)

@@ -44,7 +44,6 @@ def conditional_gan(data: Images | Points = "digits",
         discriminator: whether it gets the class beside the data or projects its features on the class.
         latent, hidden: numbers that the generator reads; units of the widest of two hidden layers.
         gamma: weight of R1, and for points of R2; None is 1 for images and 0.1 for points.
-        lr, batch, steps, seed: first learning rate, examples a step, training steps, seed of everything.
     """
     source = open_data(data, "images", "points", size=size)
     classes = class_count(source)
@@ -73,7 +72,6 @@ def acgan(data: Images | Points = "ring", *, size: int | None = None, latent: in
         latent, hidden: numbers that the generator reads; units of the widest of two hidden layers.
         gamma: weight of R1, and for points of R2; None is 1 for images and 0.1 for points.
         weight: of the class beside the source.
-        lr, batch, steps, seed: first learning rate, examples a step, training steps, seed of everything.
     """
     source = open_data(data, "images", "points", size=size)
     classes = class_count(source)
@@ -97,7 +95,6 @@ def infogan(data: Images | Points = "ten_gaussians", *, size: int | None = None,
         latent, hidden: further numbers that the generator reads; units of the widest of two hidden layers.
         gamma: weight of R1, and for points of R2; None is 1 for images and 0.1 for points.
         weight: of the information beside the game.
-        lr, batch, steps, seed: first learning rate, examples a step, training steps, seed of everything.
     """
     source = open_data(data, "images", "points", size=size)
     makes = Joined(generator(source, latent, hidden, beside=codes), codes)
@@ -118,7 +115,6 @@ def semi_supervised_gan(data: Images = "digits", *, size: int | None = None, lab
         data, size: images of two classes or more; side in pixels to bring them to.
         labels: labelled images a class; the labels of all others are withheld.
         latent, hidden: numbers that the generator reads; units of a hidden layer, of two.
-        lr, batch, steps, seed: first learning rate, images a step, training steps, seed of everything.
     """
     source = open_data(data, "images", size=size)
     classes, values = class_count(source), math.prod(source.shape)

@@ -31,7 +31,6 @@ def dcgan(data: Images = "digits", *, size: int | None = None, latent: int = 64,
         size: side in pixels, a multiple of 4; None is 32 for your own images.
         latent, width: numbers that the generator reads, channels of its last hidden layer.
         gamma: weight of R1; 0 at 64 pixels is the paper's net, with batch normalisation in the discriminator.
-        lr, batch, steps, seed: first learning rate, images a step, training steps, seed of everything.
         fast: compiled nets in bfloat16 where the processor has it.
     """
     source = open_data(data, "images", size=own_size(data, size))
@@ -63,7 +62,6 @@ def progressive_gan(data: Images = "digits", *, size: int | None = None, latent:
         latent, width: numbers that the generator reads, channels of every layer.
         stages, stage_steps: how many sizes, each twice the one before; steps at each.
         gamma: weight of R1.
-        lr, batch, steps, seed: first learning rate, images a step, training steps, seed of everything.
     """
     source = open_data(data, "images", size=own_size(data, size))
     channels, _, side = halved(source, stages - 1)
@@ -87,7 +85,6 @@ def biggan(data: Images = "digits", *, size: int | None = None, latent: int = 48
         size: side in pixels, which is halved twice, three times from 32 on; None is 32 for your own images.
         latent, width: numbers that the generator's first layer and blocks share; channels of its last block.
         threshold: largest number of a truncated latent.
-        lr, batch, steps, seed: first learning rate, images a step, training steps, seed of everything.
     """
     source = open_data(data, "images", size=own_size(data, size))
     classes, blocks = class_count(source), max(2, source.shape[-1].bit_length() - 3)

@@ -40,7 +40,6 @@ def pix2pix(data: Images = "digits", other: Images | None = None, *, size: int |
         degrees: angle of the turn.
         width, blocks: channels at full size, residual blocks of the translator.
         l1: weight of the error of a pixel.
-        lr, batch, steps, seed: first learning rate, pairs a step, training steps, seed of everything.
     """
     source = open_data(data, "images", size=side_of(data, size))
     if other is None:
@@ -74,7 +73,6 @@ def cyclegan(data: Images = "digits", other: Images | None = None, *, size: int 
         width, layers: channels of the translators; their residual blocks or, without `other`, their layers,
             so few that a pixel sees its surroundings alone and no image can be exchanged for another.
         cycle: weight of the way back.
-        lr, batch, steps, seed: first learning rate, images a step, training steps, seed of everything.
     """
     source = open_data(data, "images", size=side_of(data, size))
     channels, second = source.shape[0], None

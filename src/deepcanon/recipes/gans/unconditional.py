@@ -84,7 +84,6 @@ def gan(data: Images | Points = "digits",
                            "spectral_norm", "relativistic"] = "non_saturating", *,
         size: int | None = None, latent: int = 64, layers: int = 2, hidden: int = 512,
         limit: float | None = None, critic_steps: int | None = None, lr: float = 7e-4, batch: int = 64,
-        steps: int = 10_000, seed: int = 0) -> Run:
     """GAN of perceptrons under one of its objectives, on images or points.
 
     Args:
@@ -96,7 +95,6 @@ def gan(data: Images | Points = "digits",
         limit: the discriminator's largest weight (wasserstein), largest slope (spectral_norm) or the weight
             of its penalty (relativistic); None is 0.05, 10 or 1 for images, 0.1, 10 or 0.1 for points.
         critic_steps: the discriminator's updates for one of the generator; None is 3 for wasserstein, else 1.
-        lr, batch, steps, seed: first learning rate, examples a step, training steps, seed of everything.
     """
     if limit is not None and objective not in LIMITS:
         raise ValueError(f"the objective {objective} has no limit; {', '.join(LIMITS)} have one")
@@ -135,7 +133,6 @@ def wgan_gp(data: Images | Points = "digits", *, size: int | None = None, latent
         latent, layers, hidden: numbers that the generator reads; hidden layers; units of the widest.
         penalty: weight of the slope penalty; None is 10 for images and 0.1 for points.
         critic_steps: updates of the critic for one of the generator.
-        lr, batch, steps, seed: first learning rate, examples a step, training steps, seed of everything.
     """
     source = open_data(data, "images", "points", size=size)
     weight = penalty if penalty is not None else 10.0 if source.kind == "images" else 0.1
@@ -157,7 +154,6 @@ def unrolled_gan(data: Images | Points = "ring", *, size: int | None = None, lat
         data, size: images or points by name, path or object; side in pixels to bring images to.
         latent, hidden: numbers that the generator reads; units of the widest of two hidden layers.
         unroll, inner_lr: steps that it looks ahead, learning rate of these steps.
-        lr, batch, steps, seed: first learning rate, examples a step, training steps, seed of everything.
     """
     source = open_data(data, "images", "points", size=size)
     method = UnrolledGAN(generator(source, latent, hidden), critic(source, hidden), latent_dim=latent,
@@ -177,7 +173,6 @@ def minibatch_gan(data: Images | Points = "ring", *, size: int | None = None, la
         data, size: images or points by name, path or object; side in pixels to bring images to.
         latent, hidden: numbers that the generator reads; units of the widest of two hidden layers.
         kernels: measures of likeness.
-        lr, batch, steps, seed: first learning rate, examples a step, training steps, seed of everything.
     """
     source = open_data(data, "images", "points", size=size)
     makes, judges = generator(source, latent, hidden), critic(source, hidden)
@@ -197,7 +192,6 @@ def bigan(data: Images | Points = "moons", *, size: int | None = None, latent: i
         data, size: images or points by name, path or object; side in pixels to bring images to.
         latent, hidden: numbers of the code; units of the widest of two hidden layers.
         gamma: weight of R1 and R2.
-        lr, batch, steps, seed: first learning rate, examples a step, training steps, seed of everything.
     """
     source = open_data(data, "images", "points", size=size)
     encoder = critic(source, hidden, outputs=latent, activation=nn.ReLU)

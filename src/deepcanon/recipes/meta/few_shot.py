@@ -36,7 +36,6 @@ def maml(data: Images = "omniglot", algorithm: Literal["maml", "first_order", "a
         lr, tasks, steps: peak learning rate, tasks a step, training steps.
         test_tasks: unseen tasks over which the accuracy is measured.
         varied: distort examples, and take mirrored classes for further ones.
-        seed: of weights and tasks.
     """
     train, test = tasks_of(data, tasks, test_tasks, seed, varied)
     net = Conv4(width=width, in_channels=train.shape[0], strided=True, size=SIDE)
@@ -57,7 +56,6 @@ def maml_regression(data: str = "sinusoids", *, hidden: int = 40, inner_lr: floa
         hidden: units of each of two hidden layers.
         inner_lr, shots: rate of the inner step, points of a curve that it sees.
         lr, tasks, steps: peak learning rate, curves a step, training steps.
-        seed: of weights and curves.
     """
     if data != "sinusoids":
         raise ValueError(f"maml_regression knows the curves 'sinusoids', got '{data}'")

@@ -32,11 +32,9 @@ def dqn(env: Env = "CartPole-v1", *, env_steps: int = 50_000, hidden: int = 120,
         env: a Gymnasium id, module:Class, ./file.py:Class, or an environment object.
         env_steps: steps in the environment.
         hidden: units of the first hidden layer; the second has seven tenths of it.
-        lr, batch: peak learning rate, transitions a step.
         every: environment steps for one training step.
         evaluate_every: training steps between evaluations.
         until: mean return of 50 practice episodes at which the run ends early.
-        seed: of weights, environment and exploration.
     """
     source = opened(env, discrete=True)
     method = DQN(mlp(observed(source), hidden, round(0.7 * hidden), source.num_actions), value=double_value, tau=0.01, every=1)
@@ -67,8 +65,6 @@ def ppo(env: Env = "CartPole-v1", *, env_steps: int = 100_000, num_envs: int = 8
         epochs: passes over a rollout.
         width: units of each of two hidden layers, of policy and value.
         gamma, lam: discount, weight of longer advantages.
-        lr: peak learning rate.
-        seed: of weights, environments and actions.
     """
     source = opened(env, discrete=None)
     kind, outputs = (gaussian, 2 * math.prod(source.action_shape)) if source.num_actions is None else (categorical, source.num_actions)
@@ -89,9 +85,7 @@ def sac(env: Env = "Pendulum-v1", *, env_steps: int = 10_000, width: int = 64, l
         env: a Gymnasium id, module:Class, ./file.py:Class, or an environment object.
         env_steps: steps in the environment, with a training step for each after the warm-up.
         width: units of each of two hidden layers, of actor and critics.
-        lr, batch: learning rate, transitions a step.
         warmup: first steps, of random actions, at most half of all.
-        seed: of weights, environment and noise.
     """
     source = opened(env, discrete=False)
     method = SAC(mlp(observed(source), width, width, 2 * math.prod(source.action_shape)),

@@ -26,9 +26,7 @@ def byol(data: Images = "digits", *, size: int | None = None, distort: str = "cr
         size: side in pixels that images are brought to.
         distort: how a view is made, "crop" (resized crops, flips, jitter) or "affine" (turns, shifts, jitter).
         width, hidden: features of the encoder, units of projector and predictor.
-        lr, batch, steps: peak learning rate, images a step, training steps.
         decay: of the teacher's moving average.
-        seed: of weights, order and views.
     """
     source = open_data(data, "images", size=size)
     encoder = Conv4(width=width, in_channels=source.shape[0], strided=True, running_statistics=True).body
