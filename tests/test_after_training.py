@@ -15,6 +15,7 @@ from torch import nn
 
 import deepcanon
 from deepcanon import comparison as comparing
+from deepcanon.data.source import reading
 from deepcanon.data.tables import encode_rows
 from deepcanon.engine import SGD, Adam, fit, options
 from deepcanon.engine.checkpoint import read_json, write_json
@@ -22,7 +23,7 @@ from deepcanon.exporting import export
 from deepcanon.foundations.regression import Regressor
 from deepcanon.nets.perceptron import mlp
 from deepcanon.predictions import picture_names, predict
-from deepcanon.runs import continue_text, resume
+from deepcanon.runs import continue_text, evaluate_folder, resume
 
 
 def photographs(root: Path, classes=("apple", "lime", "plum"), n: int = 20) -> str:
@@ -220,7 +221,7 @@ def test_a_method_of_ones_own_has_a_folder_and_comes_back(workplace):
         late.save("saved")
 
 
-def test_a_comparison_goes_on_where_it_stopped(workplace, monkeypatch):
+def test_a_comparison_goes_on_where_it_stopped(workplace, monkeypatch, capsys):
     calls = []
     plain = comparing.run_entry
 
@@ -238,6 +239,7 @@ def test_a_comparison_goes_on_where_it_stopped(workplace, monkeypatch):
         before = (Path("cmp") / calls[0] / "result.json").stat().st_mtime_ns
         report = comparing.compare(["mlp"], values, out="cmp")
         assert calls == [calls[0], calls[1], calls[1]]
+        assert "continue the comparison with: deepcanon resume cmp" in capsys.readouterr().err
         assert (Path("cmp") / calls[0] / "result.json").stat().st_mtime_ns == before
         assert report == Path("cmp/report.html")
         comparing.resume("cmp")
@@ -248,6 +250,33 @@ def test_a_comparison_goes_on_where_it_stopped(workplace, monkeypatch):
             comparing.compare(["mlp"], {"data": ["iris"]}, out="one")
         with pytest.raises(ValueError, match="mlp has no argument 'depth'"):
             comparing.compare(["mlp", "linear"], {"depth": [1]}, out="two")
+
+
+def test_a_run_whose_data_are_gone_says_where_they_were_looked_for(workplace):
+    run = small(photographs(workplace / "photos", n=4), steps=1)
+    with options(quiet=True):
+        near = deepcanon.recipes.mlp("photos", width=4, steps=1)
+    (near.folder / "result.json").unlink()
+    (workplace / "photos").rename(workplace / "moved")
+    with pytest.raises(FileNotFoundError, match=f"^{run.folder} was trained on '{workplace}/photos', which is not found: put the data back"):
+        evaluate_folder(run.folder)
+    x = torch.rand(3, 3, 12, 12)
+    assert torch.equal(deepcanon.load(near.folder).predict(x), near.method.eval().predict(x))
+    for use in (evaluate_folder, resume):
+        with pytest.raises(FileNotFoundError, match=f"^{near.folder} was trained on 'photos', which is not found in {workplace}: put the data"):
+            use(near.folder)
+    (workplace / "moved").rename(workplace / "photos")
+    assert evaluate_folder(near.folder).keys() == {"accuracy", "nll"}
+
+
+def test_an_option_of_another_kind_of_data_is_refused(workplace):
+    photos = photographs(workplace / "photos", n=4)
+    with pytest.raises(ValueError, match="^'.*photos' is read as images, to which target= does not apply; it is of a table$"):
+        small(photos, target="x", steps=1)
+    with reading(separator=";"), pytest.raises(ValueError, match="images, to which separator= does not apply; it is of a table$"):
+        small(photos, steps=1)
+    with reading(fit="pad"), pytest.raises(ValueError, match="^'iris' is read as a table, to which fit= does not apply; it is of images$"):
+        small("iris", steps=1)
 
 
 def test_a_run_on_an_object_is_resumed_with_the_object(workplace):

@@ -7,10 +7,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -102,12 +103,22 @@ def resume(root: str | Path) -> Path:
             say(f"[{i + 1}/{len(entries)}] {entry.name}" + (f", seed {seed}" if plan["seeds"] > 1 else ""))
             if (folders[-1] / "report.html").exists():
                 continue
-            with options(minutes=plan["minutes"]):
+            with options(minutes=plan["minutes"]), continued(root):
                 report_line(run_entry(entry, seed, folders[-1]))
             write_report([folders[-1]], folders[-1] / "report.html")
     groups = groups_of(folders)
     print_table(groups)
     return write_report(folders, root / "report.html")
+
+
+@contextlib.contextmanager
+def continued(root: Path) -> Iterator[None]:
+    """Inside the block, an interruption says how the whole comparison is continued."""
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt):
+        say(f"continue the comparison with: deepcanon resume {root}")
+        raise
 
 
 def run_entry(entry: Entry, seed: int, folder: Path) -> Run:

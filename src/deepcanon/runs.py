@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from deepcanon import recipes
 from deepcanon.data.metadata import recorded_metadata, recorded_sources
-from deepcanon.data.source import reading
+from deepcanon.data.source import known_names, reading
 from deepcanon.engine.callbacks import Evaluate, evaluation_mode
 from deepcanon.engine.checkpoint import load_weights
 from deepcanon.engine.folder import last_stage, restore_weights
@@ -58,8 +58,10 @@ def resume(folder: str | Path, anyway: bool = False, data: Any = None) -> Run:
     name, arguments = recorded_call(call, data)
     missing = [k for k, v in arguments.items() if isinstance(v, str) and v.startswith("<") and v.endswith(">")]
     if missing:
-        raise ValueError(f"{folder} was given {arguments[missing[0]]} as {missing[0]}, which no file holds: deepcanon.resume({str(folder)!r}, data=...)")
-    with options(folder=Path(folder), resume=True, anyway=anyway), reading(**call.get("reading", {})):
+        raise ValueError(f"{folder} was given {arguments[missing[0]]} as {missing[0]}, which no file holds: "
+                         f"deepcanon.resume({str(folder)!r}, data=...)")
+    with (options(folder=Path(folder), resume=True, anyway=anyway), reading(**call.get("reading", {})),
+          data_of(folder, call)):
         return train(name, arguments)
 
 
@@ -100,7 +102,7 @@ def evaluate_folder(folder: str | Path, weights: str = "weights") -> dict[str, f
     evaluation = next((c for c in run.callbacks if isinstance(c, Evaluate)), None)
     if evaluation is None:
         raise ValueError(f"the recipe of {folder} evaluates nothing")
-    with evaluation_mode(run.method, evaluation.seed), reading_of(folder):
+    with evaluation_mode(run.method, evaluation.seed), reading_of(folder), data_of(folder, read_call(Path(folder))):
         return evaluation.measure(run.method)
 
 
@@ -147,6 +149,20 @@ def recorded_call(call: dict, data: Any = None) -> tuple[str, dict]:
     if unknown:
         raise ValueError(f"the recipe {call['recipe']} of this version has no argument {unknown[0]!r}")
     return call["recipe"], call["arguments"] | ({form.data: data} if data is not None and form.data else {})
+
+
+@contextlib.contextmanager
+def data_of(folder: str | Path, call: dict) -> Iterator[None]:
+    """Inside the block, data that cannot be read because they are no longer where they were are named as such."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        named = [s["name"] for s in call["sources"] if s["kind"] != "env" and s["name"] not in known_names(s["kind"])]
+        if gone := next((name for name in named if not name.startswith("<") and not Path(name).exists()), None):
+            place = "" if Path(gone).is_absolute() else f" in {Path.cwd()}"
+            raise FileNotFoundError(f"{folder} was trained on '{gone}', which is not found{place}: put the data back, "
+                                    "or go to the folder where the run was started") from error
+        raise
 
 
 @contextlib.contextmanager

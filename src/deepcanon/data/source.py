@@ -42,6 +42,8 @@ class Source:
 
     def __init__(self, data: Any, kind: str, options: dict[str, Any], record: Metadata | None = None):
         self.data, self.kind, self.options = data, kind, {k: v for k, v in options.items() if v is not None}
+        if record is not None and kind != "env" and isinstance(data, str) and data not in known_names(kind):
+            self.data = Path(data)                          # it may be gone, and is no misspelt name
         self.name = data if isinstance(data, str) else str(data) if isinstance(data, Path) else f"<{type(data).__name__}>"
         self.record = record
         if record is None:
@@ -115,14 +117,18 @@ def open_data(data: Any, *kinds: str, **options: Any) -> Source:
         options: passed to the function that opens the kind; None stands for its default.
 
     Raises:
-        ValueError: data of another kind, or data that cannot be read.
+        ValueError: data of another kind, an option that this kind does not have, or data that cannot be read.
         FileNotFoundError: a path that does not exist.
     """
     record = next_record()
     kind = record["kind"] if record else kind_of(data, kinds)
+    given = _reading.get() | options
+    if strange := [k for k, v in given.items() if v is not None and k not in OPTIONS[kind] and k != "size"]:
+        having = " or ".join(PLURAL[k] for k in PLURAL if strange[0] in OPTIONS[k])
+        raise ValueError(f"{called(data)} read as {PLURAL[kind]}, to which {strange[0]}= does not apply; it is of {having}")
     if kind == "images" and "size" in options and options["size"] is None and not (isinstance(data, str) and data in sets.SETS):
         options["size"] = "auto"
-    return Source(data, kind, {k: v for k, v in (_reading.get() | options).items() if k in OPTIONS[kind]}, record)
+    return Source(data, kind, {k: v for k, v in (given | options).items() if k in OPTIONS[kind]}, record)
 
 
 def kind_of(data: Any, kinds: tuple[str, ...]) -> str:
@@ -136,9 +142,13 @@ def kind_of(data: Any, kinds: tuple[str, ...]) -> str:
     elif not isinstance(data, str):
         found = kind_of_path(str(data), kinds) if isinstance(data, Path) else kind_of_object(data, kinds)
     if found not in kinds:
-        shown = f"'{data}' is" if isinstance(data, str | Path) else f"a {type(data).__name__} is read as"
-        raise ValueError(f"{shown} {PLURAL.get(found, 'no data that is known here')}; this method takes {' or '.join(PLURAL[k] for k in kinds)}")
+        raise ValueError(f"{called(data)} read as {PLURAL.get(found, 'no data that is known here')}; this method takes {' or '.join(PLURAL[k] for k in kinds)}")
     return found
+
+
+def called(data: Any) -> str:
+    """The data as the subject of a message."""
+    return f"'{data}' is" if isinstance(data, str | Path) else f"a {type(data).__name__} is"
 
 
 def is_path(data: str) -> bool:
@@ -179,7 +189,8 @@ def kind_of_object(data: Any, kinds: tuple[str, ...]) -> str:
     first = first[0] if isinstance(first, tuple) else first
     axes = getattr(first, "ndim", None)
     if axes is not None:
-        return next((kind for kind in (("images",) if axes >= 3 else ("points", "table", "arrays")) if kind in kinds), "images" if axes >= 3 else "points")
+        fitting = ("images",) if axes >= 3 else ("points", "table", "arrays")
+        return next((kind for kind in fitting if kind in kinds), fitting[0])
     return "images" if "images" in kinds else kinds[0]
 
 

@@ -80,7 +80,7 @@ def handle(source: Any) -> Handle:
     """
     if isinstance(source, str) and source in sets.names("table"):
         return Handle(source, None, lambda reading: of_named(source))
-    if isinstance(source, str) and not sets.is_path(source) and not Path(source).is_file():
+    if isinstance(source, str) and not sets.is_path(source) and not Path(source).exists():
         sets.lookup(source, "table")
     if isinstance(source, str | os.PathLike):
         path = Path(source)

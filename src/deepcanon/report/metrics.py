@@ -113,7 +113,7 @@ LIKELIHOOD = {
 }
 
 RECONSTRUCTION = {
-    "mse": Metric("mean squared error of the reconstruction of held-out data", "down"),
+    "mse": Metric("mean squared error on held-out data", "down"),
     "rmse": Metric("root mean squared error on held-out data", "down"),
     "mae": Metric("mean absolute error on held-out data", "down"),
     "r2": Metric("share of the variance that is explained", "up"),
