@@ -6,8 +6,9 @@ The contenders see the same random windows of Tiny Shakespeare and take turns; t
 `nanoGPT, compiled` (in bfloat16 autocast) run in nanoGPT's own loop; `ours` is the engine's step, log included, and `ours_fast` the same with the
 compiled net, in bfloat16 where the processor computes in it.
 
---script: instead, one whole run of nanoGPT's `train.py` with the command of its README for a CPU, and one of the recipe `gpt` on tinyshakespeare, processes
-from start to end; the losses of both on the whole validation part in windows side by side, and by nanoGPT's estimate (20 random batches).
+--script: instead, one whole run of nanoGPT's `train.py` with the command of its README for a CPU, and one of the recipe `gpt` on
+tinyshakespeare, processes from start to end; the losses of both on the whole validation part in windows side by side, and by
+nanoGPT's estimate (20 random batches).
 """
 
 import argparse

@@ -9,9 +9,9 @@ from deepcanon.engine.checkpoint import read_json, write_bytes
 PAGE = RESULTS.parents[1] / "docs" / "speed.md"
 OPENING = """# Speed
 
-Beside other libraries, in one run, alternating (`benchmarks/`). A ratio above 1 means that DeepCanon is faster; the overhead is what a loop adds to one written
-by hand. These were measured on a CPU without bfloat16 instructions, where the fast switch keeps float32, unless the record in `results/benchmarks/` says otherwise:
-targets marked ✗ are not met there. This page is written by `python benchmarks/table.py`.
+Beside other libraries, in one run, alternating (`benchmarks/`). A ratio above 1 means that DeepCanon is faster; the overhead is what
+a loop adds to one written by hand. These were measured on a CPU without bfloat16 instructions, where the fast switch keeps float32,
+unless the record in `results/benchmarks/` says otherwise: targets marked ✗ are not met there. This page is written by `python benchmarks/table.py`.
 
 """
 

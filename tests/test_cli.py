@@ -16,7 +16,8 @@ from deepcanon.cli.compare import matching
 from deepcanon.cli.flags import reading_options, recipe_parser, run_options
 from deepcanon.grammar import Form, at_least, preset
 
-LOOKING = [["--help"], ["list"], ["find", "wgan-gp"], ["show", "GEN-18"], ["show", "vae"], ["list", "GEN"], ["train", "vae", "--help"], ["claims", "--help"]]
+LOOKING = [["--help"], ["list"], ["find", "wgan-gp"], ["show", "GEN-18"], ["show", "vae"], ["list", "GEN"], ["train", "vae", "--help"],
+           ["claims", "--help"]]
 VERBS = list(cli.VERBS)
 
 
@@ -106,8 +107,8 @@ def test_help_names_every_verb_and_fits(run):
     (["compare", "vae", "lennet"], 2, "no recipe 'lennet'; did you mean 'lenet'?"),
     (["compare", "vae", "glow", "--bta", "4"], 2, "vae has no argument '--bta'; did you mean 'beta'?"),
     (["compare", "vae", "--beta", "1", "two"], 2, "compare: --beta: expected a number, got 'two'"),
-    (["compare", "gan", "--objective", "hing"], 2, "compare: --objective: expected non_saturating or minimax or least_squares or hinge or smoothed or "
-     "wasserstein or spectral_norm or relativistic, got 'hing'; did you mean 'hinge'?"),
+    (["compare", "gan", "--objective", "hing"], 2, "compare: --objective: expected non_saturating or minimax or least_squares or hinge or "
+     "smoothed or wasserstein or spectral_norm or relativistic, got 'hing'; did you mean 'hinge'?"),
     (["compare", "vae"], 1, "name two methods or more to compare, or several values of one argument"),
     (["prove", "vae", "--beta", "4"], 1, "a proof is of a call that the recipe states: data, variant and budget may be chosen, not beta"),
     (["prove", "vae", "--data", "digits", "mnist"], 2, "prove holds one call to its target: give one value an argument, or --all"),
@@ -198,8 +199,8 @@ def test_show_prints_equation_paper_file_presets_and_proofs(run, monkeypatch):
     assert "log p(x)" in out                                                           # the header of vae.py
     for name, value in [("paper", "Kingma & Welling 2014, arXiv 1312.6114"), ("file", r"\S*vae/vae\.py:\d+"),
                         ("import", "from deepcanon.vae.vae import VAE"), ("method", "vae VAE of .*"), ("others", ".*iwae.*"),
-                        ("digits", "elbo >= -24; within 20 s of training on two cores measured elbo -24.25; 3 seeds, 12.34 s each on a small machine, "
-                                   "commit abc1234, 2026-01-01"),
+                        ("digits", "elbo >= -24; within 20 s of training on two cores measured elbo -24.25; 3 seeds, "
+                                   "12.34 s each on a small machine, commit abc1234, 2026-01-01"),
                         ("mnist", "elbo >= -99.* not proven yet")]:
         assert re.search(rf"^{name} +{value}", re.sub(r"\n {4,}(?=\w)", " ", out), re.MULTILINE), f"{name}:\n{out}"
     _, out, _ = run("show", "vae")
@@ -222,8 +223,8 @@ def test_flags_follow_the_signature(tmp_path):
 
     common = {"folder": None, "device": "auto", "quiet": False, "minutes": None, "start_from": None, "track": ()}
     assert parsed([]) == ({"budget": ""}, common, {})
-    words = ["--width", "3_000", "--lr", "1e-4", "--no-fast", "--loss-kind", "hinge", "--depth", "none", "--data", "./x", "--quiet", "--budget", "full",
-             "--minutes", "2", "--from", "runs/x", "--track", "tensorboard", "--skip-unreadable"]
+    words = ["--width", "3_000", "--lr", "1e-4", "--no-fast", "--loss-kind", "hinge", "--depth", "none", "--data", "./x", "--quiet",
+             "--budget", "full", "--minutes", "2", "--from", "runs/x", "--track", "tensorboard", "--skip-unreadable"]
     asked, how, read = parsed(words)
     assert asked == {"budget": "full", "width": 3000, "lr": 1e-4, "fast": False, "loss_kind": "hinge", "depth": None, "data": "./x"}
     assert how == common | {"quiet": True, "minutes": 2.0, "start_from": Path("runs/x"), "track": ("tensorboard",)}

@@ -16,8 +16,9 @@ from deepcanon.engine import options
 from deepcanon.recipes import evaluation, judge
 
 RECIPES = catalogue.recipes()
-FEW = {"steps": 3, "prior_steps": 2, "student_steps": 2, "vae_steps": 2, "test_tasks": 2, "stage_steps": 2, "env_steps": 256, "epochs": 1, "vae_epochs": 1, "warmup": 40, "batch": 8,
-       "size": 16, "members": 2, "every": 2, "chains": 4, "chain_steps": 2, "levels": 3, "burn_in": 1, "draws": 1, "units": 60, "tasks": 2, "evaluate_every": 10_000,
+FEW = {"steps": 3, "prior_steps": 2, "student_steps": 2, "vae_steps": 2, "test_tasks": 2, "stage_steps": 2, "env_steps": 256,
+       "epochs": 1, "vae_epochs": 1, "warmup": 40, "batch": 8, "size": 16, "members": 2, "every": 2, "chains": 4, "chain_steps": 2,
+       "levels": 3, "burn_in": 1, "draws": 1, "units": 60, "tasks": 2, "evaluate_every": 10_000,
        "importance_samples": 0, "likelihood_of": 2, "sampling_steps": 2, "context": 16, "moments": 16, "num_envs": 2, "horizon": 16, "limit": None}
 LABELLED = {"conditional_gan", "acgan"}                 # methods that need the class of a point
 

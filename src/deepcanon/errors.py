@@ -11,7 +11,10 @@
 import os
 import sys
 
-EXTRAS = {"pyarrow": "tables", "openpyxl": "tables", "onnx": "export", "onnxscript": "export", "onnxruntime": "export", "sacrebleu": "language", "scipy": "graphs", "gymnasium": "rl", "tokenizers": "language"}
+EXTRAS = {
+    "pyarrow": "tables", "openpyxl": "tables", "onnx": "export", "onnxscript": "export", "onnxruntime": "export",
+    "sacrebleu": "language", "tokenizers": "language", "scipy": "graphs", "gymnasium": "rl",
+}
 
 
 class UsageError(ValueError):

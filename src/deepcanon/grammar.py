@@ -123,18 +123,19 @@ def resolve(form: Form, given: Mapping[str, Any], budget: str = "") -> Resolved:
     """
     check(form, given, budget)
     asked = form.defaults | dict(given)
+    data = described(asked[form.data]) if form.data else ""
     chosen = {name: asked[name] for name in form.variants}
     fits = [p for p in form.presets if form.data and same_data(p.data, asked[form.data]) and p.budget in ("", budget)
             and all(chosen[v] == p.arguments[v] for v in chosen if v in p.arguments)]
     if budget and not any(p.budget == budget for p in fits):
         has = sorted({p.data for p in form.presets if p.budget == budget})
-        raise ValueError(f"{form.name} has no budget '{budget}' for {described(asked[form.data])}; it has one for {', '.join(has)}")
+        raise ValueError(f"{form.name} has no budget '{budget}' for {data}; it has one for {', '.join(has)}")
     preset_values = {k: v for p in fits for k, v in p.arguments.items()}
     arguments = form.defaults | preset_values | dict(given)
     kept = all(arguments[k] == (form.defaults | preset_values)[k] for k in given if k not in {*FREE, *form.variants})
     stated = [p for p in fits if p.budget == budget and (p.target or p.expect or p.seconds)]
     goal = max(stated, key=lambda p: sum(v in p.arguments for v in chosen), default=Preset("")) if kept else Preset("")
-    parts = [described(asked[form.data]) if form.data else "", *(str(v) for k, v in chosen.items() if v != form.defaults[k]), budget]
+    parts = [data, *(str(v) for k, v in chosen.items() if v != form.defaults[k]), budget]
     return Resolved(form.name, arguments, "-".join(filter(None, parts)) or "run", dict(given), budget, goal.target, goal.seconds, goal.published,
                     goal.source, goal.expect)
 

@@ -1,6 +1,7 @@
 """Proof of a recipe: run it over several seeds, compare the mean with its target, and keep the record.
 
-    results/<recipe>/<label>.json    each seed's numbers and seconds, mean, 95 % interval, target, published value, command, hardware, versions, commit
+    results/<recipe>/<label>.json    each seed's numbers and seconds, mean, 95 % interval, target, published value,
+                                     command, hardware, versions, commit
 
 The interval is mean +- t_{0.975, n-1} s / sqrt(n), Student's, over the n seeds.
 """
@@ -131,8 +132,9 @@ def measured(record: dict) -> str:
 
 PAGE = """# Results
 
-Every number below was measured by `deepcanon prove`, which re-runs it; the records are in `results/<method>/<data>.json`. Mean over the seeds, with the 95 % interval
-of the mean; seconds are of the wall clock, on a machine that other work may have shared. This page is written by `python -m deepcanon.proofs`.
+Every number below was measured by `deepcanon prove`, which re-runs it; the records are in `results/<method>/<data>.json`.
+Mean over the seeds, with the 95 % interval of the mean; seconds are of the wall clock, on a machine that other work may
+have shared. This page is written by `python -m deepcanon.proofs`.
 
 """
 DOZEN = ("lenet/mnist", "resnet/fashion", "vae/mnist", "iwae/mnist", "gan/mnist-relativistic", "glow/mnist", "pixelcnn/mnist", "score_sde/fashion",

@@ -45,5 +45,5 @@ def test_what_is_left_out_and_how_values_are_read_is_told(files, capsys):
     assert "separator" in capsys.readouterr().out
     assert cli.main(["data", "check", "t.csv", "--read", "seperator=;"]) == 2
     assert "did you mean 'separator'?" in capsys.readouterr().err
-    with pytest.raises(ValueError, match="unknown kind 'imges'; did you mean 'images'?"):
+    with pytest.raises(ValueError, match=r"unknown kind 'imges'; did you mean 'images'\?"):
         describe("./photos", "imges")

@@ -1,17 +1,20 @@
 """`deepcanon data`: the known data sets, and what would be read of your own."""
 
 import json
-from collections.abc import Callable
+from typing import Any
 
 from deepcanon.catalogue import suggest
 from deepcanon.cli.flags import Parser, add_reading_options, reading_options
 from deepcanon.cli.terminal import fields, footer, table
 from deepcanon.errors import UsageError
 
+ACTIONS = ("list", "get", "where", "check")
+
 
 def main(words: list[str]) -> None:
     """Known data sets: list, get, where; your own: check."""
-    parser = Parser("data", "list | get NAME | where NAME | check PATH", "The known data sets. Your own folder or file needs no name: its path will do; "
+    parser = Parser("data", "list | get NAME | where NAME | check PATH",
+                    "The known data sets. Your own folder or file needs no name: its path will do; "
                     "`check` prints what would be read of it and what would not.")
     parser.add_argument("action", metavar="list|get|where|check")
     parser.add_argument("name", nargs="?", metavar="NAME|PATH")
@@ -22,15 +25,17 @@ def main(words: list[str]) -> None:
     read = reading_options(asked) | ({"target": asked.target} if asked.target else {})
     if asked.action not in ACTIONS:
         raise UsageError(f"deepcanon data has no '{asked.action}'{suggest(asked.action, ACTIONS) or ': list, get NAME, where NAME or check PATH'}")
-    if asked.name is None and asked.action != "list":
+    if asked.action == "list":
+        show_list()
+    elif asked.name is None:
         raise UsageError(f"deepcanon data {asked.action} needs a {'path' if asked.action == 'check' else 'name'}; see deepcanon data --help")
-    if asked.action == "check":
+    elif asked.action == "check":
         check(asked.name, asked.kind, read)
     else:
-        ACTIONS[asked.action](asked.name)
+        (get if asked.action == "get" else where)(asked.name)
 
 
-def show_list(name: str | None) -> None:
+def show_list() -> None:
     """Every named set and whether it is on this machine."""
     from deepcanon.data import downloads, sets
 
@@ -63,7 +68,7 @@ def check(name: str, kind: str | None, read: dict) -> None:
     """Print what would be read."""
     from deepcanon.data.description import describe
 
-    fields([(key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)) for key, value in describe(name, kind, **read).items()])
+    def shown(value: Any) -> str:
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
-
-ACTIONS: dict[str, Callable] = {"list": show_list, "get": get, "where": where, "check": check}
+    fields([(key, shown(value)) for key, value in describe(name, kind, **read).items()])

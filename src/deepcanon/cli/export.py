@@ -8,8 +8,9 @@ from deepcanon.cli.terminal import readable
 
 def main(words: list[str]) -> None:
     """Write the file or folder and print its path."""
-    parser = Parser("export", "FOLDER [--to torch|onnx|folder]", "The trained method of a run as a file that opens without this library; it is read again and must "
-                    "give the method's own outputs.")
+    parser = Parser("export", "FOLDER [--to torch|onnx|folder]",
+                    "The trained method of a run as a file that opens without this library; it is read again and must give "
+                    "the method's own outputs.")
     parser.add_argument("run", type=Path, metavar="FOLDER", help="a run folder")
     parser.add_argument("--to", default="folder", metavar="FORM", type=reader(["Literal['torch', 'onnx', 'folder']"]),
                         help="torch (torch.export), onnx, or folder (torch.export with a README; the default)")

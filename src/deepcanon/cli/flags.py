@@ -26,8 +26,8 @@ class Parser(argparse.ArgumentParser):
     """argparse that raises UsageError and suggests the nearest flag."""
 
     def __init__(self, verb: str, operands: str, about: str, epilog: str = ""):
-        super().__init__(f"deepcanon {verb}", f"deepcanon {verb} {operands}", textwrap.fill(about, 98), epilog if "\n" in epilog else textwrap.fill(epilog, 98),
-                         allow_abbrev=False, formatter_class=Formatter)
+        super().__init__(f"deepcanon {verb}", f"deepcanon {verb} {operands}", textwrap.fill(about, 98),
+                         epilog if "\n" in epilog else textwrap.fill(epilog, 98), allow_abbrev=False, formatter_class=Formatter)
         self._optionals.title, self._positionals.title = "options", "what"
         self.verb = verb
 
@@ -62,7 +62,8 @@ def recipe_parser(recipe: RecipeInfo) -> Parser:
         add_flag(group, p)
     budgets = [name for name in recipe.form.budgets if name]
     if budgets:
-        group.add_argument("--budget", default="", metavar="|".join(budgets), help="larger presets, for a GPU and hours (default: two cores and minutes)")
+        group.add_argument("--budget", default="", metavar="|".join(budgets),
+                           help="larger presets, for a GPU and hours (default: two cores and minutes)")
     add_run_options(parser)
     add_training_options(parser)
     return parser

@@ -10,7 +10,8 @@ from deepcanon.cli.terminal import fields, readable, table
 
 def main(words: list[str]) -> None:
     """Write a CSV file of labels with probabilities, and print where it is."""
-    parser = Parser("predict", "FOLDER FILES [--out FILE]", "What a trained run says of new images (files or folders) or of the rows of a CSV file: labels with "
+    parser = Parser("predict", "FOLDER FILES [--out FILE]", 
+                    "What a trained run says of new images (files or folders) or of the rows of a CSV file: labels with "
                     "probabilities as CSV, and pictures of those of which it is least certain.")
     parser.add_argument("run", type=Path, metavar="FOLDER", help="a run folder")
     parser.add_argument("files", nargs="+", metavar="FILES", help="images, folders of images, or a CSV file")

@@ -37,7 +37,8 @@ def main(words: list[str]) -> int:
     passed = True
     for call in calls:
         with engine.options(device=how["device"], quiet=how["quiet"]):
-            record = prove(call.recipe, asked.seeds, out=asked.out, folder=how["folder"] and how["folder"] / call.name, budget=call.budget, **call.given)
+            folder = how["folder"] and how["folder"] / call.name
+            record = prove(call.recipe, asked.seeds, out=asked.out, folder=folder, budget=call.budget, **call.given)
         passed = passed and record["passed"]
         title(f"{call.name}: {'proven' if record['target'] and record['passed'] else 'target missed' if record['target'] else 'measured'}")
         fields([*results_fields({name: s["mean"] for name, s in record["summary"].items()}, call.target), ("expected", call.expect),

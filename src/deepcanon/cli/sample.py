@@ -8,7 +8,8 @@ from deepcanon.cli.terminal import readable
 
 def main(words: list[str]) -> None:
     """Write a picture grid or a text, by what the method samples."""
-    parser = Parser("sample", "FOLDER [--n N] [--prompt TEXT] [--out FILE]", "Draw from a trained run: a picture grid or a text, by what its method samples.")
+    parser = Parser("sample", "FOLDER [--n N] [--prompt TEXT] [--out FILE]",
+                    "Draw from a trained run: a picture grid or a text, by what its method samples.")
     parser.add_argument("run", type=Path, metavar="FOLDER", help="a run folder")
     parser.add_argument("--n", type=whole, metavar="N", default=None, help="how many (default 64 pictures, or 1 text)")
     parser.add_argument("--prompt", metavar="TEXT", help="what a language model goes on from")

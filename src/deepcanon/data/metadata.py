@@ -50,7 +50,10 @@ def collected_sources(into: list[Any]) -> Iterator[None]:
 
 @contextmanager
 def recorded_sources(metadata: Sequence[Metadata]) -> Iterator[None]:
-    """Inside the block, the first source that is opened answers from the first of the records, and so on: a saved method is rebuilt without its data."""
+    """Inside the block, the first source that is opened answers from the first of the records, and so on.
+
+    A saved method is rebuilt in this way, without its data.
+    """
     token = _replayed.set(iter(metadata))
     try:
         yield

@@ -130,8 +130,8 @@ def leads_to_noise(sde: SDE) -> SDE:
 
 def unit_variance(sde: SDE) -> bool:
     """Whether a^2 + s^2 is 1 at all times."""
-    total = sum(marginal(sde))
-    return torch.allclose(total, torch.ones_like(total))
+    signal, noise = marginal(sde)
+    return torch.allclose(signal + noise, torch.ones_like(signal))
 
 
 def marginal(sde: SDE) -> tuple[Float[Tensor, "11"], Float[Tensor, "11"]]:

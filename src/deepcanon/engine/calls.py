@@ -1,6 +1,7 @@
 """Recipes: plain functions whose typed keyword arguments are the only settings, which build objects and return `fit(...)`.
 
-    @recipe(paper="Kingma & Welling 2014", systems=["GEN-18"], presets=[preset("digits", target={"elbo": at_least(-24.0)}), preset("mnist", latent=24)])
+    @recipe(paper="Kingma & Welling 2014", systems=["GEN-18"],
+            presets=[preset("digits", target={"elbo": at_least(-24.0)}), preset("mnist", latent=24)])
     def vae(data: Images = "digits", *, latent: int = 8, seed: int = 0) -> Run: ...
 
 What a call means is decided by `deepcanon.grammar`; it is recorded in the run folder, and the random numbers follow its `seed`.

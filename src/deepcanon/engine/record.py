@@ -115,7 +115,8 @@ def read_call(path: Path) -> dict:
         raise ValueError(f"{Path(path) / 'call.json'} is not the record of a run")
     if call.get("format", 1) < FORMAT:
         made = call.get("versions", {}).get("deepcanon", "0.1.0")
-        raise ValueError(f"{path} was made by deepcanon {made}, whose recipe '{call['recipe']}' this version does not have; open it with that version")
+        raise ValueError(f"{path} was made by deepcanon {made}, whose recipe '{call['recipe']}' this version does not have; "
+                         "open it with that version")
     return call
 
 

@@ -59,7 +59,7 @@ class HistoricalAveraging(nn.Module):
             raise ValueError(f"{type(method).__name__} has no player {missing[0]!r}; name those that its losses yield")
         self.past = nn.ModuleDict({player: RunningMean(self.parameters_of(player)) for player in players})
 
-    def losses(self, batch) -> Iterator[tuple[str, Tensor]]:
+    def losses(self, batch) -> Iterator[tuple[str, Tensor | dict[str, Tensor]]]:
         method: Any = self.method
         for player, loss in method.losses(batch):
             past: Any = self.past[player]

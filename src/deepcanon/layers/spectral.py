@@ -83,5 +83,5 @@ def spectral_norm(net: nn.Module, *, slope: float = 1.0) -> nn.Module:
             parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight, dim=outputs))
     if slope == 1:
         return net
-    layers = [*net[:-1], nn.Sequential(net[-1], Scale(slope))] if isinstance(net, nn.Sequential) else [net, Scale(slope)]
+    layers = [*list(net)[:-1], nn.Sequential(net[-1], Scale(slope))] if isinstance(net, nn.Sequential) else [net, Scale(slope)]
     return nn.Sequential(*layers)                                                # as many layers, the last of them scaled

@@ -55,7 +55,8 @@ class WaveNet(nn.Module):
     @torch.no_grad()
     def decode(self, n: int, size: tuple[int], y: Shaped[Tensor, "n *Y"] | None = None) -> Generator[Tensor, Tensor, None]:
         """Yields the output (n, P) at each moment; each must be answered with the values drawn there, (n, C)."""
-        layers, c, answer, enter = cast(list[Layer], list(self.layers)), apply_condition(self.condition, y), pointwise(self.head), pointwise(self.enter)
+        layers, c = cast(list[Layer], list(self.layers)), apply_condition(self.condition, y)
+        answer, enter = pointwise(self.head), pointwise(self.enter)
         inputs = [layer.before.nothing(n) for layer in layers]
         parts = [(layer.bias(c), layer.before.matrix(), pointwise(layer.skip), layer.residual and pointwise(layer.residual)) for layer in layers]
         values = self.enter.weight.new_zeros(n, self.channels)

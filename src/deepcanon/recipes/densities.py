@@ -42,9 +42,14 @@ def of_class(method: Any, y: Tensor) -> Tensor:
 def vectors(source: Source, transform: nn.Module) -> Flow | Dequantized:
     """A flow of rows of numbers: of points in their own units, of images the logits of their values."""
     if source.kind == "points":
-        return Flow(Chain(*units(source), transform), source.shape)
+        return point_flow(source, transform)
     dim = size_of(source)
     return dequantized(source, Chain(Flatten(source.shape), Logit(), ActNorm(dim), transform), (dim,))
+
+
+def point_flow(source: Source, transform: nn.Module) -> Flow:
+    """A flow of points, in their own units."""
+    return Flow(Chain(*units(source), transform), source.shape)
 
 
 def dequantized(source: Source, transform: nn.Module, shape: tuple[int, ...], *,

@@ -23,16 +23,16 @@ def own_size(data: Any, size: int | None) -> int | None:
     return SIDE if size is None and not known else size
 
 
-def halved(source: Source, times: int) -> tuple[int, ...]:
+def halved(source: Source, times: int) -> tuple[int, int, int]:
     """The shape (C, H, W) of images whose sides can be halved so often; ValueError names a size that can."""
     if times < 1:
         raise ValueError(f"expected one halving of the images' sides or more, got {times}")
-    multiple, sides = 2**times, source.shape[1:]
+    multiple, (channels, *sides) = 2**times, source.shape
     if any(side % multiple for side in sides):
         nearest = max(1, sides[-1] // multiple) * multiple
         raise ValueError(f"{source.name}: expected images whose sides are multiples of {multiple}, "
                          f"got {' x '.join(map(str, sides))}; pass size={nearest}")
-    return source.shape
+    return channels, sides[0], sides[1]
 
 
 def class_count(source: Source) -> int:

@@ -1,8 +1,9 @@
 """Judges of generated images: classifiers whose features and verdicts measure a generator.
 
-Of digits, MNIST and Fashion-MNIST they are trained LeNets (`judges/*.safetensors`, part of the package, as `lenet` trains them at seed 0). For any other
-images one is trained on them when it is first needed, on their classes or, where there are none, on telling four rotations apart (Gidaris et al. 2018,
-arXiv 1803.07728), and kept in the cache under the digest of the data. Distances in the features of two judges cannot be compared.
+Of digits, MNIST and Fashion-MNIST they are trained LeNets (`judges/*.safetensors`, part of the package, as `lenet` trains them
+at seed 0). For any other images one is trained on them when it is first needed, on their classes or, where there are none, on four
+rotations (Gidaris et al. 2018, arXiv 1803.07728), and kept in the cache under the digest of the data. Distances in the features of
+two judges cannot be compared.
 """
 
 import time
@@ -28,7 +29,8 @@ from deepcanon.nets.lenet import LeNet
 from deepcanon.vision.classify import Classifier
 
 WEIGHTS, FEW, SIDE = Path(__file__).parent / "judges", 5_000, 28
-DRAWS, STEPS, ASKED = 1_000, 600, 2_000                               # images that are drawn, and steps of a judge's training, for a user's own images
+# for a user's own images: images that are drawn, steps of a judge's training
+DRAWS, STEPS, ASKED = 1_000, 600, 2_000
 DRAWN = {"digits": 2_000, "mnist": 10_000, "fashion": 5_000}            # images drawn from a generator
 WIDTHS = {"digits": (6, 16, 120, 84)}
 WIDE = (16, 32, 120, 84)
