@@ -24,10 +24,10 @@ def made(data: Images = "digits", *, size: int | None = None, width: int = 1_024
         width: units of the hidden layer.
         lr, batch, steps, seed: peak learning rate, images a step, training steps, seed of all randomness.
     """
-    source, binarised = open_data(data, "images", size=size), {"augment": augment.binarize}
+    source = open_data(data, "images", size=size)
     method = BernoulliMADE(MADE(size_of(source), (width,)), source.shape)
-    return fit(method, source.train(batch=batch, seed=seed, **binarised), adam(lr), steps=steps, seed=seed,
-               ema=0.998, evaluate=evaluations(method, source, **binarised), callbacks=pictures(source))
+    return fit(method, source.train(batch=batch, seed=seed, augment=augment.binarize), adam(lr), steps=steps, seed=seed,
+               ema=0.998, evaluate=evaluations(method, source, augment=augment.binarize), callbacks=pictures(source))
 
 
 @recipe(paper="van den Oord et al. 2016, arXiv 1609.03499", systems=["GEN-35"], presets=[

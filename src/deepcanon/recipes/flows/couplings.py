@@ -20,7 +20,6 @@ def nice(data: Images = "digits", *, size: int | None = None, width: int = 256, 
     Args:
         data, size: images by name or path or as an object, side in pixels (32 for large ones unless given).
         width, layers: units of the two hidden layers of a coupling, couplings in a row.
-        lr, batch, steps, seed: peak learning rate, images a step, training steps, seed of all randomness.
     """
     source = open_data(data, "images", size=size)
     flow = nice_layers(size_of(source), hidden=(width, width), num_layers=layers)
@@ -42,7 +41,6 @@ def realnvp(data: Images | Points = "digits", *, size: int | None = None, width:
         data, size: images or points by name or path or as an object, side of images (32 for your own).
         width, layers: units or feature maps inside a coupling, couplings of points (images have twelve).
         variational, muon: learn the noise between levels of images, train with Muon in place of Adam.
-        lr, batch, steps, seed: peak learning rate, examples a step, training steps, seed of all randomness.
     """
     source = open_data(data, "images", "points", size=own_size(data, size))
     if source.kind == "points":
@@ -67,7 +65,6 @@ def glow(data: Images = "digits", *, size: int | None = None, flow_steps: int = 
         data, size: images by name or path or as an object, side in pixels (32 for your own unless given).
         flow_steps, width: couplings at each of two scales, feature maps inside a coupling.
         variational, muon: learn the noise between levels of images, train with Muon in place of Adam.
-        lr, batch, steps, seed: peak learning rate, images a step, training steps, seed of all randomness.
     """
     source = open_data(data, "images", size=own_size(data, size))
     flow = Chain(Logit(), glow_layers(halved(source, 2), num_steps=flow_steps, width=width))

@@ -5,7 +5,7 @@ from deepcanon.engine import Run, at_most, preset, recipe
 from deepcanon.flows.iaf_flow import iaf as iaf_layers
 from deepcanon.flows.maf_flow import maf as maf_layers
 from deepcanon.flows.wavenet_distillation import Distillation
-from deepcanon.recipes.densities import density_run, vectors
+from deepcanon.recipes.densities import density_run, point_flow, vectors
 from deepcanon.recipes.inputs import size_of
 from deepcanon.recipes.optimizers import adam
 from deepcanon.recipes.stages import joined
@@ -24,7 +24,6 @@ def maf(data: Images | Points = "digits", *, size: int | None = None, width: int
         data, size: images or points by name or path or as an object, side of images (32 for large ones).
         width, hidden_layers, layers: units of a hidden layer, hidden layers of a net, nets in a row.
         bound: of the logarithms of the scales, on both sides.
-        lr, batch, steps, seed: peak learning rate, examples a step, training steps, seed of all randomness.
     """
     source = open_data(data, "images", "points", size=size)
     flow = maf_layers(size_of(source), hidden=(width,) * hidden_layers, num_layers=layers, bound=bound)
@@ -42,10 +41,9 @@ def wavenet_distillation(data: Points = "moons", *, width: int = 64, layers: int
         data: points by name or path or as an object.
         width, layers: units of the two hidden layers of a net, nets in each flow.
         steps, student_steps: training steps of the teacher, training steps of the student.
-        lr, batch, seed: peak learning rate, points a step, seed of all randomness.
     """
     source = open_data(data, "points")
-    teacher, student = (vectors(source, make(size_of(source), hidden=(width, width), num_layers=layers))
+    teacher, student = (point_flow(source, make(size_of(source), hidden=(width, width), num_layers=layers))
                         for make in (maf_layers, iaf_layers))
     first = density_run(teacher, source, adam(lr), batch=batch, steps=steps, seed=seed)
     method = Distillation(student, teacher)

@@ -13,6 +13,7 @@ from deepcanon.nets.gpt import GPT
     preset("tinyshakespeare", "full", context=256, layers=6, heads=6, width=384, dropout=0.2, lr=1e-3, batch=64, steps=5_000,
            target={"nll": at_most(1.50)}, seconds=600, published={"nll": 1.4697}, source="nanoGPT, README")])
 def gpt(data: Tokens = "pydoc", *, context: int = 64, layers: int = 4, heads: int = 4, width: int = 128, dropout: float = 0.0,
+        lr: float = 3e-3, batch: int = 12, steps: int = 2_000, fast: bool = True, seed: int = 0) -> Run:
     """A GPT goes on writing like a text, by characters; nats a character on the part that it did not read.
 
     Args:
