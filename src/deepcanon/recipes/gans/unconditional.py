@@ -84,6 +84,7 @@ def gan(data: Images | Points = "digits",
                            "spectral_norm", "relativistic"] = "non_saturating", *,
         size: int | None = None, latent: int = 64, layers: int = 2, hidden: int = 512,
         limit: float | None = None, critic_steps: int | None = None, lr: float = 7e-4, batch: int = 64,
+        steps: int = 10_000, seed: int = 0) -> Run:
     """GAN of perceptrons under one of its objectives, on images or points.
 
     Args:
