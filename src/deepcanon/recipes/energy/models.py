@@ -24,6 +24,7 @@ HALF = 4.0                                              # every toy lies within 
     preset("eight_gaussians", width=128, batch=128, steps=1_200, chain_steps=15, step_size=0.015, temperature=1.0, noise=0.0, restart=0.05,
            ema=0.998, target={"kl": at_most(0.1)}, seconds=60)])
 def ebm(data: Images | Points = "digits", *, size: int | None = None, width: int = 256, lr: float = 2e-3, batch: int = 64,
+        steps: int = 3_000, chain_steps: int = 10, step_size: float = 0.01, temperature: float = 0.1, noise: float = 0.05,
         restart: float = 0.03, ema: float = 0.99, seed: int = 0) -> Run:
     """An energy-based model, sampled by Langevin chains; of points whose density is known, KL(p || exp(-E) / Z) in nats on a grid.
 
