@@ -353,6 +353,18 @@ def test_targets_that_are_refused(write, cells, task, line):
     refused(line, write("a,y\n" + "".join(f"{i},{cell}\n" for i, cell in enumerate(cells))), task=task)
 
 
+def test_what_is_wrong_with_a_target_that_was_guessed_says_so(write):
+    path = write("a,b\n1,p\n2,\n3,q\n4,p\n")
+    refused(r"column 'b' is empty in row 2; .* \('b' was taken for the target: set target= to another\)$", path)
+    refused(r"column 'b' is empty in row 2; fill or drop such rows \(1 of 4\)$", path, target="b")
+
+
+def test_the_target_of_a_known_table_is_no_news():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert table("iris").metadata["notes"] == []
+
+
 @pytest.mark.parametrize(("cells", "classes"), [
     (["10", "9", "10", "9"], ["9", "10"]), (["Yes", "no", "yes", "no"], ["no", "yes"]),
                                                 (["True", "False"] * 2, ["False", "True"]),

@@ -22,6 +22,7 @@ from .batches import Batches, Content
 from .metadata import Metadata
 from .notices import counted, say
 from .split import held_out
+from .table_cells import Column
 from .table_columns import TYPES, decide
 from .table_encode import Answers, Features, answers, encode, learn
 from .table_read import Handle, Reading, Table, handle
@@ -149,13 +150,14 @@ def prepared(source: Handle, options: Options, whole: bool) -> Prepared:
                              f"{counted(found.rows, 'row')}")
         target, how = target_of(found, options.target)
         decisions = decide_all(found, target, dict(options.types))
-        goal = answers(found.columns[target], dict(options.types).get(target), options.task)
+        goal = answered(found.columns[target], options)
         test = np.zeros(found.rows, dtype=bool) if whole else held_out(found.rows, goal.labels)
         features = learn({name: found.columns[name] for name in decisions}, decisions, ~test, options.fill)
     except ValueError as error:
         raise ValueError(str(error) if str(error).startswith(source.name)
                          else f"{source.name}: {error}") from None
-    notes = [*found.notes, *how, *features.notes, *goal.notes, *lonely(goal)]
+    known = source.version is None and source.name in sets.names("table")
+    notes = [*found.notes, *([] if known else how), *features.notes, *goal.notes, *lonely(goal)]
     dropped = {**found.dropped, **features.dropped}
     say([*notes, *(f"column '{name}' was left out: {why}" for name, why in dropped.items())], source.name)
     metadata = {"columns": features.columns, "mean": features.mean, "std": features.std,
@@ -169,6 +171,15 @@ def prepared(source: Handle, options: Options, whole: bool) -> Prepared:
     cells = [{"name": name, "missing": len(column) - column.present, "distinct": column.distinct()}
              for name, column in found.columns.items()]
     return Prepared(features.x, torch.from_numpy(goal.y), torch.from_numpy(test), metadata, cells)
+
+
+def answered(column: Column, options: Options) -> Answers:
+    """The target's answers; an error says that nobody asked for this target, where nobody did."""
+    try:
+        return answers(column, dict(options.types).get(column.name), options.task)
+    except ValueError as error:
+        guessed = "" if options.target else f" ('{column.name}' was taken for the target: set target= to another)"
+        raise ValueError(f"{error}{guessed}") from None
 
 
 def target_of(found: Table, target: str | None) -> tuple[str, list[str]]:

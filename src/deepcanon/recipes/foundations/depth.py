@@ -19,6 +19,7 @@ from deepcanon.foundations.initialization import Weights, initialize, kaiming, n
 from deepcanon.layers.norm import Standardize
 from deepcanon.nets.perceptron import mlp
 from deepcanon.recipes.evaluation import evaluations
+from deepcanon.recipes.inputs import class_count
 from deepcanon.vision.classify import Classifier
 
 WEIGHTS: dict[str, Weights] = {"small": normal, "xavier": xavier, "kaiming": kaiming, "orthogonal": partial(orthogonal, gain=2**0.5)}
@@ -76,7 +77,7 @@ def normalization(data: Images | Table = "digits", norm: Literal["none", "batch"
 
 def deep(source: Source, weights: Weights, norm: Callable[[int], nn.Module] | None, lr: float, batch: int, steps: int, seed: int) -> Run:
     """Twenty ReLU layers of width 100, trained by SGD with momentum."""
-    net = initialize(mlp(math.prod(source.shape), *[100] * 19, source.num_classes, norm=norm), weights)
+    net = initialize(mlp(math.prod(source.shape), *[100] * 19, class_count(source), norm=norm), weights)
     standardize = [Standardize(source.mean, source.std)] if source.kind == "images" else []
     return fit(method := Classifier(nn.Sequential(*standardize, nn.Flatten(), net)), source.train(batch=batch, seed=seed),
                SGD(lr, momentum=0.9), steps=steps, seed=seed, clip_norm=1.0, evaluate=evaluations(method, source, batch=500),

@@ -19,6 +19,7 @@ from deepcanon.layers.norm import Standardize
 from deepcanon.nets.members import StackedMLPs
 from deepcanon.nets.perceptron import mlp
 from deepcanon.recipes.evaluation import evaluations
+from deepcanon.recipes.inputs import class_count
 from deepcanon.vision.classify import Classifier
 
 
@@ -108,7 +109,7 @@ def weight_average(data: Images | Table = "digits", *, size: int | None = None, 
 def perceptron(source: Source, width: int) -> nn.Sequential:
     """Three hidden layers."""
     first = [Standardize(source.mean, source.std)] if source.kind == "images" else []
-    net = mlp(math.prod(source.shape), width, width, width, source.num_classes)
+    net = mlp(math.prod(source.shape), width, width, width, class_count(source))
     return nn.Sequential(*first, nn.Flatten(), initialize(net, kaiming))
 
 

@@ -10,6 +10,7 @@ from deepcanon.foundations.linear import LinearClassifier
 from deepcanon.foundations.regression import Regressor
 from deepcanon.nets.perceptron import mlp as perceptron
 from deepcanon.recipes.evaluation import evaluations
+from deepcanon.recipes.inputs import class_count
 from deepcanon.vision.classify import Classifier
 
 
@@ -29,7 +30,7 @@ def linear(data: Images | Table = "digits", *, size: int | None = None, target: 
     features = math.prod(source.shape)
     pictures = []
     if source.num_classes:
-        method = LinearClassifier(features, source.num_classes)
+        method = LinearClassifier(features, class_count(source))
         if source.kind == "images":
             pictures = [Samples(lambda m: m.templates(*source.shape), every=200)]
     else:
@@ -53,7 +54,7 @@ def mlp(data: Images | Table = "digits", *, size: int | None = None, target: str
         width, layers: units of a hidden layer, and how many there are.
     """
     source = open_data(data, "images", "table", size=size, target=target)
-    outputs = source.num_classes or 1
+    outputs = class_count(source) if source.num_classes else 1
     net = nn.Sequential(nn.Flatten(), perceptron(math.prod(source.shape), *[width] * layers, outputs))
     method = Classifier(net, label_smoothing=0.05) if source.num_classes else regressor(net, source)
     optimizer = AdamW(lr, weight_decay=0.1, schedule=cosine())

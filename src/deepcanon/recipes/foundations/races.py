@@ -37,6 +37,7 @@ from deepcanon.engine import (
 )
 from deepcanon.nets.perceptron import mlp
 from deepcanon.recipes.evaluation import evaluations
+from deepcanon.recipes.inputs import class_count
 from deepcanon.vision.classify import Classifier
 
 RATES = {"sgd": 3.0, "momentum": 1.0, "nesterov": 0.5, "adagrad": 0.1, "rmsprop": 0.01, "adam": 0.02, "muon": 0.02}
@@ -113,6 +114,6 @@ def schedule_race(data: Images | Table = "digits",
 
 def race(source: Source, batch: int, hidden: list[int], activation: type[nn.Module], optimizer: Factory, steps: int, seed: int) -> Run:
     """A perceptron on flattened examples, evaluated thirty times for its curve."""
-    method = Classifier(nn.Sequential(nn.Flatten(), mlp(math.prod(source.shape), *hidden, source.num_classes, activation=activation)))
+    method = Classifier(nn.Sequential(nn.Flatten(), mlp(math.prod(source.shape), *hidden, class_count(source), activation=activation)))
     return fit(method, source.train(batch=batch, seed=seed), optimizer, steps=steps, seed=seed,
                evaluate=evaluations(method, source, batch=2_000), evaluate_every=max(1, steps // 30))
