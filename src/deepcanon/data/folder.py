@@ -18,7 +18,8 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from .image_decode import decoded, why_not
-from .image_notices import counted, some
+from .image_notices import some
+from .notices import counted
 
 __all__ = ["Arranged", "Found", "arranged", "decoded", "held_out", "is_test", "listing", "role", "scan"]
 

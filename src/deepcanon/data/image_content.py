@@ -20,7 +20,8 @@ from . import folder, image_objects
 from .batches import Content
 from .image_decode import Look, decoded, looked_at
 from .image_index import Index, split_index, unsplit
-from .image_notices import collected, counted, say, some
+from .image_notices import collected, say, some
+from .notices import counted
 
 IN_MEMORY = 2**30  # bytes
 LARGEST = 64  # pixels a side that `size="auto"` keeps

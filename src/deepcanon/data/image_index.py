@@ -12,7 +12,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from . import folder, image_objects
-from .image_notices import counted, some
+from .image_notices import some
+from .notices import counted
 
 PATH = ("path", "file", "filename", "file_name", "filepath", "image", "img")
 LABEL = ("label", "class", "target", "category", "labels", "class_name")

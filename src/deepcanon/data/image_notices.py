@@ -51,8 +51,3 @@ def some(names: list[str], most: int = 3) -> str:
     """The first few of some names: `a, b, c and 4 more`."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 image`, `1,200 images`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from .image_decode import float_levels, whole_levels
-from .image_notices import counted
+from .notices import counted
 
 IMAGE_COLUMNS = ("image", "img", "picture", "photo", "pixel_values", "jpg", "png")
 LABEL_COLUMNS = ("label", "labels", "class", "target", "category", "fine_label")

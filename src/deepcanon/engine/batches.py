@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def map_tensors(value, function: Callable[[Tensor], Tensor]):
@@ -20,6 +20,11 @@ def map_tensors(value, function: Callable[[Tensor], Tensor]):
 def to(batch, device: torch.device):
     """The batch with its tensors on `device`."""
     return map_tensors(batch, lambda t: t.to(device, non_blocking=True))
+
+
+def device_of(method: nn.Module) -> torch.device:
+    """The device of its parameters; the CPU for a method that has none."""
+    return next((p.device for p in method.parameters()), torch.device("cpu"))
 
 
 def split(batch, parts: int) -> list:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from deepcanon.engine import parallel
-from deepcanon.engine.batches import to
+from deepcanon.engine.batches import device_of, to
 from deepcanon.engine.checkpoint import write_weights
 from deepcanon.engine.seeds import seed_everything
 from deepcanon.grammar import Bound
@@ -36,7 +36,7 @@ def evaluate(method: Any, data: Any, seed: int = 0) -> dict[str, float]:
         raise ValueError(f"{type(method).__name__} has no metrics(batch): it cannot be evaluated on data")
     sums: dict[str, Any] = {}
     count: Any = 0
-    device = next((p.device for p in method.parameters()), torch.device("cpu"))
+    device = device_of(method)
     with evaluation_mode(method, seed):
         for batch in data.to(device) if hasattr(data, "to") else data:
             values = dict(method.metrics(to(batch, device)))

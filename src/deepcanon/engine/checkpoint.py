@@ -49,13 +49,15 @@ def read_json(path: Path):
         raise ValueError(f"{path} is damaged: expected JSON, {error}") from None
 
 
-def write_rows(path: Path, rows: list[dict[str, float]]) -> None:
-    """Rows as CSV, a column for every name that occurs in one."""
+def write_rows(path: Path, rows: list[dict[str, float]]) -> list[str]:
+    """Rows as CSV, a column for every name that occurs in one; the columns."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
+    writer = csv.DictWriter(text, columns)
     writer.writeheader()
     writer.writerows(rows)
     write_bytes(path, text.getvalue().encode())
+    return columns
 
 
 def write_state(path: Path, state: dict) -> None:

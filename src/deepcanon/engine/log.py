@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepcanon.engine.checkpoint import write_bytes
+from deepcanon.engine.checkpoint import write_rows
 
 
 class Log:
@@ -122,14 +122,8 @@ class Log:
             raise OSError(error.errno, f"could not write {self.file} ({error.strerror})") from None
 
     def _rewrite(self) -> None:
-        if self.file is None:
-            return
-        self.columns = list(dict.fromkeys(name for row in self.history for name in row))
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, self.columns)
-        writer.writeheader()
-        writer.writerows(self.history)
-        write_bytes(self.file, text.getvalue().encode())
+        if self.file is not None:
+            self.columns = write_rows(self.file, self.history)
 
     def state_dict(self) -> dict:
         return {

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from deepcanon.engine import parallel
-from deepcanon.engine.batches import endless, map_tensors, split, to
+from deepcanon.engine.batches import device_of, endless, map_tensors, split, to
 from deepcanon.engine.callbacks import EMA, Evaluate, evaluation_mode
 from deepcanon.engine.calls import current_call
 from deepcanon.engine.fine_tuning import warm_start
@@ -58,7 +58,7 @@ class Trainer:
         self.optimizers: dict[str, tuple[torch.optim.Optimizer, list[nn.Parameter], Factory]] = {}
         self.clip_norm, self.clip_value, self.accumulate, self.bf16 = clip_norm, clip_value, accumulate, bf16
         self.callbacks, self.log, self.rank, self.world = list(callbacks), log or Log(), rank, world
-        self.device = next((p.device for p in method.parameters()), torch.device("cpu"))
+        self.device = device_of(method)
         self.step, self.stop, self.signal = 0, "", ""                  # stop: why the run ends early; signal: one that has arrived
         self.averaged: Callable = contextlib.nullcontext               # swaps in the averaged weights, see EMA
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepcanon.engine.batches import to
+from deepcanon.engine.batches import device_of, to
 from deepcanon.engine.callbacks import evaluation_mode
 from deepcanon.engine.checkpoint import write_bytes
 from deepcanon.engine.samples import write_samples
@@ -39,7 +39,7 @@ def write_predictions(folder: Path, method: Any, data: Any, classes: Sequence[st
     Raises:
         ValueError: no examples, or predictions of another shape than (B, K).
     """
-    device = next((p.device for p in method.parameters()), torch.device("cpu"))
+    device = device_of(method)
     labels, chosen, sure = [], [], []
     worst: dict[tuple[int, int], list[tuple[float, int, Tensor]]] = {}
     with evaluation_mode(method):
