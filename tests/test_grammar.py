@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+import deepcanon
 from deepcanon.engine import Run, recipe
 from deepcanon.grammar import Form, at_least, at_most, bounds, described, preset, resolve
 
-GAN = Form("gan", {"data": "digits", "objective": "plain", "latent": 8, "lr": 0.1, "steps": 100, "seed": 0}, {"objective": ("plain", "hinge")}, (
+GAN = Form("gan", {"data": "digits", "objective": "plain", "latent": 8, "lr": 0.1, "steps": 100, "swap": False, "seed": 0}, {"objective": ("plain", "hinge")}, (
     preset("digits", target={"distance": at_most(0.1)}, seconds=60),
     preset("ring", latent=2, steps=40, target={"modes": at_least(8)}),
     preset("ring", objective="hinge", lr=0.5, expect="drops modes"),
@@ -20,7 +22,8 @@ def shown(call):
 
 
 def test_values_are_defaults_then_presets_then_what_is_given():
-    assert resolve(GAN, {}).arguments == {"data": "digits", "objective": "plain", "latent": 8, "lr": 0.1, "steps": 100, "seed": 0}
+    assert resolve(GAN, {}).arguments == {"data": "digits", "objective": "plain", "latent": 8, "lr": 0.1, "steps": 100, "swap": False,
+                                          "seed": 0}
     assert resolve(GAN, {"data": "ring"}).arguments["latent"] == 2
     assert resolve(GAN, {"data": "ring", "latent": 3}).arguments["latent"] == 3
     hinge = resolve(GAN, {"data": "ring", "objective": "hinge"}).arguments
@@ -57,12 +60,34 @@ def test_a_call_is_named_by_data_variants_and_budget():
 @pytest.mark.parametrize(("given", "budget", "message"), [
     ({"bta": 4}, "", "gan has no argument 'bta'; it takes data, objective"),
     ({"objective": "hing"}, "", "gan: expected objective as one of plain, hinge, got 'hing'"),
+    ({"steps": "10"}, "", "^gan: expected steps as a whole number, got '10'$"),
+    ({"steps": 10.5}, "", "^gan: expected steps as a whole number, got 10.5$"),
+    ({"steps": True}, "", "^gan: expected steps as a whole number, got True$"),
+    ({"steps": None}, "", "^gan: expected steps as a whole number, got None$"),
+    ({"lr": "fast"}, "", "^gan: expected lr as a number, got 'fast'$"),
+    ({"swap": 1}, "", "^gan: expected swap as True or False, got 1$"),
     ({}, "huge", "gan has no budget 'huge'; it has full"),
     ({}, "full", "gan has no budget 'full' for digits; it has one for ring"),
 ])
 def test_what_no_call_can_mean_is_refused(given, budget, message):
     with pytest.raises(ValueError, match=message):
         resolve(GAN, given, budget)
+
+
+def test_numbers_of_other_libraries_are_numbers():
+    call = resolve(GAN, {"steps": np.int64(3), "lr": np.float32(0.5), "swap": True, "data": 3})
+    assert (call.arguments["steps"], call.arguments["lr"]) == (3, 0.5)
+    assert [type(call.given[name]) for name in ("steps", "lr", "swap")] == [int, float, bool]
+    assert resolve(GAN, {"lr": 1}).arguments["lr"] == 1
+
+
+def test_arguments_without_a_name_are_those_before_the_star():
+    for args, kwargs, message in [(("digits", 10), {}, "expected data alone without a name, got 2 such arguments: write name=value"),
+                                  (("digits",), {"data": "ring"}, "got two values for data")]:
+        with pytest.raises(TypeError, match=f"^{message}$"):
+            deepcanon.recipes.mlp(*args, **kwargs)
+    with pytest.raises(ValueError, match="^mlp has no argument 'step'; it takes data, "):
+        deepcanon.recipes.mlp("digits", step=3)
 
 
 def test_bounds_hold_and_survive_json():
@@ -86,7 +111,7 @@ def test_the_decorator_resolves_before_it_calls_and_refuses_presets_of_no_argume
     assert seen == {"data": "ring", "latent": 2, "seed": 3}
     with pytest.raises(ValueError, match="toy has no budget 'full'"):
         toy(budget="full")
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="^toy has no argument 'nothing'; it takes data, latent, seed$"):
         toy(nothing=1)
     with pytest.raises(TypeError, match=r"toy: the preset 'ring' sets \['width'\], which are no arguments"):
         recipe(paper="P", systems=[], presets=[preset("ring", width=2)])(toy.__wrapped__)

@@ -8,6 +8,7 @@ minutes) or a name such as "full" (a GPU and hours). A target belongs to a call 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -119,9 +120,10 @@ def resolve(form: Form, given: Mapping[str, Any], budget: str = "") -> Resolved:
     """The call that `given` and `budget` mean.
 
     Raises:
-        ValueError: an argument that the recipe lacks, a variant that is none of its choices, a budget that no preset of these data has.
+        ValueError: an argument that the recipe lacks or of another type, a variant that is none of its choices, a budget that no preset of these data has.
     """
     check(form, given, budget)
+    given = {name: plain(form.defaults[name], value) for name, value in given.items()}
     asked = form.defaults | dict(given)
     data = described(asked[form.data]) if form.data else ""
     chosen = {name: asked[name] for name in form.variants}
@@ -147,9 +149,29 @@ def check(form: Form, given: Mapping[str, Any], budget: str) -> None:
     for name, choices in form.variants.items():
         if name in given and given[name] not in choices:
             raise ValueError(f"{form.name}: expected {name} as one of {', '.join(map(str, choices))}, got {given[name]!r}")
+    for name, value in given.items():
+        if wanted := mistyped(form.defaults[name], value):
+            raise ValueError(f"{form.name}: expected {name} as {wanted}, got {value!r}")
     if budget and budget not in form.budgets:
         has = ", ".join(filter(None, form.budgets))
         raise ValueError(f"{form.name} has no budget '{budget}'" + (f"; it has {has}" if has else ": it has one set of presets"))
+
+
+def mistyped(default: Any, value: Any) -> str:
+    """What an argument of this default is, where a value is something else; data, texts and None are anybody's."""
+    truth = isinstance(value, bool)
+    if isinstance(default, bool):
+        return "" if truth else "True or False"
+    if isinstance(default, int):
+        return "" if isinstance(value, Integral) and not truth else "a whole number"
+    if isinstance(default, float):
+        return "" if isinstance(value, Real) and not truth else "a number"
+    return ""
+
+
+def plain(default: Any, value: Any) -> Any:
+    """A number of another library, such as numpy.int64, as Python's own, which a record can hold."""
+    return type(default)(value) if type(default) in (int, float) else value
 
 
 def same_data(name: str, data: Any) -> bool:

@@ -23,6 +23,7 @@ from .metadata import Metadata, next_record, note_source
 from .toys import TOYS
 
 _reading: ContextVar[dict[str, Any]] = ContextVar("reading", default={})  # noqa: B039 (never changed)
+LONGEST_PATH = 1_000                                    # characters; more are a text, not the path of one
 SAMPLE = 20_000                                         # rows from which mean and deviation are taken
 PLURAL = {"images": "images", "points": "points", "table": "a table", "text": "text", "arrays": "arrays", "env": "an environment"}
 TEXT_FILES = {".txt", ".md", ".rst", ".tex", ".py", ".json", ".jsonl", ".html", ".xml", ".log", ".srt"}
@@ -134,6 +135,9 @@ def open_data(data: Any, *kinds: str, **options: Any) -> Source:
 def kind_of(data: Any, kinds: tuple[str, ...]) -> str:
     """Which of the kinds that a recipe takes these data are; ValueError says what it takes when they are none."""
     found = known_kind(data) if isinstance(data, str) else ""
+    if isinstance(data, str) and ("\n" in data or len(data) > LONGEST_PATH):
+        raise ValueError(f"expected a name or a path, got a text of {len(data):,} characters"
+                         + ("; pass it as a list, [text], or as io.StringIO(text)" if "text" in kinds else ""))
     if isinstance(data, str) and not found:
         if not is_path(data) and kinds != ("env",):
             known = [name for kind in kinds for name in known_names(kind)]
@@ -181,9 +185,9 @@ def kind_of_object(data: Any, kinds: tuple[str, ...]) -> str:
     """The kind of an object, by what it can do; of arrays, by their number of axes."""
     if len(kinds) == 1:
         return kinds[0]
-    if hasattr(data, "columns"):                        # a frame: paths of pictures, or numbers
-        paths = {"path", "file", "filename", "image"} & {str(c).lower() for c in data.columns}
-        likely = ("images",) if paths and "images" in kinds else ("table", "points")
+    if (names := column_names(data)) is not None:       # of numbers and words, or of pictures or their paths
+        pictures = {"path", "file", "filename", "image"} & {name.lower() for name in names} or has_pictures(data)
+        likely = ("images",) if pictures and "images" in kinds else ("table", "points")
         return next((kind for kind in likely if kind in kinds), likely[0])
     first = data[0] if isinstance(data, tuple | list) and len(data) else next(iter(data.values())) if isinstance(data, dict) and data else data
     first = first[0] if isinstance(first, tuple) else first
@@ -192,6 +196,26 @@ def kind_of_object(data: Any, kinds: tuple[str, ...]) -> str:
         fitting = ("images",) if axes >= 3 else ("points", "table", "arrays")
         return next((kind for kind in fitting if kind in kinds), fitting[0])
     return "images" if "images" in kinds else kinds[0]
+
+
+def column_names(data: Any) -> list[str] | None:
+    """The names of the columns of a frame, a Hugging Face data set or a dict of columns; None for anything else."""
+    names = getattr(data, "columns", getattr(data, "column_names", None))
+    if isinstance(data, dict) and not data.keys() & {"train", "test", "val"}:
+        names = list(data) if data and all(is_column(values) for values in data.values()) else None
+    return None if names is None or isinstance(names, dict) else list(map(str, names))
+
+
+def is_column(values: Any) -> bool:
+    """Whether this is one number or word after the other."""
+    if hasattr(values, "ndim"):
+        return values.ndim == 1
+    return isinstance(values, list | tuple) and all(v is None or isinstance(v, str | int | float) for v in values)
+
+
+def has_pictures(data: Any) -> bool:
+    """Whether a Hugging Face data set has a column of pictures."""
+    return any(type(feature).__name__ == "Image" for feature in (getattr(data, "features", None) or {}).values())
 
 
 # what each kind is opened by, and what is recorded of it

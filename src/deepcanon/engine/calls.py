@@ -64,7 +64,7 @@ def recipe(*, paper: str, systems: Sequence[str], presets: Sequence[Preset] = ()
 
         @functools.wraps(function)
         def call(*args: Any, budget: str = "", **kwargs: Any) -> Run:
-            resolved = resolve(form, signature.bind_partial(*args, **kwargs).arguments, budget)
+            resolved = resolve(form, named(signature, args, kwargs), budget)
             seed_everything(resolved.arguments.get("seed", 0))
             at_work = Call(resolved)
             token = _call.set(at_work)
@@ -80,6 +80,17 @@ def recipe(*, paper: str, systems: Sequence[str], presets: Sequence[Preset] = ()
     return decorate
 
 
+def named(signature: inspect.Signature, args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The given arguments by name; TypeError for too many positional ones, or two values for one argument."""
+    places = [p.name for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    if len(args) > len(places):
+        raise TypeError(f"expected {' and '.join(places) or 'nothing'} alone without a name, got {len(args)} such arguments: write name=value")
+    given = dict(zip(places, args))
+    if twice := given.keys() & kwargs.keys():
+        raise TypeError(f"got two values for {min(twice)}")
+    return given | kwargs
+
+
 def name_classes(run: Run, call: Call) -> Run:
     """The names of the classes as an attribute of the method, whose outputs they name."""
     names = next((source.metadata["classes"] for source in call.sources if source.metadata.get("classes")), None)
@@ -89,7 +100,7 @@ def name_classes(run: Run, call: Call) -> Run:
 
 
 def form_of(function: Callable, presets: Sequence[Preset]) -> Form:
-    """What the grammar must know of a function; a TypeError names a preset that sets what is no argument."""
+    """The form of a recipe, from its signature; TypeError for a preset that sets an unknown argument."""
     defaults = {name: p.default for name, p in inspect.signature(function).parameters.items()}
     hints = typing.get_type_hints(function)
     variants = {name: typing.get_args(hints[name]) for name in defaults if typing.get_origin(hints.get(name)) is Literal}

@@ -38,7 +38,8 @@ def halved(source: Source, times: int) -> tuple[int, int, int]:
 def class_count(source: Source) -> int:
     """How many classes there are; ValueError where there are fewer than two."""
     if source.num_classes < 2:
-        hint = "; a class is a folder of its own pictures" if source.kind == "images" and source.num_classes else ""
+        path = source.kind == "images" and not source.name.startswith("<")
+        hint = "; a class is a folder of its own pictures" if path else ""
         raise ValueError(f"{source.name}: this method needs two classes or more, got {source.num_classes}{hint}")
     return source.num_classes
 

@@ -29,7 +29,7 @@ def linear(data: Images | Table = "digits", *, size: int | None = None, target: 
     source = open_data(data, "images", "table", size=size, target=target)
     features = math.prod(source.shape)
     pictures = []
-    if source.num_classes:
+    if has_classes(source):
         method = LinearClassifier(features, class_count(source))
         if source.kind == "images":
             pictures = [Samples(lambda m: m.templates(*source.shape), every=200)]
@@ -54,12 +54,18 @@ def mlp(data: Images | Table = "digits", *, size: int | None = None, target: str
         width, layers: units of a hidden layer, and how many there are.
     """
     source = open_data(data, "images", "table", size=size, target=target)
-    outputs = class_count(source) if source.num_classes else 1
+    classes = has_classes(source)
+    outputs = class_count(source) if classes else 1
     net = nn.Sequential(nn.Flatten(), perceptron(math.prod(source.shape), *[width] * layers, outputs))
-    method = Classifier(net, label_smoothing=0.05) if source.num_classes else regressor(net, source)
+    method = Classifier(net, label_smoothing=0.05) if classes else regressor(net, source)
     optimizer = AdamW(lr, weight_decay=0.1, schedule=cosine())
     return fit(method, source.train(batch=batch, seed=seed), optimizer, steps=steps, seed=seed,
                evaluate=evaluations(method, source), evaluate_every=max(1, steps // 10))
+
+
+def has_classes(source: Source) -> bool:
+    """Whether classes are to be told apart, and not a number predicted: images have no such number."""
+    return bool(source.num_classes) or source.kind == "images"
 
 
 def regressor(net: nn.Module, source: Source) -> Regressor:
