@@ -39,7 +39,7 @@ def main(words: list[str]) -> None:
 
 
 def separate(words: Sequence[str], parser: Parser) -> tuple[list[str], dict[str, list[str]]]:
-    """The words of this verb, and the arguments of recipes with their values: what follows a flag of another up to the next flag."""
+    """The words of this verb, and the arguments of recipes: each with its values, the words up to the next flag."""
     own: list[str] = []
     values: dict[str, list[str]] = {}
     current: list[str] = own
@@ -67,7 +67,7 @@ def matching(words: Sequence[str]) -> list[RecipeInfo]:
 
 
 def typed(recipes: Sequence[RecipeInfo], name: str, texts: Sequence[str]) -> list[Any]:
-    """The values of an argument; a UsageError names a recipe without it, or a value that is none."""
+    """The values of an argument, converted; UsageError for a recipe without it, or a value of another type."""
     if not texts:
         raise UsageError(f"compare: --{name.replace('_', '-')} needs a value or several")
     for recipe in recipes:

@@ -70,7 +70,7 @@ def recipe_parser(recipe: RecipeInfo) -> Parser:
 
 
 def presets_help(recipe: RecipeInfo) -> str:
-    """What is set and held to for known data sets, and what was measured."""
+    """The presets of known data sets: their targets, and what was measured."""
     lines = []
     for call in calls(recipe):
         target = ", ".join(f"{name} {bound}" for name, bound in call.target.items())
@@ -172,7 +172,7 @@ def split_union(annotation: str) -> list[str]:
 
 
 def reader(kinds: list[str]) -> Callable[[str], object]:
-    """Text to value for int, float, str, Literal and None; argparse's own error where it is none of them."""
+    """Text to value for int, float, str, Literal and None; argparse's own error for other text."""
     readers = {"int": (int, "a whole number"), "float": (float, "a number"), "str": (str, "text"), "Path": (Path, "a path")}
     kinds = ["str" if kind in KINDS else kind for kind in kinds]
     choices, scalars = {str(choice): choice for kind in kinds for choice in choices_of(kind)}, [kind for kind in kinds if kind in readers]

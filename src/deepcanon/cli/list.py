@@ -35,7 +35,7 @@ def list_methods() -> None:
 
 
 def proven(recipe: RecipeInfo) -> str:
-    """On how many of the calls that have a target or an expectation a proof was committed."""
+    """How many of the calls with a target or an expectation have a committed proof."""
     calls = [call for call in catalogue.calls(recipe) if call.target or call.expect]
     done = sum(catalogue.proof(call.name) is not None for call in calls)
     return f"{done}/{len(calls)}" if done else ""

@@ -208,7 +208,7 @@ def as_vector(
 
 
 def as_array(value: Any) -> np.ndarray | None:
-    """The value as an array of numbers, or None if it is none."""
+    """The value as an array of numbers, or None if it cannot be one."""
     try:
         array = np.asarray(value)
     except (ValueError, TypeError):

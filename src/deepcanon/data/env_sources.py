@@ -202,6 +202,6 @@ def ready(found: Any, name: str) -> Any:
 
 
 def is_gymnasium(found: Any) -> bool:
-    """Whether an object is a Gymnasium environment. (It is none if Gymnasium has not been imported.)"""
+    """Whether an object is a Gymnasium environment. (Without Gymnasium imported, it cannot be one.)"""
     gymnasium = sys.modules.get("gymnasium")
     return gymnasium is not None and isinstance(found, gymnasium.Env)

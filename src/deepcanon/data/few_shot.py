@@ -126,7 +126,7 @@ class Episodes:
         return self._examples
 
     def check(self, y: Tensor) -> None:
-        """Refuse data without classes, too few classes, a class with too few examples, and a turn of what is no square."""
+        """Refuse data without classes, too few classes, a class with too few examples, and rotations of images that are not square."""
         needed, shape = self.shots + self.queries, self.data.shape
         if y.is_floating_point() or y.ndim != 1:
             raise ValueError(f"few-shot tasks need one class an example, got values {tuple(y.shape)}")

@@ -137,7 +137,7 @@ def plain(error: Exception) -> str:
 
 
 def regular(path: str | os.PathLike) -> None:
-    """Refuse what is no file with something in it before it is opened: a pipe would wait for ever."""
+    """Refuse empty files and what is not a regular file before opening it: a pipe would wait for ever."""
     reason = why_not(os.stat(path))
     if reason:
         raise ValueError(reason)

@@ -1,4 +1,4 @@
-"""What a saved run remembers of its data, so that its model can be built again where the data is not.
+"""What a saved run remembers of its data, so that its model can be built again without the data.
 
     with recorded_metadata({"images:mnist:train": {"shape": [1, 28, 28], "classes": [...], "count": 60000, "sha256": "..."}}):
         images("mnist").classes         # from the record; no file is opened

@@ -5,7 +5,7 @@ import warnings
 
 
 class DataNotice(UserWarning):
-    """Something about the data that is not wrong but must not stay unsaid."""
+    """A warning about how data were read: nothing is wrong, but the user should know."""
 
 
 def say(lines: list[str], where: str) -> None:

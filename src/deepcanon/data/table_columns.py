@@ -150,7 +150,7 @@ def missing_cell(column: Column) -> ValueError:
 
 
 def truth_of(column: Column) -> dict[str, int] | None:
-    """What each word of a column of truths means; None when it is none: true and false, yes and no, t and f,
+    """What each word of a boolean column means; None when it is not one: true and false, yes and no, t and f,
     y and n in any case."""
     words = {word.lower() for word in column.words}
     if column.codes is None or column.count(NUMBER, CODE, DATE, INFINITE) or len(words) > 2 or not words:

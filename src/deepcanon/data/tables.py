@@ -100,7 +100,7 @@ def table(source: Any, *, target: str | None = None, split: str | None = "train"
 
 def checked(target: str | None, task: str | None, types: Mapping[str, str] | None, fill: str,
             reading: Reading) -> Options:
-    """The options of a call, each one that there is."""
+    """The options of a call; ValueError for one that does not exist."""
     for name, value, known in (("task", task, (*TASKS, None)), ("fill", fill, FILLS),
                                ("decimal", reading.decimal, (".", ",", None)),
                                *(("types", type, TYPES) for type in (types or {}).values())):
@@ -174,7 +174,7 @@ def prepared(source: Handle, options: Options, whole: bool) -> Prepared:
 
 
 def answered(column: Column, options: Options) -> Answers:
-    """The target's answers; an error says that nobody asked for this target, where nobody did."""
+    """The labels or values of the target; an error adds that this target was a guess, if it was."""
     try:
         return answers(column, dict(options.types).get(column.name), options.task)
     except ValueError as error:

@@ -26,7 +26,7 @@ class Scan(NamedTuple):
 
 
 def checked_encoding(encoding: str | None) -> str | None:
-    """The encoding's own name; ValueError when Python knows no such encoding of text."""
+    """The encoding's own name; ValueError when Python does not know it as an encoding of text."""
     if encoding is None:
         return None
     try:

@@ -171,7 +171,7 @@ def suffix(path: Path) -> str:
 
 
 def strings_of(source: Any) -> list[str]:
-    """The strings that an object holds, in order; ValueError names one that is none."""
+    """The strings that an object holds, in order; ValueError names what is not a string."""
     if isinstance(source, io.StringIO):
         return [source.getvalue()]
     if hasattr(source, "columns") or hasattr(source, "column_names"):

@@ -1,5 +1,5 @@
-"""What can be hung on a run: objects with `step(trainer)`, called after every step, and optionally `start(trainer)`, `end(trainer)`
-and a `state_dict` that resume carries over.
+"""Callbacks of a run: objects with `step(trainer)`, called after every step, and optionally `start(trainer)`, `end(trainer)`
+and a `state_dict`, which is saved and restored by a resume.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def write_json(path: Path, value) -> None:
 
 
 def read_json(path: Path):
-    """The value in a JSON file; a ValueError that names the file if it is none."""
+    """The value in a JSON file; a ValueError with its path if it is not JSON."""
     try:
         return json.loads(path.read_bytes())
     except (UnicodeDecodeError, json.JSONDecodeError) as error:

@@ -109,7 +109,7 @@ def place(call: Call | None, folder: str | Path | None) -> Path | None:
 
 
 def new_folder(name: str) -> Path:
-    """runs/<name>/<stamp>, a stamp nobody has; the ranks of one run agree on it."""
+    """runs/<name>/<stamp>, with a stamp that is not in use; the ranks of one run agree on it."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     return from_first(next(p for i in range(10**6) if not (p := Path("runs") / name / (f"{stamp}-{i}" if i else stamp)).exists()))
 

@@ -105,7 +105,7 @@ def code_digest(method: nn.Module) -> str:
 
 
 def read_call(path: Path) -> dict:
-    """call.json of a run folder; a ValueError if it is none."""
+    """call.json of a run folder; a ValueError if the folder is not one."""
     if not Path(path).is_dir():
         raise ValueError(f"there is no run folder {path}")
     if not (Path(path) / "call.json").exists():

@@ -184,7 +184,7 @@ def seeds_note(curve: Line, more: str = "") -> str:
 
 
 def surroundings(groups: Sequence[Group]) -> list[str]:
-    """When, on what and with what the runs were made; what differs between them is said once each."""
+    """When, on what and with what the runs were made; each value once."""
     calls = [run.call for group in groups for run in group.runs]
     said = [
         [c.get("started", "")[:10] for c in calls],
