@@ -271,11 +271,11 @@ def test_a_run_whose_data_are_gone_says_where_they_were_looked_for(workplace):
 
 def test_an_option_of_another_kind_of_data_is_refused(workplace):
     photos = photographs(workplace / "photos", n=4)
-    with pytest.raises(ValueError, match="^'.*photos' is read as images, to which target= does not apply; it is of a table$"):
+    with pytest.raises(ValueError, match=r"^'.*photos' is read as images, to which target= does not apply; it is of a table$"):
         small(photos, target="x", steps=1)
-    with reading(separator=";"), pytest.raises(ValueError, match="images, to which separator= does not apply; it is of a table$"):
+    with reading(separator=";"), pytest.raises(ValueError, match=r"images, to which separator= does not apply; it is of a table$"):
         small(photos, steps=1)
-    with reading(fit="pad"), pytest.raises(ValueError, match="^'iris' is read as a table, to which fit= does not apply; it is of images$"):
+    with reading(fit="pad"), pytest.raises(ValueError, match=r"^'iris' is read as a table, to which fit= does not apply; it is of images$"):
         small("iris", steps=1)
 
 

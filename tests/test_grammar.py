@@ -10,7 +10,8 @@ import deepcanon
 from deepcanon.engine import Run, recipe
 from deepcanon.grammar import Form, at_least, at_most, bounds, described, preset, resolve
 
-GAN = Form("gan", {"data": "digits", "objective": "plain", "latent": 8, "lr": 0.1, "steps": 100, "swap": False, "seed": 0}, {"objective": ("plain", "hinge")}, (
+GAN = Form("gan", {"data": "digits", "objective": "plain", "latent": 8, "lr": 0.1, "steps": 100, "swap": False, "seed": 0},
+           {"objective": ("plain", "hinge")}, (
     preset("digits", target={"distance": at_most(0.1)}, seconds=60),
     preset("ring", latent=2, steps=40, target={"modes": at_least(8)}),
     preset("ring", objective="hinge", lr=0.5, expect="drops modes"),
@@ -86,7 +87,7 @@ def test_arguments_without_a_name_are_those_before_the_star():
                                   (("digits",), {"data": "ring"}, "got two values for data")]:
         with pytest.raises(TypeError, match=f"^{message}$"):
             deepcanon.recipes.mlp(*args, **kwargs)
-    with pytest.raises(ValueError, match="^mlp has no argument 'step'; it takes data, "):
+    with pytest.raises(ValueError, match=r"^mlp has no argument 'step'; it takes data, "):
         deepcanon.recipes.mlp("digits", step=3)
 
 
@@ -111,7 +112,7 @@ def test_the_decorator_resolves_before_it_calls_and_refuses_presets_of_no_argume
     assert seen == {"data": "ring", "latent": 2, "seed": 3}
     with pytest.raises(ValueError, match="toy has no budget 'full'"):
         toy(budget="full")
-    with pytest.raises(ValueError, match="^toy has no argument 'nothing'; it takes data, latent, seed$"):
+    with pytest.raises(ValueError, match=r"^toy has no argument 'nothing'; it takes data, latent, seed$"):
         toy(nothing=1)
     with pytest.raises(TypeError, match=r"toy: the preset 'ring' sets \['width'\], which are no arguments"):
         recipe(paper="P", systems=[], presets=[preset("ring", width=2)])(toy.__wrapped__)

@@ -120,7 +120,8 @@ def resolve(form: Form, given: Mapping[str, Any], budget: str = "") -> Resolved:
     """The call that `given` and `budget` mean.
 
     Raises:
-        ValueError: an argument that the recipe lacks or of another type, a variant that is none of its choices, a budget that no preset of these data has.
+        ValueError: an argument that the recipe lacks or of another type, a variant that is not one of its choices,
+            a budget that no preset of these data has.
     """
     check(form, given, budget)
     given = {name: plain(form.defaults[name], value) for name, value in given.items()}

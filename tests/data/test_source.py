@@ -41,6 +41,6 @@ def test_columns_are_trained_on(data, workplace):
 def test_a_text_is_no_name():
     with pytest.raises(ValueError, match=r"^expected a name or a path, got a text of 1,100 characters; pass it as a list, \[text\], or as io"):
         open_data("hello there" * 100, "text")
-    with pytest.raises(ValueError, match="^expected a name or a path, got a text of 3 characters$"):
+    with pytest.raises(ValueError, match=r"^expected a name or a path, got a text of 3 characters$"):
         open_data("a\nb", *BOTH)
     assert open_data(["hello there " * 100], "text").kind == "text"

@@ -23,11 +23,11 @@ def test_pictures_of_one_class_are_no_data_for_a_classifier(name, workplace):
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_pictures_without_classes_are_no_data_for_a_classifier(name, workplace):
-    with options(quiet=True), pytest.raises(ValueError, match="^<ndarray>: this method needs two classes or more, got 0$"):
+    with options(quiet=True), pytest.raises(ValueError, match=r"^<ndarray>: this method needs two classes or more, got 0$"):
         getattr(deepcanon.recipes, name)(np.zeros((20, 8, 8), np.uint8), steps=1)
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS[2:])
 def test_values_are_no_classes(name, workplace):
-    with options(quiet=True), pytest.raises(ValueError, match="^diabetes: this method needs two classes or more, got 0$"):
+    with options(quiet=True), pytest.raises(ValueError, match=r"^diabetes: this method needs two classes or more, got 0$"):
         getattr(deepcanon.recipes, name)("diabetes", steps=1)

@@ -146,7 +146,8 @@ def kind_of(data: Any, kinds: tuple[str, ...]) -> str:
     elif not isinstance(data, str):
         found = kind_of_path(str(data), kinds) if isinstance(data, Path) else kind_of_object(data, kinds)
     if found not in kinds:
-        raise ValueError(f"{called(data)} read as {PLURAL.get(found, 'no data that is known here')}; this method takes {' or '.join(PLURAL[k] for k in kinds)}")
+        raise ValueError(f"{called(data)} read as {PLURAL.get(found, 'no data that is known here')}; "
+                         f"this method takes {' or '.join(PLURAL[k] for k in kinds)}")
     return found
 
 

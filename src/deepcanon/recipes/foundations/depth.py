@@ -39,7 +39,7 @@ NORMS: dict[str, Callable[[int], nn.Module] | None] = {
 def initialization(data: Images | Table = "digits", weights: Literal["small", "xavier", "kaiming", "orthogonal"] = "kaiming", *,
                    size: int | None = None, target: str | None = None, lr: float = 0.02, batch: int = 64, steps: int = 300,
                    seed: int = 0) -> Run:
-    """Twenty rectifier layers from one of four kinds of starting weights: does the signal keep its size?
+    """Twenty rectifier layers from one of four kinds of starting weights, which keep the size of the signal or lose it.
 
     Args:
         data: labelled images or a table of classes by name, path or object.
