@@ -20,9 +20,8 @@ def made(data: Images = "digits", *, size: int | None = None, width: int = 1_024
     """MADE of dynamically binarised images: exact negative log-likelihood, in nats.
 
     Args:
-        data, size: images by name or path or as an object, side in pixels (32 for large ones unless given).
+        data: images by name or path or as an object.
         width: units of the hidden layer.
-        lr, batch, steps, seed: peak learning rate, images a step, training steps, seed of all randomness.
     """
     source = open_data(data, "images", size=size)
     method = BernoulliMADE(MADE(size_of(source), (width,)), source.shape)
@@ -40,7 +39,6 @@ def wavenet(data: Arrays = "resonance", *, length: int = 1_024, width: int = 24,
         data: sounds (N, T) or (N, channels, T): from -1 to 1, of 16 bits, or levels 0 to 255; "resonance".
         length: values of a piece; longer sounds are cut at a random place each time they are read.
         width: features of a layer.
-        lr, batch, steps, seed: peak learning rate, sounds a step, training steps, seed of all randomness.
     """
     train, measures, (channels, length) = open_sounds(data, length, batch=batch, seed=seed)
     net = WaveNet(channels, 256 * channels, width=width, dilations=(1, 2, 4, 8, 16, 32))

@@ -18,7 +18,7 @@ def nice(data: Images = "digits", *, size: int | None = None, width: int = 256, 
     """NICE, a flow of additive couplings, on images: held-out bits a value, as a bound.
 
     Args:
-        data, size: images by name or path or as an object, side in pixels (32 for large ones unless given).
+        data: images by name or path or as an object.
         width, layers: units of the two hidden layers of a coupling, couplings in a row.
     """
     source = open_data(data, "images", size=size)

@@ -21,7 +21,7 @@ def maf(data: Images | Points = "digits", *, size: int | None = None, width: int
     """Masked autoregressive flow on images (bits a value, as a bound) or points (nats, exact).
 
     Args:
-        data, size: images or points by name or path or as an object, side of images (32 for large ones).
+        data: images or points by name or path or as an object.
         width, hidden_layers, layers: units of a hidden layer, hidden layers of a net, nets in a row.
         bound: of the logarithms of the scales, on both sides.
     """

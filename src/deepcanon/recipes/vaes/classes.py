@@ -25,9 +25,8 @@ def conditional_vae(data: Images = "digits", *, size: int | None = None, hidden:
     """Conditional VAE of dynamically binarised images: the bound, and the share of draws of the right class.
 
     Args:
-        data, size: images of several classes, side in pixels (32 for large ones unless given).
+        data: images of several classes by name or path or as an object.
         hidden, latent: units of the hidden layer of encoder and decoder, numbers of the code z.
-        lr, batch, steps, seed: peak learning rate, images a step, training steps, seed of all randomness.
     """
     source = open_data(data, "images", size=size)
     method = ConditionalVAE(*conditional_nets(source, hidden, latent), latent_dim=latent)
@@ -46,11 +45,10 @@ def semi_supervised_vae(data: Images = "digits", *, size: int | None = None, lab
     """Semi-supervised VAE of images: accuracy with few labels, and its gain over the classifier alone.
 
     Args:
-        data, size: images of several classes, side in pixels (32 for large ones unless given).
+        data: images of several classes by name or path or as an object.
         labels: images of each class whose label is used.
         hidden, latent: units of the hidden layers, numbers of the code z.
         alpha: weight of the classifier's own loss.
-        lr, batch, steps, seed: peak learning rate, images a step, training steps, seed of all randomness.
     """
     source = open_data(data, "images", size=size)
     every, test, draw = source.train(batch=batch, seed=seed), source.test(), in_turn(source, of_class)

@@ -24,9 +24,8 @@ def autoencoder(data: Images = "digits", *, size: int | None = None, latent: int
     """Autoencoder of images: squared error, beside that of principal components of as many numbers.
 
     Args:
-        data, size: images by name or path or as an object, side in pixels (32 for large ones unless given).
+        data: images by name or path or as an object.
         latent, hidden: numbers of the code, units of the hidden layer of encoder and decoder.
-        lr, batch, steps, seed: peak learning rate, images a step, training steps, seed of all randomness.
     """
     source = open_data(data, "images", size=size)
     encoder = nn.Sequential(nn.Flatten(), mlp(size_of(source), hidden, latent, activation=nn.SiLU))
@@ -43,9 +42,8 @@ def denoising_autoencoder(data: Images = "digits", *, size: int | None = None, s
     """Denoising autoencoder of images: squared error, beside that of the best linear denoiser.
 
     Args:
-        data, size: images by name or path or as an object, side in pixels (32 for large ones unless given).
+        data: images by name or path or as an object.
         sigma, hidden: standard deviation of the noise on each value, units of the two hidden layers.
-        lr, batch, steps, seed: peak learning rate, images a step, training steps, seed of all randomness.
     """
     source = open_data(data, "images", size=size)
     layers = mlp(size_of(source), hidden, hidden, activation=nn.SiLU)
@@ -63,9 +61,8 @@ def sparse_autoencoder(data: Images = "digits", *, size: int | None = None, k: i
     """Sparse autoencoder of images, few of many units on: squared error, beside as many principal components.
 
     Args:
-        data, size: images by name or path or as an object, side in pixels (32 for large ones unless given).
+        data: images by name or path or as an object.
         k, units: units of the code that are on, all units of the code.
-        lr, batch, steps, seed: peak learning rate, images a step, training steps, seed of all randomness.
     """
     source = open_data(data, "images", size=size)
     encoder = nn.Sequential(nn.Flatten(), mlp(size_of(source), units, units), nn.ReLU(), KSparse(k))

@@ -33,10 +33,9 @@ def gumbel_vae(data: Images = "digits", *, size: int | None = None, codes: int =
     """VAE with a categorical code, of dynamically binarised images: the bound of the discrete code, in nats.
 
     Args:
-        data, size: images by name or path or as an object, side in pixels (32 for large ones unless given).
+        data: images by name or path or as an object.
         codes, values: categorical numbers of the code, values that each can take.
         hidden: units of the hidden layer of encoder and decoder.
-        lr, batch, steps, seed: peak learning rate, images a step, training steps, seed of all randomness.
     """
     source = open_data(data, "images", size=size)
     pixels, logits = size_of(source), codes * values
@@ -70,7 +69,6 @@ def vq_vae(data: Images = "digits", *, size: int | None = None, width: int = 64,
         codes, latent: entries of the codebook, numbers that the VAE has in place of each code.
         tilt: strength of random affine distortions; 1 is up to 10 degrees and a tenth of the size.
         steps, prior_steps: training steps of each autoencoder, training steps of the GPT.
-        lr, batch, seed: peak learning rate, images a step, seed of all randomness.
     """
     source = open_data(data, "images", size=own_size(data, size))
     train, gently = (source.train(batch=batch, seed=seed, augment=tilted(tilt * part)) for part in (1.0, 0.5))

@@ -33,12 +33,11 @@ def vae(data: Images = "digits", *, size: int | None = None, hidden: int = 512, 
     """VAE of dynamically binarised images: the evidence lower bound, in nats.
 
     Args:
-        data, size: images by name or path or as an object, side in pixels (32 for large ones unless given).
+        data: images by name or path or as an object.
         hidden, layers, latent: units of a hidden layer, hidden layers of a net, numbers of the code z.
         beta: weight of the KL term.
         importance_samples: draws of the estimate of the likelihood at the end; 0 measures the bound alone.
         fast: compiled nets in bfloat16 where the processor has it.
-        lr, batch, steps, seed: peak learning rate, images a step, training steps, seed of all randomness.
     """
     source = open_data(data, "images", size=size)
     method = image_vae(source, *[hidden] * layers, latent=latent, beta=beta)
@@ -62,12 +61,11 @@ def iwae(data: Images = "digits", *, size: int | None = None, samples: int = 20,
     """IWAE of dynamically binarised images: negative log-likelihood, and the nats gained over a VAE.
 
     Args:
-        data, size: images by name or path or as an object, side in pixels (32 for large ones unless given).
+        data: images by name or path or as an object.
         samples: draws of the code for each image and step.
         hidden, layers, latent: units of a hidden layer, hidden layers of a net, numbers of the code z.
         vae_steps, steps: training steps of the VAE, training steps of the IWAE.
         warm: start from the trained VAE, at half the rate, and not anew.
-        lr, batch, seed: peak learning rate, images a step, seed of all randomness.
     """
     source = open_data(data, "images", size=size)
     plain = image_vae(source, *[hidden] * layers, latent=latent)
@@ -92,7 +90,6 @@ def conv_vae(data: Images = "digits", *, size: int | None = None, width: int = 3
     Args:
         data, size: images by name or path or as an object, side in pixels (32 for your own unless given).
         width, halvings, latent: feature maps after the first halving, halvings of the side, numbers of z.
-        lr, batch, steps, seed: peak learning rate, images a step, training steps, seed of all randomness.
     """
     source = open_data(data, "images", size=own_size(data, size))
     (channels, side, _), widths = halved(source, halvings), tuple(width << i for i in range(halvings))
