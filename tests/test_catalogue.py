@@ -195,5 +195,5 @@ def test_the_package_is_lazy_and_says_what_it_lacks():
 
 def test_several_arguments_are_explained_in_one_line():
     doc = "What.\n\nArgs:\n    a, b: of a, more of it; of b.\n    c, d: of c, of d.\n    e, f: of both,\n        in two lines, that is.\n"
-    told = catalogue.argument_notes(doc)
-    assert told == {"a": "of a, more of it", "b": "of b", "c": "of c", "d": "of d", **dict.fromkeys("ef", "of both, in two lines, that is")}
+    notes = catalogue.argument_notes(doc)
+    assert notes == {"a": "of a, more of it", "b": "of b", "c": "of c", "d": "of d", **dict.fromkeys("ef", "of both, in two lines, that is")}

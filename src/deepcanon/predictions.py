@@ -156,8 +156,8 @@ def least_certain(found: Predictions, x: Tensor) -> bytes:
     for axes, i in zip(figure.subplots(rows, columns, squeeze=False).flat, order):
         axes.imshow(x[i].permute(1, 2, 0).squeeze(-1).clamp(0, 1).numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         best = p[i].topk(min(2, p.shape[1]))
-        told = "\n".join(f"{found.classes[k][:16]} {100 * v:.0f} %" for v, k in zip(best.values.tolist(), best.indices.tolist()))
-        axes.set_title(f"{Path(found.names[i]).name[-18:]}\n{told}", fontsize=7)
+        lines = "\n".join(f"{found.classes[k][:16]} {100 * v:.0f} %" for v, k in zip(best.values.tolist(), best.indices.tolist()))
+        axes.set_title(f"{Path(found.names[i]).name[-18:]}\n{lines}", fontsize=7)
     for axes in figure.axes:
         axes.set_axis_off()
     buffer = io.BytesIO()

@@ -258,7 +258,7 @@ def test_the_mutual_information_is_one_for_a_code_that_names_the_mode_and_zero_f
 
 @pytest.mark.row("GEN-71")
 def test_conditional_accuracy_counts_what_is_at_its_gaussian():
-    measure = classes.obedience(open_data("ten_gaussians", "points"))
+    measure = classes.condition_measure(open_data("ten_gaussians", "points"))
     turned = SimpleNamespace(sample=lambda n, y: density("ten_gaussians").centres[torch.where(y < 4, y, 0)],
                              parameters=lambda: iter([torch.ones(1)]))
     assert measure(turned)["conditional_accuracy"] == pytest.approx(0.4)
@@ -277,7 +277,7 @@ def test_truncation_gain_is_what_truncated_latents_add():
         def sample(self, n, y, truncation=None):
             return density("ten_gaussians").centres[y if truncation else torch.where(y < 7, y, 0)]
 
-    measured = classes.obedience(open_data("ten_gaussians", "points"), threshold=0.5)(Unsure(True))
+    measured = classes.condition_measure(open_data("ten_gaussians", "points"), threshold=0.5)(Unsure(True))
     assert measured == pytest.approx({"conditional_accuracy": 0.7, "truncation_gain": 0.3})
 
 
@@ -287,7 +287,7 @@ def test_the_verdict_is_that_of_the_methods_own_classifier():
         def predict(self, x):
             return torch.eye(10)[torch.zeros(len(x), dtype=torch.long)]
 
-    assert classes.obedience(open_data("ten_gaussians", "points"))(Named(True))["verdict_accuracy"] == pytest.approx(0.1)
+    assert classes.condition_measure(open_data("ten_gaussians", "points"))(Named(True))["verdict_accuracy"] == pytest.approx(0.1)
 
 
 # translation

@@ -254,7 +254,7 @@ def split_family(top: Path, inner: Sequence[Directory], turned: bool, tops: set[
     """The folders that are splits -> train, val or test; empty when the folders are classes.
 
     Raises:
-        ValueError: it cannot be told.
+        ValueError: it is not clear which they are.
         FileNotFoundError: there are other splits and no train.
     """
     families: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))

@@ -20,7 +20,7 @@ from deepcanon.gans.penalties import Penalty
 
 
 class ACGAN(nn.Module):
-    """A generator told the class and a discriminator that tells it.
+    """A generator conditioned on the class and a discriminator that predicts it.
 
     Args:
         generator: (z (B, Z), y (B,)) -> (B, *D).

@@ -1,9 +1,9 @@
-"""Conditional generative adversarial networks (Mirza & Osindero 2014, arXiv 1411.1784): both players are told the class.
+"""Conditional generative adversarial networks (Mirza & Osindero 2014, arXiv 1411.1784): both players are conditioned on the class.
 
     discriminator:  min_D  E[l_D(D(x, y), D(G(z, y), y))] + penalty,      (x, y) data,  z ~ N(0, I)
     generator:      min_G  E[l_G(D(x, y), D(G(z, y), y))]
 
-How a net is told is its own affair: `nets.conditional` joins the class to the input (Mirza & Osindero) or, in the discriminator, adds the projection
+Each net conditions in its own way: `nets.conditional` joins the class to the input (Mirza & Osindero) or, in the discriminator, adds the projection
 v_y . f(x) to the score (Miyato & Koyama 2018, arXiv 1802.05637), which is the form of a log density ratio between classes. BigGAN (Brock et al. 2019,
 arXiv 1809.11096) is `nets.biggan` with the hinge objective, and draws z from a normal distribution cut off at a threshold: truer, less varied images.
 B batch, D shape of a data point, Z latent, K classes.

@@ -11,7 +11,7 @@ from deepcanon.layers.checks import classes, finite, unit
 
 
 def check(x: Float[Tensor, "B ..."], fake: Float[Tensor, "B ..."]) -> Tensor:
-    """The data x, if generated points can be told from them by their content alone.
+    """The data x, validated: of the shape of the generated points, images within [0, 1].
 
     Raises:
         ValueError: another shape than the generator's points, images outside [0, 1].

@@ -1,4 +1,4 @@
-"""Runs of adversarial networks that are told classes or find codes by themselves, and what comes of it."""
+"""Runs of adversarial networks conditioned on classes, or that find codes by themselves, and what comes of it."""
 
 import math
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def conditional_gan(data: Images | Points = "digits",
         judges = Projected(net, features, classes)
     method = ConditionalGAN(makes, judges, latent_dim=latent, num_classes=classes,
                             penalty=slopes(source, gamma))
-    return play(method, source, lr, batch, steps, seed, measure=obedience(source))
+    return play(method, source, lr, batch, steps, seed, measure=condition_measure(source))
 
 
 @recipe(paper="Odena et al. 2017", systems=["GEN-73"], presets=[
@@ -78,7 +78,7 @@ def acgan(data: Images | Points = "ring", *, size: int | None = None, latent: in
     makes = Joined(generator(source, latent, hidden, beside=classes), classes)
     method = ACGAN(makes, critic(source, hidden, outputs=1 + classes), latent_dim=latent, num_classes=classes,
                    weight=weight, penalty=slopes(source, gamma))
-    return play(method, source, lr, batch, steps, seed, measure=obedience(source))
+    return play(method, source, lr, batch, steps, seed, measure=condition_measure(source))
 
 
 @recipe(paper="Chen et al. 2016", systems=["GEN-74"], presets=[
@@ -142,8 +142,8 @@ def reader(source: Source) -> Callable[[Tensor], Tensor]:
     return lambda x: classes[torch.cdist(x.cpu() / scale, places / scale).argmin(1)]
 
 
-def obedience(source: Source, threshold: float | None = None) -> Measure:
-    """An evaluation: the share of what is drawn that is of the class asked for, by the reader and by the
+def condition_measure(source: Source, threshold: float | None = None) -> Measure:
+    """An evaluation of draws given a class: the share that is of that class, by the reader and by the
     method's own classifier, if it has one; with a threshold, how much truncated latents add."""
 
     def measure(method: Any) -> dict[str, float]:

@@ -11,7 +11,7 @@ from deepcanon.nets import dcgan as nets
 from deepcanon.nets.biggan import BigDiscriminator, BigGenerator
 from deepcanon.nets.progressive import GrowingDiscriminator, GrowingGenerator
 from deepcanon.recipes.evaluation import evaluations, pictures
-from deepcanon.recipes.gans.classes import obedience
+from deepcanon.recipes.gans.classes import condition_measure
 from deepcanon.recipes.gans.nets import play
 from deepcanon.recipes.inputs import class_count, halved, own_size
 
@@ -94,5 +94,5 @@ def biggan(data: Images = "digits", *, size: int | None = None, latent: int = 48
     method = ConditionalGAN(makes, BigDiscriminator(classes, channels=channels, widths=widths),
                             latent_dim=latent, num_classes=classes, objective=hinge)
     return play(method, source, lr, batch, steps, seed, betas=(0.0, 0.99),
-                measure=obedience(source, threshold))
+                measure=condition_measure(source, threshold))
 

@@ -1,6 +1,6 @@
 """Runs of image-to-image translation: between two sources, or between images and their turned negatives.
 
-The second is a task whose true map is known, so that it can be told whether it was found.
+The second is a task whose true map is known, so that what is found can be compared with it.
 """
 
 import math
