@@ -30,7 +30,7 @@ from deepcanon.vision.classify import Classifier
 
 WEIGHTS, FEW, SIDE = Path(__file__).parent / "judges", 5_000, 28
 # for a user's own images: images that are drawn, steps of a judge's training
-DRAWS, STEPS, ASKED = 1_000, 600, 2_000
+DRAWS, STEPS, ASKED = 500, 600, 2_000
 DRAWN = {"digits": 2_000, "mnist": 10_000, "fashion": 5_000}            # images drawn from a generator
 WIDTHS = {"digits": (6, 16, 120, 84)}
 WIDE = (16, 32, 120, 84)
