@@ -25,8 +25,9 @@ def made(data: Images = "digits", *, size: int | None = None, width: int = 1_024
     """
     source = open_data(data, "images", size=size)
     method = BernoulliMADE(MADE(size_of(source), (width,)), source.shape)
-    return fit(method, source.train(batch=batch, seed=seed, augment=augment.binarize), adam(lr), steps=steps, seed=seed,
-               ema=0.998, evaluate=evaluations(method, source, augment=augment.binarize), callbacks=pictures(source))
+    train = source.train(batch=batch, seed=seed, augment=augment.binarize)
+    return fit(method, train, adam(lr), steps=steps, seed=seed, ema=0.998, callbacks=pictures(source),
+               evaluate=evaluations(method, source, augment=augment.binarize))
 
 
 @recipe(paper="van den Oord et al. 2016, arXiv 1609.03499", systems=["GEN-35"], presets=[
