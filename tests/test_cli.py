@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from deepcanon import catalogue, cli, errors
 from deepcanon.catalogue import Parameter, RecipeInfo
@@ -271,3 +272,56 @@ def test_a_run_from_training_to_samples(run, tmp_path):
     status, out, _ = run("sample", folder, "--n", "4", "--out", str(tmp_path / "four.png"))
     assert status == 0
     assert (tmp_path / "four.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("python", "flags"), [
+    ("'Embarked' was taken for the target: set target= to another", "'Embarked' was taken for the target: set --target to another"),
+    ("leave them out with skip_unreadable=True", "leave them out with --skip-unreadable"),
+    ("set encoding= if that is wrong", "set --read encoding= if that is wrong"), ("set decimal=',' or '.'", "set --read decimal=',' or '.'"),
+    ("set types={'zip code': 'category'} to keep it", "set --read 'types=zip code:category' to keep it"),
+    ("pass names=[...] for a file without one", "pass --read names=... for a file without one"),
+    ("resized to 32 x 32 (size=, fit=)", "resized to 32 x 32 (size=, --read fit=)"), ("pass size=28", "pass --size 28"),
+    ("--read separator=; is no separator", "--read separator=; is no separator"), ("my_target=3.csv", "my_target=3.csv"),
+])
+def test_what_a_message_tells_to_write_is_told_as_flags(python, flags):
+    assert errors.as_flags(python) == flags
+    assert errors.as_flags(flags) == flags
+
+
+def test_a_table_is_checked_in_words_and_its_notes_are_said_once(workplace):
+    rows = "".join(f"{i},{'red' if i % 3 else 'blue'},{i if i % 4 else ''},{'yes' if i % 3 else 'no'}\n" for i in range(40))
+    Path("t.csv").write_text(f"id,colour,n,y\n{rows}", encoding="utf-8")
+    done = deepcanon("data", "check", "t.csv", cwd=workplace)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "classes no 14, yes 26" in lines
+    assert "dropped id: numbers the rows" in lines
+    assert "notes the target is the column 'y'; set --target to predict another" in lines
+    assert lines[-5:] == ["column read as missing different", "id left out 40", "colour category 2", "n number 10 30", "y target 2"]
+    assert not any("{" in line or "null" in line for line in lines)
+
+
+def test_a_folder_with_a_broken_picture_is_checked_and_the_status_says_so(workplace):
+    for name in ("a", "b"):
+        (workplace / "photos" / name).mkdir(parents=True)
+        for i in range(3):
+            Image.new("RGB", (8, 8)).save(workplace / "photos" / name / f"{i}.png")
+    assert deepcanon("data", "check", "photos", cwd=workplace).returncode == 0
+    (workplace / "photos" / "a" / "x.png").write_bytes(b"no picture")
+    done = deepcanon("data", "check", "photos", cwd=workplace)
+    assert done.returncode == 1
+    assert "leave them out with --skip-unreadable" in " ".join(done.stdout.split())
+    assert "left out unreadable: a/x.png" in " ".join(done.stdout.split())
+
+
+def test_an_option_of_another_kind_is_refused_where_data_are_checked(workplace):
+    (workplace / "t.txt").write_text("hello there " * 50)
+    assert "'t.txt' is read as text, to which --read separator= does not apply; it is of a table" in deepcanon(
+        "data", "check", "t.txt", "--read", "separator=;", cwd=workplace).stderr
+
+
+def test_data_and_env_are_told_apart_and_a_budget_that_is_none_is_named():
+    assert "train ppo takes --env and no --data: an environment" in deepcanon("train", "ppo", "--data", "digits").stderr
+    assert "train vae takes --data and no --env: data" in deepcanon("train", "vae", "--env", "CartPole-v1").stderr
+    assert "mlp has no budget 'huge': it has one set of presets" in deepcanon("train", "mlp", "--budget", "huge").stderr
+    assert "--budget" not in deepcanon("train", "mlp", "--help").stdout

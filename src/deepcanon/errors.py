@@ -9,12 +9,20 @@
 """
 
 import os
+import re
 import sys
 
 EXTRAS = {
     "pyarrow": "tables", "openpyxl": "tables", "onnx": "export", "onnxscript": "export", "onnxruntime": "export",
     "sacrebleu": "language", "tokenizers": "language", "scipy": "graphs", "gymnasium": "rl",
 }
+
+
+AS_FLAGS = [
+    (r"skip_unreadable=True", "--skip-unreadable"), (r"types=\{'([^']*)': '(\w+)'\}", r"--read 'types=\1:\2'"),
+    (r"\btarget=(?![\w'\"])", "--target"), (r"(?<![\w-])size=(\d+)", r"--size \1"),
+    (r"(?<![\w'-])(?<!--read )(separator|decimal|encoding|fit|fill|task|names|missing)=", r"--read \1="), (r"=\[\.\.\.\]", "=..."),
+]
 
 
 class UsageError(ValueError):
@@ -37,7 +45,7 @@ def report(error: BaseException) -> int:
             package = (error.name or "").partition(".")[0]
             return _say(f"this needs {package}, which is not installed: pip install 'deepcanon[{EXTRAS[package]}]'", 1)
         case _ if is_mistake(error):
-            return _say(_message(error), 1)
+            return _say(as_flags(_message(error)), 1)
         case _:
             kind = type(error).__name__
             return _say(f"{kind}: {_message(error)}; this looks like a bug in deepcanon: run again with --debug for the traceback", 1)
@@ -64,3 +72,10 @@ def _message(error: BaseException) -> str:
 def _say(message: str, status: int) -> int:
     print(f"deepcanon: {message}", file=sys.stderr)
     return status
+
+
+def as_flags(message: str) -> str:
+    """What a message tells a Python user to write, as it is written on the command line: encoding= is --read encoding=."""
+    for python, flags in AS_FLAGS:
+        message = re.sub(python, flags, message)
+    return message

@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def plainly(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None) -> None:
     """A warning as one line: what the user should know, not where in the code it was said."""
-    print(f"deepcanon: note: {message}", file=file or sys.stderr)
+    print(f"deepcanon: note: {errors.as_flags(str(message))}", file=file or sys.stderr)
 
 
 def dispatch(words: list[str]) -> int:

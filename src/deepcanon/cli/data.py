@@ -1,17 +1,18 @@
 """`deepcanon data`: the known data sets, and what would be read of your own."""
 
 import json
+import warnings
 from typing import Any
 
 from deepcanon.catalogue import suggest
 from deepcanon.cli.flags import Parser, add_reading_options, reading_options
-from deepcanon.cli.terminal import fields, footer, table
-from deepcanon.errors import UsageError
+from deepcanon.cli.terminal import fields, footer, several, table
+from deepcanon.errors import UsageError, as_flags
 
 ACTIONS = ("list", "get", "where", "check")
 
 
-def main(words: list[str]) -> None:
+def main(words: list[str]) -> int | None:
     """Known data sets: list, get, where; your own: check."""
     parser = Parser("data", "list | get NAME | where NAME | check PATH",
                     "The known data sets. Your own folder or file needs no name: its path will do; "
@@ -30,9 +31,10 @@ def main(words: list[str]) -> None:
     elif asked.name is None:
         raise UsageError(f"deepcanon data {asked.action} needs a {'path' if asked.action == 'check' else 'name'}; see deepcanon data --help")
     elif asked.action == "check":
-        check(asked.name, asked.kind, read)
+        return check(asked.name, asked.kind, read)
     else:
         (get if asked.action == "get" else where)(asked.name)
+    return None
 
 
 def show_list() -> None:
@@ -64,11 +66,36 @@ def where(name: str) -> None:
     print("\n".join(map(str, files)) if files else f"{name} is embedded: it needs no file")
 
 
-def check(name: str, kind: str | None, read: dict) -> None:
-    """Print what would be read."""
+def check(name: str, kind: str | None, read: dict) -> int:
+    """Print what would be read; status 1 where it cannot be read as it is."""
     from deepcanon.data.description import describe
+    from deepcanon.data.notices import DataNotice
 
-    def shown(value: Any) -> str:
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataNotice)                        # they stand among the notes
+        found = describe(name, kind, **read)
+    columns = [c for c in found.pop("columns", []) if isinstance(c, dict)] if found["kind"] == "table" else []
+    fields([pair for key, value in found.items() for pair in several(key.replace("_", " "), lines_of(value))])
+    if columns:
+        print()
+        table(["column", "read as", "missing", "different"],
+              [[c["name"], c["type"], str(c["missing"] or ""), str(c["distinct"])] for c in columns])
+    return int(bool(found.get("problems")))
 
-    fields([(key, shown(value)) for key, value in describe(name, kind, **read).items()])
+
+def lines_of(value: Any) -> list[str]:
+    """A value of a description in words: a line for each entry of what is nested or a list of sentences."""
+    if isinstance(value, dict):
+        told = {key: ", ".join(lines_of(v)) for key, v in value.items() if lines_of(v)}
+        if any(" " in key or " " in text for key, text in told.items()):
+            return [f"{key}: {text}" for key, text in told.items()]
+        return [", ".join(f"{key} {text}" for key, text in told.items())] if told else []
+    if isinstance(value, list):
+        sentences = any(isinstance(v, str) and " " in v.strip() for v in value)
+        return [as_flags(v) for v in value] if sentences else [f"[{', '.join(map(shown, value))}]"] if value else []
+    return [] if value is None else [as_flags(str(value))]
+
+
+def shown(value: Any) -> str:
+    """An entry of a list: words as they are, blanks and line ends in quotes."""
+    return value if isinstance(value, str) and value.strip() else json.dumps(value, ensure_ascii=False, default=str)

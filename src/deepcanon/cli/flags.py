@@ -42,6 +42,9 @@ class Parser(argparse.ArgumentParser):
         if not unknown:
             return parsed
         word, known = unknown[0].partition("=")[0], [flag for flag in self._option_string_actions if flag.startswith("--")]
+        twin = {"--data": "--env", "--env": "--data"}.get(word)
+        if twin in known:
+            raise UsageError(f"{self.verb} takes {twin} and no {word}: {'an environment' if twin == '--env' else 'data'}")
         if word.startswith("-"):
             raise UsageError(f"{self.verb} has no flag '{word}'{suggest(word, known) or f'; see {self.prog} --help'}")
         self.error(f"unexpected '{word}'")
@@ -61,9 +64,8 @@ def recipe_parser(recipe: RecipeInfo) -> Parser:
     for p in recipe.parameters:
         add_flag(group, p)
     budgets = [name for name in recipe.form.budgets if name]
-    if budgets:
-        group.add_argument("--budget", default="", metavar="|".join(budgets),
-                           help="larger presets, for a GPU and hours (default: two cores and minutes)")
+    group.add_argument("--budget", default="", metavar="|".join(budgets) or "NAME",
+                       help="larger presets, for a GPU and hours (default: two cores and minutes)" if budgets else argparse.SUPPRESS)
     add_run_options(parser)
     add_training_options(parser)
     return parser

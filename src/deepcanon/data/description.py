@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from . import sets
-from .source import PLURAL, TABLE_FILES, TEXT_FILES, Source, kind_of, known_kind
+from .source import PLURAL, TABLE_FILES, TEXT_FILES, Source, check_options, kind_of, known_kind
 
 WHERE = {"images": ("image_check", "describe_images"), "table": ("tables", "describe_table"), "text": ("texts", "describe_text"),
          "points": ("point_sets", "describe_points"), "env": ("environments", "describe_env")}
@@ -22,11 +22,12 @@ def describe(source: str, kind: str | None = None, **options: Any) -> dict[str, 
         options: of the function that opens the kind.
 
     Raises:
-        ValueError: no such kind, or data that cannot be read as it.
+        ValueError: no such kind, an option that it does not have, or data that cannot be read as it.
     """
     kind = kind or likely_kind(source)
     if kind not in PLURAL:
         raise ValueError(f"unknown kind '{kind}'{sets.nearest(kind, list(PLURAL))}")
+    check_options(source, kind, options)
     if kind not in WHERE or (kind == "images" and known_kind(source)):
         return Source(source, kind, options).metadata
     module, function = WHERE[kind]

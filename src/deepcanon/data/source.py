@@ -124,12 +124,17 @@ def open_data(data: Any, *kinds: str, **options: Any) -> Source:
     record = next_record()
     kind = record["kind"] if record else kind_of(data, kinds)
     given = _reading.get() | options
-    if strange := [k for k, v in given.items() if v is not None and k not in OPTIONS[kind] and k != "size"]:
-        having = " or ".join(PLURAL[k] for k in PLURAL if strange[0] in OPTIONS[k])
-        raise ValueError(f"{called(data)} read as {PLURAL[kind]}, to which {strange[0]}= does not apply; it is of {having}")
+    check_options(data, kind, {k: v for k, v in given.items() if v is not None and k != "size"})
     if kind == "images" and "size" in options and options["size"] is None and not (isinstance(data, str) and data in sets.SETS):
         options["size"] = "auto"
     return Source(data, kind, {k: v for k, v in (given | options).items() if k in OPTIONS[kind]}, record)
+
+
+def check_options(data: Any, kind: str, given: dict[str, Any]) -> None:
+    """Refuse an option that this kind of data does not have."""
+    if strange := next((name for name in given if name not in OPTIONS[kind]), None):
+        having = " or ".join(PLURAL[k] for k in PLURAL if strange in OPTIONS[k])
+        raise ValueError(f"{called(data)} read as {PLURAL[kind]}, to which {strange}= does not apply; it is of {having}")
 
 
 def kind_of(data: Any, kinds: tuple[str, ...]) -> str:
