@@ -195,7 +195,7 @@ def test_recipes_state_what_they_are(recipe):
 
 def test_recipes_are_short():
     lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in (SRC / "recipes").rglob("*.py"))
-    assert lines <= 2_600
+    assert lines <= 3_800
 
 
 def test_recipes_of_the_catalogue_exist_and_show_what_they_say():

@@ -92,7 +92,7 @@ def test_fifty_plain_layers_train_worse_than_fifty_residual_ones():
     def final_loss(net: nn.Module) -> float:
         train, again = images("digits", batch=64), images("digits", batch=359, shuffle=False)
         with options(quiet=True):
-            return fit(Classifier(net), train, SGD(0.05, momentum=0.9), steps=44, evaluate=again).results["nll"]
+            return fit(Classifier(net), train, SGD(0.02, momentum=0.9), steps=66, evaluate=again).results["nll"]
 
     assert final_loss(residual) < 0.5 * final_loss(plain)
 
