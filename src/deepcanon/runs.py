@@ -54,7 +54,8 @@ def resume(folder: str | Path, anyway: bool = False, data: Any = None) -> Run:
     Raises:
         ValueError: no run folder, a damaged checkpoint, other code or other data.
     """
-    call = read_call(Path(folder))
+    folder = whole_run(Path(folder))
+    call = read_call(folder)
     name, arguments = recorded_call(call, data)
     missing = [k for k, v in arguments.items() if isinstance(v, str) and v.startswith("<") and v.endswith(">")]
     if missing:
@@ -63,6 +64,12 @@ def resume(folder: str | Path, anyway: bool = False, data: Any = None) -> Run:
     with (options(folder=Path(folder), resume=True, anyway=anyway), reading(**call.get("reading", {})),
           data_of(folder, call)):
         return train(name, arguments)
+
+
+def whole_run(folder: Path) -> Path:
+    """The folder of a run, for one of its later stages the folder that it lies in."""
+    staged = folder.name.startswith("stage") and (folder.parent / "call.json").exists()
+    return folder.parent if staged and read_call(folder.parent)["recipe"] == read_call(folder)["recipe"] else folder
 
 
 def load(folder: str | Path, method: nn.Module | None = None, *, weights: str = "weights") -> nn.Module:

@@ -280,6 +280,23 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(workplace):
         train(workplace / "run", steps=2)
 
 
+def test_a_run_is_not_written_among_other_files(workplace):
+    hidden, mine, notes = workplace / "hidden", workplace / "mine", workplace / "notes.txt"
+    for folder, name in [(hidden, ".DS_Store"), (mine, "cat.jpg")]:
+        folder.mkdir()
+        (folder / name).write_text("not of a run")
+    notes.write_text("mine")
+    assert (train(hidden, steps=1).folder / "result.json").exists()
+    for folder, message in [(mine, r".*mine is not empty and holds no run \(it has cat.jpg\): name another folder"),
+                            (notes, ".*notes.txt is a file, a run needs a folder: name another one"),
+                            (notes / "new", ".*notes.txt is a file, a run needs a folder: name another one")]:
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            train(folder, steps=1)
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            train(None, steps=1).save(folder)
+    assert [path.name for path in mine.iterdir()] == ["cat.jpg"]
+
+
 def test_a_folder_that_is_no_run_is_refused(workplace):
     with pytest.raises(ValueError, match="there is no run folder"):
         read_call(workplace / "nowhere")

@@ -8,9 +8,11 @@ import torch
 from deepcanon import load, recipes
 from deepcanon.engine import Run, options
 from deepcanon.engine.checkpoint import read_weights
+from deepcanon.engine.loop import Trainer
 from deepcanon.recipes.comparisons import beside_rate_and_error, beside_vae
 from deepcanon.recipes.stages import joined
 from deepcanon.report import write_report
+from deepcanon.runs import resume
 from tests.own_pictures import JUDGED, hurried, photos, short
 from tests.timing import untimed
 
@@ -56,6 +58,27 @@ def test_a_resumed_run_ends_with_the_same_bits(workplace, embedded_only):
     weights = again.method.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in whole.method.state_dict().items())
     assert untimed(again.results) == untimed(whole.results)
+    for file in (Path("halves") / "stage3").rglob("*"):
+        if file.is_file() and file.name != "call.json":
+            file.unlink()
+    with options(quiet=True):
+        third = resume("halves/stage3")                                # the folder of a stage means the run
+    assert third.folder == Path("halves")
+    assert untimed(third.results) == untimed(whole.results)
+
+
+def test_a_stage_that_is_interrupted_names_the_folder_of_the_run(workplace, embedded_only, monkeypatch, capfd):
+    plain = Trainer.train_step
+
+    def stopped(trainer, batch):
+        plain(trainer, batch)
+        if (Path("run") / "stage2" / "call.json").exists():
+            trainer.stop = "SIGINT"
+
+    monkeypatch.setattr(Trainer, "train_step", stopped)
+    with options(folder=Path("run")), pytest.raises(SystemExit):
+        recipes.vq_vae(**SHORT)
+    assert "continue with: deepcanon resume run\n" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("colour", [True, False])

@@ -34,6 +34,7 @@ class RunFolder:
 
     def __init__(self, path: Path, call: dict, rank: int):
         self.path, self.call, self.rank = path, call, rank
+        self.root = path                                # of a run of several stages, the folder of the first
         self.saved, self.every = time.perf_counter(), current_options().save_seconds
         self.finished = False
 
@@ -50,8 +51,11 @@ class RunFolder:
         elif begun and rank == 0:
             raise ValueError(f"{path} holds a run already: continue it with 'deepcanon resume {path}' or name another folder")
         elif rank == 0:
+            check_free(path)
             write_json(path / "call.json", call)
-        return cls(path, call, rank)
+        opened = cls(path, call, rank)
+        opened.root = getattr(current_call(), "folder", None) or path
+        return opened
 
     def due(self) -> bool:
         """Whether it is time for a checkpoint."""
@@ -96,6 +100,18 @@ class RunFolder:
             return
         write_weights(self.path / "weights.safetensors", weights)
         write_result(self.path, self.call, run, trainer.stop or None)
+
+
+def check_free(path: Path) -> None:
+    """Refuse to write a run among other people's files.
+
+    Raises:
+        ValueError: the path, or one above it, is a file, or the folder holds files that are of no run.
+    """
+    if file := next((p for p in (path, *path.parents) if p.is_file()), None):
+        raise ValueError(f"{file} is a file, a run needs a folder: name another one")
+    if path.exists() and (other := next((p for p in sorted(path.iterdir()) if not p.name.startswith(".")), None)):
+        raise ValueError(f"{path} is not empty and holds no run (it has {other.name}): name another folder")
 
 
 def place(call: Call | None, folder: str | Path | None) -> Path | None:
@@ -164,6 +180,7 @@ def save_run(run: Run, folder: Path) -> Path:
     """Weights, history and numbers of a run that was made without a folder."""
     if (folder / "call.json").exists():
         raise ValueError(f"{folder} holds a run already: name another folder")
+    check_free(folder)
     call = describe(None, run.method, None, seed=0)
     write_json(folder / "call.json", call)
     write_rows(folder / "metrics.csv", run.history)

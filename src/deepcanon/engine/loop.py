@@ -276,7 +276,7 @@ def finish(trainer: Trainer, folder: RunFolder | None) -> Run:
     if folder and (interrupted or not folder.finished):
         folder.save(trainer)
     if interrupted:
-        where = f"; continue with: deepcanon resume {folder.path}" if folder else ""
+        where = f"; continue with: deepcanon resume {folder.root}" if folder else ""
         trainer.log.say(f"stopped by {trainer.stop} at step {trainer.step}{where}")
         raise SystemExit(128 + signal.Signals[trainer.stop])
     for callback in trainer.callbacks:
