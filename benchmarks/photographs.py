@@ -2,7 +2,8 @@
 
     python benchmarks/photographs.py --triples A B C --seeds 0 1 2 [--backbone]
 
-`train resnet --data FOLDER` beside logistic regression on the same pixels (standardised, C by cross-validation), 200 held-out pictures a class; with --backbone also
+`train resnet --data FOLDER` beside logistic regression on the same pixels (standardised, C by cross-validation), with
+200 held-out pictures a class; with --backbone also
 `--from` a run on the 35,000 pictures of the other seven classes. Writes results/benchmarks/photographs/<triple>.json.
 """
 

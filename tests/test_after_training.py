@@ -310,3 +310,22 @@ def test_a_language_model_goes_on_from_a_prompt(workplace):
     assert continue_text(run.folder, "The ", 20) == text
     with pytest.raises(ValueError, match="the prompt is empty"):
         continue_text(run.folder, "")
+
+
+def test_images_of_another_size_are_told_which_size_fits(workplace):
+    with options(quiet=True):
+        first = deepcanon.recipes.mlp("digits", width=64, steps=1)
+    folder = photographs(workplace / "fruit")
+    with options(quiet=True, start_from=first.folder), pytest.raises(ValueError, match="its images had 8 x 8 pixels, these have 12 x 12: --size 8"):
+        deepcanon.recipes.mlp(folder, width=64, steps=1)
+
+
+def test_regression_says_how_much_is_explained(workplace):
+    x = np.random.default_rng(0).normal(size=(200, 3))
+    frame = pandas.DataFrame(x, columns=list("abc")).assign(y=x @ [1.0, -2.0, 0.5] + 3)
+    with options(quiet=True):
+        good = deepcanon.recipes.linear(frame, target="y", steps=400)
+        none = deepcanon.recipes.linear(frame, target="y", steps=0)
+    assert good.results["r2"] > 0.99
+    assert good.results["r2"] == pytest.approx(1 - good.results["mse"] / frame.y.var(), abs=0.02)
+    assert abs(none.results["r2"]) < 1

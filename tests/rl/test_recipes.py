@@ -165,3 +165,26 @@ def test_an_object_that_cannot_be_copied_is_refused_before_training(workplace):
     with pytest.raises(ValueError, match=r"cannot be copied for its evaluation \(TypeError\): pass its class or a function that makes one$"):
         short("dqn", Single())
     assert not (workplace / "runs").exists()
+
+
+class Endless(gymnasium.Env):
+    """Nothing ends."""
+
+    observation_space, action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32), gymnasium.spaces.Discrete(2)
+    steps = 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        Endless.steps += 1
+        return np.zeros(1, np.float32), 1.0, False, False, {}
+
+
+def test_an_environment_without_a_time_limit_does_not_hold_up_the_evaluation(workplace, monkeypatch):
+    monkeypatch.setattr("deepcanon.recipes.rl.agents.LONGEST", 30)
+    with pytest.warns(UserWarning, match="Endless has no time limit: an episode of the evaluation ends after 30 steps"):
+        run = short("ppo", Endless)
+    assert run.results["return"] == 30
+    assert Endless.steps < 64 + 21 * 30 + 50

@@ -32,11 +32,21 @@ def warm_start(method: nn.Module, folder: Path, call: Call | None) -> str:
     kept, total = sum(t.numel() for t in fits.values()), sum(t.numel() for t in own.values())
     if kept < total / 2:
         other = next((n for n in own if n not in fits), "")
-        raise ValueError(f"only {kept:,} of {total:,} weights of {folder} fit this method (not {other}): give it the same settings")
+        hint = "give it the same settings" + shapes_differ(theirs["sources"], call)
+        raise ValueError(f"only {kept:,} of {total:,} weights of {folder} fit this method (not {other}): {hint}")
     with torch.no_grad():
         method.load_state_dict(own | fits)
     new = sorted(own.keys() - fits.keys())
     return f"starting from {folder}: {kept:,} of {total:,} weights" + (f"; new: {', '.join(new)}" if new else "")
+
+
+def shapes_differ(sources: list[dict[str, Any]], call: Call | None) -> str:
+    """What to do where the other run's images had another size."""
+    before, now = (next((tuple(s["shape"]) for s in metadata if s.get("shape")), None)
+                   for metadata in (sources, [s.metadata for s in call.sources] if call else []))
+    if before == now or before is None or now is None or len(before) != 3:
+        return ""
+    return f"; its images had {before[1]} x {before[2]} pixels, these have {now[1]} x {now[2]}: --size {before[1]}"
 
 
 def weights_of(folder: Path) -> dict[str, torch.Tensor]:

@@ -44,6 +44,8 @@ def evaluations(method: nn.Module, source: Source, *, sample: Callable[[Any, int
     found: list[Any] = [source.test(**({"batch": batch} if batch else {}), **how)] if hasattr(method, "metrics") else []
     if callable(getattr(method, "predict", None)) and source.num_classes >= 2 and source.kind in ("images", "table"):
         found.append(Predictions(source))
+    if source.kind == "table" and not source.num_classes and hasattr(method, "predict"):
+        found.append(lambda m: {"r2": explained(m, source)})
     draw = sample or (lambda m, n: m.sample(n)) if sample or hasattr(method, "sample") else None
     if source.kind == "images" and draw:
         found.append(image_quality(method, source, draw, ratio))
@@ -52,6 +54,13 @@ def evaluations(method: nn.Module, source: Source, *, sample: Callable[[Any, int
     if source.kind == "points":
         found += point_measures(method, source, draw)
     return found
+
+
+def explained(method: Any, source: Source) -> float:
+    """The share of the variance of held-out values that predictions explain: 1 - E[(y - prediction)^2] / Var[y]; 0 is what the mean reaches."""
+    parts = [(method.predict(x.to(next(method.parameters()).device)).cpu(), y) for x, y in source.test()]
+    predicted, y = (torch.cat(column) for column in zip(*parts))
+    return 1 - ((predicted - y).square().mean() / y.var(correction=0).clamp(min=1e-12)).item()
 
 
 def image_quality(method: nn.Module, source: Source, draw: Callable[[Any, int], Tensor], ratio: bool) -> Measure:

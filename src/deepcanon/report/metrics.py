@@ -115,8 +115,8 @@ LIKELIHOOD = {
 RECONSTRUCTION = {
     "mse": Metric("mean squared error on held-out data", "down"),
     "rmse": Metric("root mean squared error on held-out data", "down"),
+    "r2": Metric("share of the variance of held-out values that is explained; the mean has 0", "up"),
     "mae": Metric("mean absolute error on held-out data", "down"),
-    "r2": Metric("share of the variance that is explained", "up"),
     "pca_mse": Metric("mean squared error of principal components of the same size"),
     "pca_ratio": Metric(
         "mean squared error divided by that of principal components of the same size", "down"

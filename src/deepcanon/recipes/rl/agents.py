@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,8 @@ from deepcanon.rl.evaluate import returns
 from deepcanon.rl.policies import categorical, gaussian
 from deepcanon.rl.ppo import PPO
 from deepcanon.rl.sac import SAC
+
+LONGEST = 2_000                                         # steps of an evaluated episode, in an environment without a time limit
 
 
 @recipe(paper="Mnih et al. 2015; van Hasselt et al. 2016", systems=["RL-30", "RL-31", "RL-32"], presets=[
@@ -130,10 +133,13 @@ def data_of(source: Source, make: Callable[[], Any]) -> Any:
 
 def apart(source: Source) -> Callable[[], Any]:
     """What opens the environment of an evaluation: of an object a copy, so that the episode in training goes on untouched."""
+    limit = {} if source.metadata.get("step_limit") else {"max_episode_steps": LONGEST}
+    if limit and source.record is None:
+        warnings.warn(f"{source.metadata['name']} has no time limit: an episode of the evaluation ends after {LONGEST:,} steps", stacklevel=3)
     if isinstance(source.data, str | type) or not hasattr(source.data, "step"):
-        return source.train
+        return lambda: source.train(**limit)
     try:
-        own = copy.deepcopy(source.train())
+        own = copy.deepcopy(source.train(**limit))
     except Exception as error:                          # whatever its own __deepcopy__ raises
         raise ValueError(f"{source.metadata['name']} cannot be copied for its evaluation ({type(error).__name__}): "
                          "pass its class or a function that makes one") from error
