@@ -1,5 +1,7 @@
 """Runs of image classifiers: whether mirror images are learned from, what a run that starts from another changes, which settings are refused."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -73,12 +75,20 @@ def test_a_run_from_another_takes_fewer_steps_at_a_lower_rate(workplace, monkeyp
         return Run(method)
 
     monkeypatch.setattr(residual, "fit", fit)
-    for start in (None, "runs/x"):
+    for start, lr in ((None, None), ("runs/x", None), (None, 0.0)):
         with options(start_from=start):
-            recipes.resnet("digits", form="photo", weight_decay=None, steps=None, schedule="cosine")
-    (scratch, long), (tuned, short) = seen
+            recipes.resnet("digits", form="photo", weight_decay=None, lr=lr, steps=None, schedule="cosine")
+    (scratch, long), (tuned, short), (still, _) = seen
+    assert still.lr == 0
     assert (scratch.lr, scratch.options["weight_decay"], long) == (0.1, 5e-3, 1_500)
     assert (tuned.lr, tuned.options["weight_decay"], short) == (0.01, 5e-4, 300)
+
+
+@pytest.mark.parametrize("side", [24, 32, 40, 41, 48, 64, 96, 200])
+def test_large_pictures_are_made_small_before_the_costly_layers(side):
+    source = SimpleNamespace(name="x", shape=(3, side, side), num_classes=2, mean=0.5, std=0.2)
+    net = residual.net_of(source, "photo", 14)
+    assert 11 <= net.stem(torch.zeros(1, 3, side, side)).shape[-1] <= 20
 
 
 @pytest.mark.row("VIS-08")
