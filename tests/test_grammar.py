@@ -66,6 +66,7 @@ def test_a_call_is_named_by_data_variants_and_budget():
     ({"steps": True}, "", "^gan: expected steps as a whole number, got True$"),
     ({"steps": None}, "", "^gan: expected steps as a whole number, got None$"),
     ({"lr": "fast"}, "", "^gan: expected lr as a number, got 'fast'$"),
+    ({"latent": 0}, "", "^gan: expected latent of 1 or more, got 0$"),
     ({"swap": 1}, "", "^gan: expected swap as True or False, got 1$"),
     ({}, "huge", "gan has no budget 'huge'; it has full"),
     ({}, "full", "gan has no budget 'full' for digits; it has one for ring"),

@@ -149,5 +149,15 @@ def test_sides_that_cannot_be_halved_are_refused_with_a_size_that_can(workplace)
     with pytest.raises(ValueError, match="multiples of 4, got 30 x 30; pass size=28"):
         inputs.halved(source, 2)
     assert inputs.halved(source, 1) == (3, 30, 30)
-    assert inputs.own_size("digits", None) is None
-    assert (inputs.own_size("./photos", None), inputs.own_size("./photos", 16)) == (32, 16)
+
+
+def test_own_images_take_the_side_that_a_method_asks_for_and_known_sets_their_own(workplace):
+    folder = photos(workplace / "photos")
+    assert open_data(folder, "images", size=None, side=32).shape == (3, 32, 32)
+    assert open_data(folder, "images", size=16, side=32).shape == (3, 16, 16)
+    assert open_data("digits", "images", size=None, side=32).shape == (1, 8, 8)
+
+
+def test_a_side_is_refused_for_points():
+    with pytest.raises(ValueError, match="'moons' is read as points, to which size= does not apply; it is of images"):
+        open_data("moons", "images", "points", size=16)

@@ -109,12 +109,13 @@ def current_reading() -> dict[str, Any]:
     return dict(_reading.get())
 
 
-def open_data(data: Any, *kinds: str, **options: Any) -> Source:
+def open_data(data: Any, *kinds: str, side: int | str = "auto", **options: Any) -> Source:
     """The data of a recipe.
 
     Args:
         data: a known name (`deepcanon data list`), a path, or an object.
         kinds: what the recipe takes, such as "images".
+        side: the size of the user's own images where no size is given; known sets stay as they are.
         options: passed to the function that opens the kind; None stands for its default.
 
     Raises:
@@ -123,11 +124,12 @@ def open_data(data: Any, *kinds: str, **options: Any) -> Source:
     """
     record = next_record()
     kind = record["kind"] if record else kind_of(data, kinds)
-    given = _reading.get() | options
-    check_options(data, kind, {k: v for k, v in given.items() if v is not None and k != "size"})
-    if kind == "images" and "size" in options and options["size"] is None and not (isinstance(data, str) and data in sets.SETS):
-        options["size"] = "auto"
-    return Source(data, kind, {k: v for k, v in (given | options).items() if k in OPTIONS[kind]}, record)
+    given = current_reading() | {name: value for name, value in options.items() if value is not None}
+    check_options(data, kind, given)
+    own = not (isinstance(data, str) and data in sets.SETS)
+    if kind == "images" and "size" in options and own:
+        given.setdefault("size", side)
+    return Source(data, kind, given, record)
 
 
 def check_options(data: Any, kind: str, given: dict[str, Any]) -> None:

@@ -7,20 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deepcanon.data import Source, sets
+from deepcanon.data import Source
 
-SIDE = 32
+SIDE = 32                   # of the user's own images, where a method cannot take any
 
 
 def size_of(source: Source) -> int:
     """How many numbers a data point has."""
     return math.prod(source.shape)
-
-
-def own_size(data: Any, size: int | None) -> int | None:
-    """The side in pixels: as given; else 32 for the user's own images, while known sets stay as they are."""
-    known = isinstance(data, str) and data in sets.SETS
-    return SIDE if size is None and not known else size
 
 
 def halved(source: Source, times: int) -> tuple[int, int, int]:

@@ -7,7 +7,7 @@ from deepcanon.flows.glow_flow import glow as glow_layers
 from deepcanon.flows.nice_flow import nice as nice_layers
 from deepcanon.flows.realnvp_flow import realnvp as point_layers, realnvp_images as image_layers
 from deepcanon.recipes.densities import density_run, dequantized, vectors
-from deepcanon.recipes.inputs import halved, own_size, size_of
+from deepcanon.recipes.inputs import SIDE, halved, size_of
 from deepcanon.recipes.optimizers import adam
 
 
@@ -42,7 +42,7 @@ def realnvp(data: Images | Points = "digits", *, size: int | None = None, width:
         width, layers: units or feature maps inside a coupling, couplings of points (images have twelve).
         variational, muon: learn the noise between levels of images, train with Muon in place of Adam.
     """
-    source = open_data(data, "images", "points", size=own_size(data, size))
+    source = open_data(data, "images", "points", size=size, side=SIDE)
     if source.kind == "points":
         method = vectors(source, point_layers(size_of(source), hidden=(width, width), num_layers=layers))
     else:
@@ -66,7 +66,7 @@ def glow(data: Images = "digits", *, size: int | None = None, flow_steps: int = 
         flow_steps, width: couplings at each of two scales, feature maps inside a coupling.
         variational, muon: learn the noise between levels of images, train with Muon in place of Adam.
     """
-    source = open_data(data, "images", size=own_size(data, size))
+    source = open_data(data, "images", size=size, side=SIDE)
     flow = Chain(Logit(), glow_layers(halved(source, 2), num_steps=flow_steps, width=width))
     method = dequantized(source, flow, source.shape, variational=variational)
     return density_run(method, source, adam(lr, muon=muon), batch=batch, steps=steps, seed=seed)

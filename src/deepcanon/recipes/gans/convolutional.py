@@ -13,7 +13,7 @@ from deepcanon.nets.progressive import GrowingDiscriminator, GrowingGenerator
 from deepcanon.recipes.evaluation import evaluations, pictures
 from deepcanon.recipes.gans.classes import condition_measure
 from deepcanon.recipes.gans.nets import play
-from deepcanon.recipes.inputs import class_count, halved, own_size
+from deepcanon.recipes.inputs import SIDE, class_count, halved
 
 
 @recipe(paper="Radford et al. 2016", systems=["GEN-59", "MET-10"], presets=[
@@ -33,7 +33,7 @@ def dcgan(data: Images = "digits", *, size: int | None = None, latent: int = 64,
         gamma: weight of R1; 0 at 64 pixels is the paper's net, with batch normalisation in the discriminator.
         fast: compiled nets in bfloat16 where the processor has it.
     """
-    source = open_data(data, "images", size=own_size(data, size))
+    source = open_data(data, "images", size=size, side=SIDE)
     channels, _, side = halved(source, 2)
     speed = {"bf16": fast, "compile": ("generator", "discriminator") if fast else ()}
     if gamma == 0 and side == 64:
@@ -63,7 +63,7 @@ def progressive_gan(data: Images = "digits", *, size: int | None = None, latent:
         stages, stage_steps: how many sizes, each twice the one before; steps at each.
         gamma: weight of R1.
     """
-    source = open_data(data, "images", size=own_size(data, size))
+    source = open_data(data, "images", size=size, side=SIDE)
     channels, _, side = halved(source, stages - 1)
     form = {"channels": channels, "first": side // 2 ** (stages - 1), "width": width}
     method = ProgressiveGAN(GrowingGenerator(latent, stages, **form), GrowingDiscriminator(stages, **form),
@@ -86,7 +86,7 @@ def biggan(data: Images = "digits", *, size: int | None = None, latent: int = 48
         latent, width: numbers that the generator's first layer and blocks share; channels of its last block.
         threshold: largest number of a truncated latent.
     """
-    source = open_data(data, "images", size=own_size(data, size))
+    source = open_data(data, "images", size=size, side=SIDE)
     classes, blocks = class_count(source), max(2, source.shape[-1].bit_length() - 3)
     channels, _, side = halved(source, blocks)
     widths = [width * 2**i for i in range(blocks)]

@@ -7,7 +7,6 @@ import math
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +19,6 @@ from deepcanon.gans.cyclegan import CycleGAN
 from deepcanon.gans.pix2pix import Pix2Pix
 from deepcanon.nets.patchgan import LocalTranslator, Translator, judge
 from deepcanon.recipes.evaluation import Measure, judge_of
-from deepcanon.recipes.inputs import own_size
 from deepcanon.recipes.joint import Joint
 
 Batch = tuple[Tensor, ...]
@@ -41,7 +39,7 @@ def pix2pix(data: Images = "digits", other: Images | None = None, *, size: int |
         width, blocks: channels at full size, residual blocks of the translator.
         l1: weight of the error of a pixel.
     """
-    source = open_data(data, "images", size=side_of(data, size))
+    source = open_data(data, "images", size=size, side=64)
     if other is None:
         change, outputs = partial(with_negative, degrees=degrees), source.shape[0]
         train = Joint(change, source.train(batch=batch, seed=seed))
@@ -74,7 +72,7 @@ def cyclegan(data: Images = "digits", other: Images | None = None, *, size: int 
             so few that a pixel sees its surroundings alone and no image can be exchanged for another.
         cycle: weight of the way back.
     """
-    source = open_data(data, "images", size=side_of(data, size))
+    source = open_data(data, "images", size=size, side=64)
     channels, second = source.shape[0], None
     if other is None:
         build = partial(LocalTranslator, channels, channels, width=width, layers=layers)
@@ -92,11 +90,6 @@ def cyclegan(data: Images = "digits", other: Images | None = None, *, size: int 
     measured = nearness(source, second) if second else classes_kept(source, degrees)
     return fit(method, train, Adam(lr, betas=(0.5, 0.999), schedule=linear()), steps=steps, seed=seed,
                evaluate=[test, measured], callbacks=shown(method.translate, test))
-
-
-def side_of(data: Any, size: int | None) -> int | None:
-    """The side in pixels: as given, else 64 for the user's own images, while known sets stay as they are."""
-    return 64 if size is None and own_size(data, None) else size
 
 
 def turned(x: Tensor, degrees: float) -> Tensor:

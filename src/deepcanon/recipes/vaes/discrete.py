@@ -14,7 +14,7 @@ from deepcanon.nets.gpt import GPT
 from deepcanon.nets.perceptron import mlp
 from deepcanon.recipes.comparisons import beside_rate_and_error, rate_and_error
 from deepcanon.recipes.evaluation import evaluations, pictures
-from deepcanon.recipes.inputs import halved, own_size, size_of
+from deepcanon.recipes.inputs import SIDE, halved, size_of
 from deepcanon.recipes.optimizers import adam
 from deepcanon.recipes.stages import joined
 from deepcanon.recipes.vaes.gaussian import BINARISED, means
@@ -70,7 +70,7 @@ def vq_vae(data: Images = "digits", *, size: int | None = None, width: int = 64,
         tilt: strength of random affine distortions; 1 is up to 10 degrees and a tenth of the size.
         steps, prior_steps: training steps of each autoencoder, training steps of the GPT.
     """
-    source = open_data(data, "images", size=own_size(data, size))
+    source = open_data(data, "images", size=size, side=SIDE)
     train, gently = (source.train(batch=batch, seed=seed, augment=tilted(tilt * part)) for part in (1.0, 0.5))
     method, baseline = coders(source, tuple(width >> i for i in reversed(range(halvings))), codes, latent)
     first = fit(method, train, adam(lr), steps=steps, seed=seed, evaluate=source.test())

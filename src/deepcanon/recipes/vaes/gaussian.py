@@ -12,7 +12,7 @@ from deepcanon.layers.norm import Standardize
 from deepcanon.nets.perceptron import mlp
 from deepcanon.recipes.comparisons import beside_vae, bits, likelihood
 from deepcanon.recipes.evaluation import evaluations, pictures
-from deepcanon.recipes.inputs import halved, own_size, size_of
+from deepcanon.recipes.inputs import SIDE, halved, size_of
 from deepcanon.recipes.optimizers import adam
 from deepcanon.recipes.stages import joined
 from deepcanon.vae import IWAE, VAE
@@ -91,7 +91,7 @@ def conv_vae(data: Images = "digits", *, size: int | None = None, width: int = 3
         data, size: images by name or path or as an object, side in pixels (32 for your own unless given).
         width, halvings, latent: feature maps after the first halving, halvings of the side, numbers of z.
     """
-    source = open_data(data, "images", size=own_size(data, size))
+    source = open_data(data, "images", size=size, side=SIDE)
     (channels, side, _), widths = halved(source, halvings), tuple(width << i for i in range(halvings))
     encoder = nn.Sequential(Standardize(source.mean, 1.0), image_encoder(channels, side, widths, 2 * latent))
     method = VAE(encoder, image_decoder(2 * channels, side, widths, latent), latent_dim=latent,
