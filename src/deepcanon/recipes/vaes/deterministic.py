@@ -35,9 +35,9 @@ def autoencoder(data: Images = "digits", *, size: int | None = None, latent: int
 
 
 @recipe(paper="Vincent et al. 2008", systems=["GEN-06"], presets=[
-    preset("digits", sigma=0.4, hidden=256, lr=2e-3, target={"wiener_ratio": at_most(0.9)}, seconds=30)])
-def denoising_autoencoder(data: Images = "digits", *, size: int | None = None, sigma: float = 0.25,
-                          hidden: int = 1_024, lr: float = 1e-3, batch: int = 128, steps: int = 1_500,
+    preset("digits", hidden=256, lr=2e-3, steps=1_500, target={"wiener_ratio": at_most(0.9)}, seconds=30)])
+def denoising_autoencoder(data: Images = "digits", *, size: int | None = None, sigma: float = 0.4,
+                          hidden: int = 1_024, lr: float = 1e-3, batch: int = 128, steps: int = 2_500,
                           seed: int = 0) -> Run:
     """Denoising autoencoder of images: squared error, beside that of the best linear denoiser.
 
@@ -54,10 +54,10 @@ def denoising_autoencoder(data: Images = "digits", *, size: int | None = None, s
 
 
 @recipe(paper="Makhzani & Frey 2014", systems=["GEN-04"], presets=[
-    preset("digits", k=8, units=256, lr=3e-3, seconds=30,
+    preset("digits", k=8, units=256, seconds=30,
            target={"active": at_most(0.05), "pca_ratio": at_most(1.2)})])
-def sparse_autoencoder(data: Images = "digits", *, size: int | None = None, k: int = 32, units: int = 1_024,
-                       lr: float = 1e-3, batch: int = 128, steps: int = 1_500, seed: int = 0) -> Run:
+def sparse_autoencoder(data: Images = "digits", *, size: int | None = None, k: int = 32, units: int = 512,
+                       lr: float = 3e-3, batch: int = 128, steps: int = 1_500, seed: int = 0) -> Run:
     """Sparse autoencoder of images, few of many units on: squared error, beside as many principal components.
 
     Args:
@@ -66,7 +66,9 @@ def sparse_autoencoder(data: Images = "digits", *, size: int | None = None, k: i
     """
     source = open_data(data, "images", size=size)
     encoder = nn.Sequential(nn.Flatten(), mlp(size_of(source), units, units), nn.ReLU(), KSparse(k))
-    decoder = nn.Sequential(Dictionary(units, size_of(source)), nn.Unflatten(1, source.shape))
+    atoms = Dictionary(units, size_of(source))
+    nn.init.constant_(atoms.bias, source.mean)
+    decoder = nn.Sequential(atoms, nn.Unflatten(1, source.shape))
     return reconstruction(source, Autoencoder(encoder, decoder), activity(source), lr, batch, steps, seed)
 
 
