@@ -81,7 +81,8 @@ def iwae(data: Images = "digits", *, size: int | None = None, samples: int = 20,
 
 
 @recipe(paper="Kingma & Welling 2014", systems=["GEN-20", "MET-08"], presets=[
-    preset("digits", halvings=1, latent=12, lr=3e-3, steps=800, target={"bits_per_dim": at_most(2.1)}, seconds=40),
+    preset("digits", halvings=1, latent=12, lr=3e-3, steps=800, seconds=40,
+           target={"bits_per_dim": at_most(2.1)}),
     preset("fashion", latent=32, steps=6_000, target={"bits_per_dim": at_most(3.8)}, seconds=900)])
 def conv_vae(data: Images = "digits", *, size: int | None = None, width: int = 32, halvings: int = 2,
              latent: int = 64, lr: float = 2e-3, batch: int = 128, steps: int = 1_500, seed: int = 0) -> Run:
