@@ -5,7 +5,7 @@ from typing import Any
 
 from deepcanon import catalogue
 from deepcanon.cli.compare import matching, separate, typed
-from deepcanon.cli.flags import Parser, add_run_options, run_options, whole
+from deepcanon.cli.flags import Parser, add_run_options, path, run_options, whole
 from deepcanon.cli.terminal import fields, number, readable, title
 from deepcanon.cli.train import results_fields
 from deepcanon.errors import UsageError
@@ -21,7 +21,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--all", action="store_true", help="every call that has presets without a larger budget")
     parser.add_argument("--budget", default="", metavar="NAME", help="of the presets, such as full")
     parser.add_argument("--seeds", type=whole, default=3, metavar="N", help="how many (default 3)")
-    parser.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where the records go (default results)")
+    parser.add_argument("--out", type=path, default=Path("results"), metavar="DIR", help="where the records go (default results)")
     add_run_options(parser, "the folder of the runs (default runs/prove/NAME/DATE-TIME)")
     own, values = separate(words, parser)
     asked = parser.parse(own)

@@ -18,8 +18,9 @@ import numpy
 import torch
 from torch import nn
 
+from deepcanon.commands import resume_line
 from deepcanon.engine.calls import Call, current_call
-from deepcanon.engine.checkpoint import load_weights, read_state, write_bytes, write_json, write_rows, write_state, write_weights
+from deepcanon.engine.checkpoint import fitting, load_weights, read_state, write_bytes, write_json, write_rows, write_state, write_weights
 from deepcanon.engine.parallel import from_first
 from deepcanon.engine.record import card, check_same, describe, read_call
 from deepcanon.engine.run import Run
@@ -49,7 +50,7 @@ class RunFolder:
         if begun and chosen.resume:
             check_same(read_call(path), call, path, chosen.anyway)
         elif begun and rank == 0:
-            raise ValueError(f"{path} holds a run already: continue it with 'deepcanon resume {path}' or name another folder")
+            raise ValueError(f"{path} holds a run already: name another folder, or continue it with: {resume_line(path)}")
         elif rank == 0:
             check_free(path)
             write_json(path / "call.json", call)
@@ -88,8 +89,12 @@ class RunFolder:
         ranks = len(list(found[-1].parent.glob(f"{found[-1].stem}.rank*")))
         if ranks != trainer.world:
             raise ValueError(f"{self.path} was run by {ranks} processes and cannot be resumed by {trainer.world}")
-        trainer.load_state_dict(read_state(found[-1]))
-        load_local_state(trainer, read_state(found[-1].with_suffix(f".rank{self.rank}")))
+        own = found[-1].with_suffix(f".rank{self.rank}")
+        shared, local = read_state(found[-1]), read_state(own)
+        with fitting(found[-1], trainer.method):
+            trainer.load_state_dict(shared)
+        with fitting(own, trainer.method):
+            load_local_state(trainer, local)
         if (self.path / "result.json").exists():
             self.finished, trainer.total = True, trainer.step
 
@@ -173,7 +178,9 @@ def restore_weights(method: nn.Module, path: Path, weights: str = "weights") -> 
     if weights != "weights" or not states:
         raise ValueError(f"{path} has no {file.name}" + ("" if states else " and no checkpoint yet"))
     print(f"{path} is not finished: using its checkpoint of step {int(states[-1].stem)}", file=sys.stderr)
-    method.load_state_dict(read_state(states[-1])["method"])
+    state = read_state(states[-1])
+    with fitting(states[-1], method):
+        method.load_state_dict(state["method"])
 
 
 def save_run(run: Run, folder: Path) -> Path:

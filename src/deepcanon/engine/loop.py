@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deepcanon.commands import resume_line
 from deepcanon.engine import parallel
 from deepcanon.engine.batches import device_of, endless, map_tensors, split, to
 from deepcanon.engine.callbacks import EMA, Evaluate, evaluation_mode
@@ -276,7 +277,7 @@ def finish(trainer: Trainer, folder: RunFolder | None) -> Run:
     if folder and (interrupted or not folder.finished):
         folder.save(trainer)
     if interrupted:
-        where = f"; continue with: deepcanon resume {folder.root}" if folder else ""
+        where = f"; continue with: {resume_line(folder.root)}" if folder else ""
         trainer.log.say(f"stopped by {trainer.stop} at step {trainer.step}{where}")
         raise SystemExit(128 + signal.Signals[trainer.stop])
     for callback in trainer.callbacks:
