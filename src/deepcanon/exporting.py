@@ -181,7 +181,8 @@ def columns_of(call: dict) -> list[dict[str, Any]]:
 def readme(call: dict, use: Use) -> str:
     """What lies in the folder, a line each."""
     table = COLUMNS if columns_of(call) else ""
-    return f"""# {as_markdown(call['method'])} ({as_markdown(call['label'])}), made by deepcanon {call['versions']['deepcanon']}; it needs PyTorch alone
+    title = f"{as_markdown(call['method'])} ({as_markdown(call['label'])})"
+    return f"""# {title}, made by deepcanon {call['versions']['deepcanon']}; it needs PyTorch alone
 Input: {as_markdown(use.takes)}. Output: {as_markdown(use.gives)}.
 `model = torch.export.load("model.pt2").module()`
 `y = model(x)`

@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from deepcanon.commands import operand, reading_words, train_words
 from deepcanon.data.source import current_reading
@@ -116,15 +116,14 @@ def launch(jobs: Sequence[Job], launcher: Sequence[str] = (), at_once: int = 1, 
     for job in jobs:
         job.check()
     waiting, failed = [job for job in jobs if not job.finished], []
-    running: dict[subprocess.Popen, tuple[Job, IO[bytes]]] = {}
+    running: dict[subprocess.Popen, Job] = {}
     try:
         while waiting or running:
             while waiting and len(running) < at_once:
-                process, log = start(waiting[0], launcher, device)
-                running[process] = (waiting.pop(0), log)
+                job = waiting.pop(0)
+                running[start(job, launcher, device)] = job
             for process in [p for p in running if p.poll() is not None]:
-                job, log = running.pop(process)
-                log.close()
+                job = running.pop(process)
                 failed += [] if ended(job, process.returncode) else [job]
             time.sleep(PAUSE)
     finally:
@@ -132,14 +131,14 @@ def launch(jobs: Sequence[Job], launcher: Sequence[str] = (), at_once: int = 1, 
     return failed
 
 
-def start(job: Job, launcher: Sequence[str], device: str | None) -> tuple[subprocess.Popen, IO[bytes]]:
+def start(job: Job, launcher: Sequence[str], device: str | None) -> subprocess.Popen:
     """Begin a command, in a session of its own so that a signal to this process reaches it once, through us."""
     words = job.words(device)
     job.folder.parent.mkdir(parents=True, exist_ok=True)
-    log = open(log_of(job), "wb")
     say(f"{job.name}: {shlex.join([*launcher, *words])}")
     command = [*launcher, sys.executable, "-m", *words]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True), log
+    with open(log_of(job), "wb") as log:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
 
 def log_of(job: Job) -> Path:

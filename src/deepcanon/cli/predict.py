@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+
 from deepcanon.cli.flags import Parser, add_run_options, add_weights, data, path, run_options
 from deepcanon.cli.terminal import fields, readable, table
 
@@ -13,7 +14,8 @@ def main(words: list[str]) -> None:
                     "probabilities as CSV, and pictures of those of which it is least certain.")
     parser.add_argument("run", type=path, metavar="FOLDER", help="a run folder")
     parser.add_argument("files", nargs="+", metavar="FILES", type=data, help="images, folders of images, or a CSV file")
-    parser.add_argument("--out", metavar="FILE", type=data, help="the CSV file, - for standard output (default: predictions/predictions.csv in the run folder)")
+    parser.add_argument("--out", metavar="FILE", type=data,
+                        help="the CSV file, - for standard output (default: predictions/predictions.csv in the run folder)")
     add_weights(parser)
     add_run_options(parser, folder=None, quiet=False)
     asked = parser.parse(words)

@@ -41,6 +41,12 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise OSError(error.errno, f"could not write {path} ({error.strerror}); what was saved before is untouched") from None
 
 
+def leftovers(folder: Path) -> None:
+    """Remove what processes that were killed while they wrote have left below a folder."""
+    for file in folder.rglob(".*.part"):
+        file.unlink(missing_ok=True)
+
+
 def write_json(path: Path, value) -> None:
     """`value` as indented JSON."""
     write_bytes(path, (json.dumps(value, indent=2) + "\n").encode())

@@ -13,3 +13,24 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
     numpy.random.seed(seed % 2**32)  # noqa: NPY002 (the global streams are meant)
     random.seed(seed)
+
+def streams() -> dict:
+    """The random streams of torch, numpy and random."""
+    kind, keys, *rest = numpy.random.get_state()  # noqa: NPY002
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": [kind, torch.from_numpy(numpy.asarray(keys, "int64")), *rest],
+        "random": random.getstate(),
+    }
+
+
+def load_streams(state: dict) -> None:
+    """The inverse of `streams`."""
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    kind, keys, *rest = state["numpy"]
+    numpy.random.set_state((kind, keys.numpy().astype("uint32"), *rest))  # noqa: NPY002
+    version, words, gauss = state["random"]
+    random.setstate((version, tuple(words), gauss))
