@@ -1,5 +1,6 @@
 """`deepcanon prove`: several seeds, and whether the targets hold."""
 
+import argparse
 import contextlib
 import shlex
 from collections.abc import Iterator
@@ -40,31 +41,33 @@ def main(words: list[str]) -> int:
         raise UsageError("prove: no call with presets has these values; see deepcanon show NAME")
     check_launch(asked, how["folder"])
 
-    from deepcanon import engine, launching, proofs
+    from deepcanon import engine
 
     with engine.options(device=how["device"], quiet=how["quiet"]):
-        proven = [proofs.called(call.recipe, call.given, call.budget) for call in calls]
-        root = how["folder"] or proofs.new_folder("prove")
-        folders = [root / call.name for call in calls]
-        jobs = [proofs.jobs_of(call, asked.seeds, folder) for call, folder in zip(proven, folders)]
-        if asked.dry_run:
-            print_lines(launching.lines([job for some in jobs for job in some], how["device"]))
-            return 0
-        failed = []
+        return prove_calls(calls, asked, how["folder"], how["device"])
+
+
+def prove_calls(calls: list[Resolved], asked: argparse.Namespace, folder: Path | None, device: str) -> int:
+    """Make the runs that are missing, then keep and show the record of every call whose runs are there; the exit status."""
+    from deepcanon import launching, proofs
+
+    root = folder or proofs.new_folder("prove")
+    jobs = {call.name: proofs.jobs_of(proofs.called(call.recipe, call.given, call.budget), asked.seeds, root / call.name) for call in calls}
+    every, failed, passed = [job for some in jobs.values() for job in some], [], True
+    if asked.dry_run:
+        print_lines(launching.lines(every, device))
+        return 0
+    with goes_on(root):
         if asked.launcher is not None or asked.jobs > 1:
-            words = launching.launcher_words(asked.launcher)
-            with goes_on(root):
-                failed = launching.launch([job for some in jobs for job in some], words, asked.jobs, how["device"])
-        passed = True
-        for call, folder, some in zip(calls, folders, jobs):
-            if not any(job in failed for job in some):
-                with goes_on(root):
-                    record = proofs.prove(call.recipe, asked.seeds, out=asked.out, folder=folder, budget=call.budget, **call.given)
+            failed = launching.launch(every, launching.launcher_words(asked.launcher), asked.jobs, device)
+        for call in calls:
+            if not any(job in failed for job in jobs[call.name]):
+                record = proofs.prove(call.recipe, asked.seeds, out=asked.out, folder=root / call.name, budget=call.budget, **call.given)
                 show_proof(call, record, asked.out)
                 passed = passed and record["passed"]
     if failed:
-        raise ValueError(f"{len(failed)} of {sum(map(len, jobs))} runs failed: {', '.join(job.name for job in failed)}; the others are "
-                         f"kept, {again(root)} makes these again")
+        raise ValueError(f"{len(failed)} of {len(every)} runs failed: {', '.join(job.name for job in failed)}; the others are kept, "
+                         f"{again(root)} makes these again")
     return 0 if passed else 1
 
 

@@ -2,6 +2,7 @@
 
 from deepcanon.cli.flags import Parser, add_run_options, add_weights, path, run_options, whole
 from deepcanon.cli.terminal import readable
+from deepcanon.errors import UsageError
 
 
 def main(words: list[str]) -> None:
@@ -17,6 +18,8 @@ def main(words: list[str]) -> None:
     add_weights(parser)
     add_run_options(parser, folder=None, quiet=False)
     asked = parser.parse(words)
+    if asked.out and asked.out.is_dir():
+        raise UsageError(f"sample: --out: {asked.out} is a folder, expected a file")
 
     from deepcanon import engine, runs
 
