@@ -27,6 +27,7 @@ EXTRAS = {
     "sacrebleu": "language", "tokenizers": "language", "scipy": "graphs", "gymnasium": "rl",
 }
 SIGNALS = ("SIGTERM", "SIGHUP", "SIGUSR1")             # that end a command beside Ctrl-C
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)       # a write to standard output that fails so names no file
 PACKAGE = Path(__file__).parent
 LIBRARIES = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 MEMORY = re.compile(r"out of memory|(can't|cannot|unable to|failed to) allocate|not enough memory|bad_alloc"
@@ -55,7 +56,7 @@ class Stopped(SystemExit):
 
 def report(error: BaseException) -> int:
     """Tell the user in one line; the exit status."""
-    unwritten = _drop_unwritten()
+    _drop_unwritten()
     match error:
         case Stopped():
             return _say(f"stopped by {error.name}", error.code)
@@ -78,7 +79,7 @@ def report(error: BaseException) -> int:
             install = f"'deepcanon[{EXTRAS[package]}]'" if package in EXTRAS else package
             return _say(f"this needs {package}, which is not installed: pip install {install}", 1)
         case _ if is_mistake(error):
-            return _say(("could not write the output: " if unwritten else "") + as_flags(_message(error)), 1)
+            return _say(as_flags(_message(error)), 1)
         case _:
             kind = type(error).__name__
             return _say(f"{kind}: {_message(error)}; this looks like a bug in deepcanon: run again with --debug for the traceback", 1)
@@ -139,6 +140,8 @@ def _message(error: BaseException) -> str:
     """The message on one line."""
     if isinstance(error, OSError) and error.filename and error.strerror:
         text = f"{error.filename}: {error.strerror.lower()}"
+    elif isinstance(error, OSError) and error.errno in FULL and error.strerror == os.strerror(error.errno):
+        text = f"could not write the output: {error.strerror.lower()}"
     elif isinstance(error, OSError) and error.strerror:
         text = error.strerror
     else:
@@ -152,15 +155,13 @@ def _say(message: str, status: int) -> int:
     return status
 
 
-def _drop_unwritten() -> bool:
-    """Whether standard output takes nothing more (a full disk, a reader that went away); what waits for it is dropped,
-    so that Python's last flush does not fail again."""
+def _drop_unwritten() -> None:
+    """Where standard output takes nothing more (a full disk, a reader that went away), drop what waits for it, so that
+    Python's last flush does not fail again."""
     try:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
 
 
 @contextlib.contextmanager

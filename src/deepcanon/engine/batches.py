@@ -44,8 +44,5 @@ def endless(data: Iterable) -> Iterator:
         for batch in data:
             empty = False
             yield batch
-        if empty and iter(data) is data:
-            raise ValueError(f"the {type(data).__name__} is used up: it gives its batches once; pass data that can be gone "
-                             "through again, such as a list or a DataLoader, or more of it")
         if empty:
             raise ValueError(f"{type(data).__name__} holds no batch")
