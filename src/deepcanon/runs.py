@@ -143,6 +143,8 @@ def continue_text(folder: str | Path, prompt: str, length: int = 500, seed: int 
     method: Any = rebuild(folder, weights).method
     if not hasattr(method, "tokenizer"):
         raise ValueError(f"{folder} holds a {type(method).__name__}, which continues no text: leave --prompt out")
+    if length < 0:
+        raise ValueError(f"expected a length of 0 tokens or more, got {length}")
     if not prompt:
         raise ValueError("the prompt is empty: give a character or more to go on from")
     with evaluation_mode(method, seed):

@@ -362,7 +362,7 @@ def test_resume_with_other_code_is_refused_unless_wanted(workplace, monkeypatch)
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(workplace):
     train(workplace / "run", steps=2)
-    with pytest.raises(ValueError, match=r"run holds a run already: continue it with 'deepcanon resume"):
+    with pytest.raises(ValueError, match=r"run holds a run already: .* continue it with: deepcanon resume"):
         train(workplace / "run", steps=2)
 
 

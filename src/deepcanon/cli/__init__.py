@@ -59,9 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     try:
         warnings.showwarning = plainly
-        status = dispatch([word for word in words if word != "--debug"])
-        sys.stdout.flush()
-        return status
+        with errors.stopped_by_signals():
+            status = dispatch([word for word in words if word != "--debug"])
+            sys.stdout.flush()
+            return status
     except BaseException as error:
         if debug and not isinstance(error, SystemExit | BrokenPipeError):
             raise

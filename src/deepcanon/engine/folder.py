@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import shlex
 import sys
 import time
 import warnings
@@ -22,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from deepcanon.commands import resume_line
 from deepcanon.engine import lock
 from deepcanon.engine.calls import Call, current_call
-from deepcanon.engine.checkpoint import leftovers, load_weights, read_state, write_bytes, write_json, write_rows, write_state, write_weights
+from deepcanon.engine.checkpoint import fitting, leftovers, load_weights, read_state, write_bytes, write_json, write_rows, write_state, write_weights
 from deepcanon.engine.lock import Lock
 from deepcanon.engine.parallel import common, from_first, is_first
 from deepcanon.engine.record import bound, card, check_same, describe, differences, read_call
@@ -64,7 +64,7 @@ class RunFolder:
         now = describe(call, method, data, seed, settings, code)
         begun = (path / "call.json").exists()
         if begun and not chosen.resume and rank == 0:
-            raise ValueError(f"{given} holds a run already: continue it with 'deepcanon resume {shlex.quote(str(given))}' or name another folder")
+            raise ValueError(f"{given} holds a run already: name another folder, or continue it with: {resume_line(given)}")
         if not begun and rank == 0:
             check_free(path)
             path.mkdir(parents=True, exist_ok=True)
@@ -145,8 +145,9 @@ class RunFolder:
             raise ValueError(f"{told}; one of them was changed or comes from elsewhere; resume with --anyway to follow call.json")
         if differ and self.rank == 0:
             print(told, file=sys.stderr)
-        trainer.load_state_dict(shared)
-        load_local_state(trainer, own)
+        with fitting(self.path / "state", trainer.method):
+            trainer.load_state_dict(shared)
+            load_local_state(trainer, own)
         if (self.path / "result.json").exists():
             self.finished, trainer.total = True, trainer.step
 
@@ -246,6 +247,8 @@ def not_finite(state: dict) -> str | None:
 def read_checkpoint(file: Path) -> dict:
     """One file of a checkpoint; a ValueError if it is damaged or of another step than its name says."""
     state = read_state(file)
+    if not isinstance(state, dict):
+        raise ValueError(f"{file} holds no checkpoint")
     if state.get("step") != int(file.stem):
         raise ValueError(f"{file} holds the state of step {state.get('step')}, not of the step in its name")
     return state
@@ -287,7 +290,8 @@ def restore_weights(method: nn.Module, path: Path, weights: str = "weights") -> 
     if state is None:
         raise ValueError(f"{path} has no {file.name}" + (" and no checkpoint yet" if weights == "weights" else ""))
     print(f"{path} is not finished: using its checkpoint of step {state['step']}", file=sys.stderr)
-    method.load_state_dict(evaluated_weights(state))
+    with fitting(Path(path) / "state", method):
+        method.load_state_dict(evaluated_weights(state))
 
 
 def newest_state(path: Path) -> dict | None:

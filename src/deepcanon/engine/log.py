@@ -172,7 +172,8 @@ class Log:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self.bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[shown]}"),
+        self.bar = Progress(TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+                            TextColumn("{task.fields[shown]}", markup=False),
                             TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=Console(stderr=True), auto_refresh=False)
         self.task = self.bar.add_task(type(trainer.method).__name__, total=trainer.total, completed=trainer.step, shown="", rate="")
         self.first = trainer.step

@@ -9,7 +9,6 @@ runs after that player's optimizer step. This file is the only place that knows 
 
 import contextlib
 import itertools
-import shlex
 import shutil
 import signal
 import sys
@@ -22,6 +21,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 
+from deepcanon.commands import resume_line
 from deepcanon.engine import parallel
 from deepcanon.engine.batches import device_of, endless, map_tensors, split, to
 from deepcanon.engine.callbacks import EMA, Best, Evaluate, evaluation_mode, running_statistics
@@ -314,7 +314,7 @@ def finish(trainer: Trainer, folder: RunFolder | None) -> Run:
     if folder and (interrupted or not folder.finished):
         folder.save(trainer)
     if interrupted:
-        where = f"; continue with: deepcanon resume {shlex.quote(readable(folder.root))}" if folder else ""
+        where = f"; continue with: {resume_line(readable(folder.root))}" if folder else ""
         trainer.log.say(f"stopped by {trainer.stop} at step {trainer.step}{where}")
         raise SystemExit(128 + signal.Signals[trainer.stop])
     for callback in trainer.callbacks:

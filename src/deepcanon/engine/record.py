@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import html
 import inspect
 import json
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from deepcanon.commands import reading_words, train_words
 from deepcanon.data.env_sources import named_object
 from deepcanon.data.source import current_reading, opener
 from deepcanon.engine.calls import Call, held_to
@@ -61,11 +64,10 @@ def describe(call: Call | None, method: nn.Module, data: Any, seed: int, setting
 
 def command(resolved: Resolved) -> str:
     """The line that makes this call again; an object of the user's own stands as <its type>."""
-    words = ["deepcanon train", resolved.recipe]
-    for name, value in resolved.given.items():
-        flag, value = name.replace("_", "-"), as_json(value)
-        words.append(f"--{'' if value else 'no-'}{flag}" if isinstance(value, bool) else f"--{flag} {shlex.quote(str(value))}")
-    return " ".join(words + ([f"--budget {resolved.budget}"] if resolved.budget else []))
+    chosen = current_options()
+    given = {name: as_json(value) for name, value in resolved.given.items()}
+    how = {"minutes": chosen.minutes, "from": chosen.start_from}
+    return shlex.join([*train_words(resolved.recipe, given, resolved.budget, **how), *reading_words(current_reading())])
 
 
 def as_json(value: Any) -> Any:
@@ -132,13 +134,22 @@ def read_call(path: Path) -> dict:
     if not (Path(path) / "call.json").exists():
         raise ValueError(f"{path} is not a run folder: it has no call.json")
     call = read_json(Path(path) / "call.json")
-    if not isinstance(call, dict) or not {"recipe", "arguments", "data", "code"} <= call.keys():
+    if not is_record(call):
         raise ValueError(f"{Path(path) / 'call.json'} is not the record of a run")
     if call.get("format", 1) < FORMAT:
         made = call.get("versions", {}).get("deepcanon", "0.1.0")
         raise ValueError(f"{path} was made by deepcanon {made}, whose recipe '{call['recipe']}' this version does not have; "
                          "open it with that version")
-    return call
+    return {"sources": []} | call
+
+
+def is_record(call: Any) -> bool:
+    """Whether a value read from call.json has the parts that a record has."""
+    if not isinstance(call, dict) or not {"recipe", "arguments", "data", "code"} <= call.keys():
+        return False
+    parts = [call["arguments"], call["data"], *(call["data"].values() if isinstance(call["data"], dict) else ())]
+    sources = call.get("sources", [])
+    return isinstance(call["recipe"], str) and isinstance(sources, list) and all(isinstance(p, dict) for p in (*parts, *sources))
 
 
 BOUND = ("recipe", "method", "budget", "seed", "settings", "arguments", "reading", "data", "sources", "code")
@@ -191,15 +202,29 @@ def check_same(before: dict, now: dict, path: Path, anyway: bool) -> None:
         print(f"{path} was started with torch {torch_before}, this is {torch_now}: its numbers may differ in the last digits", file=sys.stderr)
 
 
+def as_markdown(text: str) -> str:
+    """Text that reads as it is in Markdown: no markup, no HTML, one line."""
+    plain = re.sub(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)", lambda mark: html.escape(mark[0]), " ".join(str(text).split()))
+    return re.sub(r"([\\`*\[\]|$~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", plain)
+
+
+def fenced(text: str, language: str = "") -> str:
+    """Text as a block of code in Markdown, as it stands."""
+    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 3)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
 def card(call: dict, result: dict) -> str:
-    """The model card."""
-    numbers = "\n".join(f"| {k} | {v:.6g} |" for k, v in result["results"].items())
-    data = "\n".join(f"- {key}: {', '.join(f'{k} {v}' for k, v in about.items() if k in ('count', 'shape'))}" for key, about in call["data"].items())
-    return f"""# {call['method']}: {call['recipe']}
+    """The model card, in Markdown; what the run says of itself is escaped."""
+    numbers = "\n".join(f"| {as_markdown(k)} | {v:.6g} |" for k, v in result["results"].items())
+    data = "\n".join(f"- {as_markdown(key)}: " + as_markdown(", ".join(f"{k} {v}" for k, v in about.items() if k in ("count", "shape")))
+                     for key, about in call["data"].items())
+    return f"""# {as_markdown(call['method'])}: {as_markdown(call['recipe'])}
 
-Trained with DeepCanon {call['versions']['deepcanon']} (torch {call['versions']['torch']}, commit {call['commit']}) on {call['hardware']}:
+Trained with DeepCanon {call['versions']['deepcanon']} (torch {call['versions']['torch']}, commit {call['commit']}) on
+{as_markdown(call['hardware'])}:
 
-    {call['command'] or '(fit, called from Python)'}
+{fenced(call['command'], 'sh') if call['command'] else '(fit, called from Python)'}
 
 | result | value |
 | --- | --- |
