@@ -28,9 +28,39 @@ class Prediction(NamedTuple):
     x_0: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]      # (answer, x_t, a, s) -> x_0
 
 
-noise = Prediction(lambda x_0, eps, a, s: eps, lambda eps, x_t, a, s: (x_t - s * eps) / a)
-data = Prediction(lambda x_0, eps, a, s: x_0, lambda x_0, x_t, a, s: x_0)
-velocity = Prediction(lambda x_0, eps, a, s: a * eps - s * x_0, lambda v, x_t, a, s: a * x_t - s * v)   # Salimans & Ho 2022, arXiv 2202.00512
+def noise_target(x_0: Tensor, eps: Tensor, a: Tensor, s: Tensor) -> Tensor:
+    """eps."""
+    return eps
+
+
+def noise_to_data(eps: Tensor, x_t: Tensor, a: Tensor, s: Tensor) -> Tensor:
+    """x_0 = (x_t - s eps) / a."""
+    return (x_t - s * eps) / a
+
+
+def data_target(x_0: Tensor, eps: Tensor, a: Tensor, s: Tensor) -> Tensor:
+    """x_0."""
+    return x_0
+
+
+def data_to_data(x_0: Tensor, x_t: Tensor, a: Tensor, s: Tensor) -> Tensor:
+    """x_0."""
+    return x_0
+
+
+def velocity_target(x_0: Tensor, eps: Tensor, a: Tensor, s: Tensor) -> Tensor:
+    """v = a eps - s x_0 (Salimans & Ho 2022, arXiv 2202.00512)."""
+    return a * eps - s * x_0
+
+
+def velocity_to_data(v: Tensor, x_t: Tensor, a: Tensor, s: Tensor) -> Tensor:
+    """x_0 = a x_t - s v, since a^2 + s^2 = 1."""
+    return a * x_t - s * v
+
+
+noise = Prediction(noise_target, noise_to_data)
+data = Prediction(data_target, data_to_data)
+velocity = Prediction(velocity_target, velocity_to_data)
 
 
 class DDPM(nn.Module):

@@ -9,6 +9,7 @@ B chains run side by side, one call of the energy for all. S steps, D shape of a
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -35,7 +36,12 @@ def random_walk(scale: float) -> Proposal:
     """
     if not scale > 0:
         raise ValueError(f"expected a scale above 0, got {scale}")
-    return lambda x: (x + scale * torch.randn_like(x), x.new_zeros(len(x)))
+    return partial(nearby, scale=scale)
+
+
+def nearby(x: Float[Tensor, "B *D"], *, scale: float) -> tuple[Float[Tensor, "B *D"], Float[Tensor, "B"]]:
+    """x + scale z, and the zero that the log ratio of q is."""
+    return x + scale * torch.randn_like(x), x.new_zeros(len(x))
 
 
 @torch.no_grad()

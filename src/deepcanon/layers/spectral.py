@@ -69,6 +69,29 @@ class Scale(nn.Module):
         return self.factor * x
 
 
+def normalise(layer: nn.Module, norm: SpectralNorm, *, unsafe: bool = False) -> None:
+    """Puts the parametrisation on a layer's weight; the layer can be pickled. unsafe: without a trial."""
+    parametrize.register_parametrization(layer, "weight", norm, unsafe=unsafe)
+    type(layer).__reduce__ = parts
+
+
+def parts(layer: nn.Module) -> tuple:
+    """What a normalised layer is pickled as: its class without the parametrisation, state, weight, norm."""
+    state, weight = vars(layer).copy(), layer.parametrizations.weight
+    state["_modules"] = {name: m for name, m in layer._modules.items() if name != "parametrizations"}
+    return restored, (type(layer).__bases__[0], state, weight.original, weight[0])
+
+
+def restored(base: type[nn.Module], state: dict, weight: nn.Parameter, norm: SpectralNorm) -> nn.Module:
+    """The layer of these parts."""
+    layer = base.__new__(base)
+    layer.__setstate__(state)
+    layer.weight = weight
+    normalise(layer, norm, unsafe=True)
+    layer.parametrizations.train(layer.training)
+    return layer
+
+
 def spectral_norm(net: nn.Module, *, slope: float = 1.0) -> nn.Module:
     """The net with every linear map and convolution in it normalised, in place, and with its answer times the slope that it may have at most.
 
@@ -80,7 +103,7 @@ def spectral_norm(net: nn.Module, *, slope: float = 1.0) -> nn.Module:
             if parametrize.is_parametrized(layer, "weight") or not layer.weight.any():
                 raise ValueError(f"expected weights that are not 0 and not normalised yet, got those of {layer}")
             outputs = 1 if "Transpose" in type(layer).__name__ else 0
-            parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight, dim=outputs))
+            normalise(layer, SpectralNorm(layer.weight, dim=outputs))
     if slope == 1:
         return net
     layers = [*list(net)[:-1], nn.Sequential(net[-1], Scale(slope))] if isinstance(net, nn.Sequential) else [net, Scale(slope)]
