@@ -16,14 +16,12 @@ from deepcanon.energy import gibbs_sampling, mcmc
 from deepcanon.engine import optimizers, schedules
 from deepcanon.foundations import backprop, optimizers as written
 from deepcanon.gans import gan, objectives, penalties
-from deepcanon.gans.gan import GAN
 from deepcanon.layers.spectral import spectral_norm
 from deepcanon.metrics import mean_discrepancy
 from deepcanon.nets.perceptron import mlp
 from deepcanon.vae import denoising, schedule, sparse
 from tests.contracts.losses import losses
 from tests.contracts.presets import PRESETS
-from tests.contracts.presets.gans import corners
 
 
 def saved(thing):
@@ -57,13 +55,6 @@ def test_a_copy_of_a_method_has_its_losses_and_is_apart_from_it(name):
         assert not places(again) & places(method)
         for player, loss in losses(again, batch, seed=1).items():
             assert torch.equal(loss, expected[player]), player
-
-
-def test_a_method_under_spectral_normalisation_too(copied):
-    method, batch = GAN(mlp(2, 8, 2), spectral_norm(mlp(2, 8, 1)), latent_dim=2), corners()
-    again = copied(method)
-    expected = losses(method, batch)
-    assert all(torch.equal(loss, expected[player]) for player, loss in losses(again, batch).items())
 
 
 WRITTEN = [written.GradientDescent, written.Momentum, written.HeavyBall, written.Nesterov, written.AdaGrad,
@@ -157,3 +148,15 @@ def test_a_copied_constraint_clips_too(copied):
     net = mlp(2, 8, 1)
     copied(gan.clip(0.01))(net)
     assert all((p.abs() <= 0.01).all() for p in net.parameters())
+
+
+def test_a_copied_agent_acts_by_its_own_weights(copied):
+    agent, observation = PRESETS["sac"].build(), torch.zeros(3).numpy()
+    first = agent.act(observation)
+    again = copied(agent)
+    assert again.net.layers is None                                      # no view of the weights of the first
+    assert again.act(observation) == first
+    with torch.no_grad():
+        again.actor[-1].bias.fill_(9.0)
+    assert again.act(observation) != first
+    assert agent.act(observation) == first

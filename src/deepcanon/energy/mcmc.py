@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepcanon.energy.langevin_dynamics import Energy
+from deepcanon.layers.precision import widened
 
 Proposal = Callable[[Tensor], tuple[Tensor, Tensor]]  # x (B, *D) -> x' (B, *D) and log q(x | x') - log q(x' | x), (B,)
 
@@ -102,7 +103,7 @@ def transition_matrix(energy: Float[Tensor, "K"], proposal: Float[Tensor, "K K"]
 
 def accepted(log_ratio: Float[Tensor, "B"]) -> Tensor:
     """True with probability min(1, exp(log_ratio)); never where it is not a number."""
-    return torch.rand_like(log_ratio).log() < log_ratio
+    return torch.rand_like(widened(log_ratio)).log() < log_ratio
 
 
 def choose(accept: Tensor, new: Float[Tensor, "B *D"], old: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:

@@ -13,10 +13,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from deepcanon.layers.precision import Float32Buffers, narrowed, widened
+
 NORMALISED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
-class SpectralNorm(nn.Module):
+class SpectralNorm(Float32Buffers, nn.Module):
     """A parametrisation of one weight.
 
     Args:
@@ -32,16 +34,17 @@ class SpectralNorm(nn.Module):
         super().__init__()
         self.dim = dim
         matrix = self.matrix(weight.detach())
-        self.register_buffer("u", F.normalize(torch.randn(len(matrix), dtype=weight.dtype, device=weight.device), dim=0))
+        self.register_buffer("u", F.normalize(torch.randn_like(matrix[:, 0]), dim=0))
         self.register_buffer("v", F.normalize(matrix.T @ self.u, dim=0))
         for _ in range(iterations):
             self.iterate(matrix)
 
     def forward(self, weight: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        matrix = self.matrix(weight)
-        if self.training:
-            self.iterate(matrix.detach())
-        return weight / self.sigma(matrix)
+        with torch.autocast(weight.device.type, enabled=False):                  # u, v: running averages
+            matrix = self.matrix(weight)
+            if self.training:
+                self.iterate(matrix.detach())
+            return narrowed(weight / self.sigma(matrix), like=weight)
 
     def sigma(self, matrix: Float[Tensor, "O I"]) -> Float[Tensor, ""]:
         """u' W v; the vectors are copied, since the next step writes over them."""
@@ -54,8 +57,8 @@ class SpectralNorm(nn.Module):
         self.v.copy_(F.normalize(matrix.T @ self.u, dim=0))
 
     def matrix(self, weight: Tensor) -> Float[Tensor, "O I"]:
-        """The weight as the matrix of its outputs."""
-        return weight.movedim(self.dim, 0).flatten(1)
+        """The weight as the matrix of its outputs, in float32 or float64."""
+        return widened(weight).movedim(self.dim, 0).flatten(1)
 
 
 class Scale(nn.Module):
