@@ -70,7 +70,8 @@ def _message(error: BaseException) -> str:
 
 
 def _say(message: str, status: int) -> int:
-    print(f"deepcanon: {message}", file=sys.stderr)
+    rank = os.environ.get("RANK", "0") if os.environ.get("WORLD_SIZE", "1") != "1" else "0"
+    print(f"deepcanon{'' if rank == '0' else f', rank {rank}'}: {message}", file=sys.stderr)
     return status
 
 

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from deepcanon.cli import several
 from deepcanon.cli.flags import Parser, add_run_options, run_options
 from deepcanon.cli.terminal import readable
 from deepcanon.cli.train import show_run
+from deepcanon.errors import UsageError
 
 
 def main(words: list[str]) -> None:
@@ -20,6 +22,8 @@ def main(words: list[str]) -> None:
 
     with engine.options(**how):
         if comparison.is_comparison(asked.run):
+            if several():
+                raise UsageError(f"{asked.run} holds a comparison, which runs on one process: leave torchrun out")
             print(readable(comparison.resume(asked.run)))
             return
         run = runs.resume(asked.run, asked.anyway)
