@@ -52,46 +52,49 @@ class Stack(torch.autograd.Function):
 class Ranks:
     """Every rank holds a part of the batch."""
 
-    def __init__(self):
-        self.part = dist.get_rank()
-
     def sum(self, x: Tensor) -> Tensor:
         return Sum.apply(x)  # pyright: ignore[reportReturnType]
 
     def stack(self, x: Tensor) -> Tensor:
         return Stack.apply(x)  # pyright: ignore[reportReturnType]
 
+    def rows(self, x: Tensor) -> tuple[Tensor, slice]:
+        counts = self.stack(torch.tensor(len(x))).tolist()
+        padded = torch.cat([x, x.new_zeros(max(counts) - len(x), *x.shape[1:])])
+        start = sum(counts[: dist.get_rank()])
+        return torch.cat([part[:n] for part, n in zip(self.stack(padded), counts)]), slice(start, start + len(x))
+
 
 class Accumulated:
     """The parts come one after the other: a loss of the whole batch is refused, statistics are said to be those of a part.
 
     Args:
-        owner: whose batch it is, for the message.
+        owner: whose batch it is, for the messages.
         parts: how many.
         ranks: what joins each part over the ranks; None on one process.
     """
 
-    part = 0
-
     def __init__(self, owner: str, parts: int, ranks: Ranks | None):
         self.owner, self.parts, self.ranks, self.said = owner, parts, ranks, False
-        self.part = ranks.part if ranks else 0
 
     def sum(self, x: Tensor) -> Tensor:
-        self.check(x)
+        self.say(x)
         return self.ranks.sum(x) if self.ranks else x
 
     def stack(self, x: Tensor) -> Tensor:
-        self.check(x)
+        self.say(x)
         return self.ranks.stack(x) if self.ranks else x.unsqueeze(0)
 
-    def check(self, x: Tensor) -> None:
-        """Raises ValueError where a gradient would pass; warns once where none does."""
+    def rows(self, x: Tensor) -> tuple[Tensor, slice]:
+        raise ValueError(f"accumulate={self.parts} would change the loss of {self.owner}, which is of the whole batch and no mean over its rows")
+
+    def say(self, x: Tensor) -> None:
+        """Warn, once, of a statistic; refuse one that passes a gradient, which is a part of the loss."""
         if x.requires_grad:
-            raise ValueError(f"accumulate={self.parts} would change the loss of {self.owner}, which is of the whole batch and no mean over its rows")
-        if x.ndim and not self.said:                                             # a number alone is a count of rows
+            self.rows(x)
+        if not self.said:
             self.said = True
-            warnings.warn(f"accumulate={self.parts}: the statistics that {self.owner} takes of a batch are those of each of its parts", stacklevel=3)
+            warnings.warn(f"accumulate={self.parts}: what {self.owner} measures of a whole batch it measures of each part", stacklevel=3)
 
 
 def has_batch_norm(method: nn.Module) -> bool:

@@ -82,11 +82,11 @@ class Trainer:
     def train_step(self, batch) -> None:
         """Every player's update on one batch."""
         (first, share), *rest = self.parts(batch)
+        counters = self.counters() if rest else {}
         with joining(self.join):
             for player, loss in self.forward(first):
                 optimizer, params = self.optimizer(player)
                 optimizer.zero_grad(set_to_none=True)
-                counters = self.counters() if rest else {}
                 terms = self.backward(loss, share)
                 for part, part_share in rest:                          # accumulation: more of the batch, the same gradient
                     self.rewind(counters)

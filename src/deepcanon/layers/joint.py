@@ -3,7 +3,7 @@
     batch_sum(s) = sum_p s_p,      batch_rows(x) = (x_1; x_2; ...),      s_p, x_p of the parts p that the batch is worked on in
 
 A batch that is in one piece is its own sum and its own rows. Whoever works on a batch in parts gives, by `joining`, the functions that join them;
-both pass gradients to every part. `apart` is for a piece that is a batch of its own, such as one task of several.
+they pass gradients to every part. `apart` is for a piece that is a batch of its own, such as one task of several.
 B rows of the part at hand, N of the whole batch.
 """
 
@@ -21,14 +21,16 @@ from torch import Tensor
 class Join(Protocol):
     """How parts become a whole."""
 
-    part: int                                                                    # which of them is at hand
-
     def sum(self, x: Tensor) -> Tensor:
         """The sum of every part's x."""
         ...
 
     def stack(self, x: Tensor) -> Tensor:
         """Every part's x, of one shape, (parts, *x.shape)."""
+        ...
+
+    def rows(self, x: Tensor) -> tuple[Tensor, slice]:
+        """The rows of all parts, and where those at hand are among them."""
         ...
 
 
@@ -75,13 +77,7 @@ def batch_mean(x: Float[Tensor, "B *S"]) -> Float[Tensor, "*S"]:
 def batch_rows(x: Shaped[Tensor, "B *S"]) -> tuple[Shaped[Tensor, "N *S"], slice]:
     """The rows of the whole batch, and where those at hand are among them."""
     join = _join.get()
-    if join is None:
-        return x, slice(0, len(x))
-    counts = join.stack(torch.tensor(len(x))).tolist()
-    padded = torch.cat([x, x.new_zeros(max(counts) - len(x), *x.shape[1:])])
-    rows = torch.cat([part[:n] for part, n in zip(join.stack(padded), counts)])
-    start = sum(counts[: join.part])
-    return rows, slice(start, start + len(x))
+    return (x, slice(0, len(x))) if join is None else join.rows(x)
 
 
 def batch_moments(x: Float[Tensor, "C M"]) -> tuple[Float[Tensor, "C"], Float[Tensor, "C"], Float[Tensor, ""]]:

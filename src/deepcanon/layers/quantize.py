@@ -132,7 +132,7 @@ def straight_through(z: Float[Tensor, "*P Z"], q: Float[Tensor, "*P Z"]) -> Floa
 def revive(codebook: Tensor, share: Tensor, z: Tensor, codes: Tensor, threshold: float) -> Tensor:
     """Puts codes whose averaged share of the vectors is below threshold / K at vectors drawn from z, in place; which they are, (K,)."""
     K, used = len(share), batch_sum(torch.bincount(codes.flatten(), minlength=len(share)))
-    share.lerp_(used / used.sum(), 0.01)
+    share.lerp_(used.to(share) / used.sum(), 0.01)
     dead = share < threshold / K
     rows = z.flatten(0, -2).to(codebook)
     drawn = batch_stack(rows[torch.randint(len(rows), (K,), device=z.device)])   # for all K: the same draws, however many are dead
