@@ -106,13 +106,14 @@ class Fixed:
 
 
 def trained(name: str, accumulate: int = 1) -> dict[str, Tensor]:
-    """The state of a case after a few steps, and what was logged."""
+    """The state of a case after a few steps, and what was logged and evaluated."""
     torch.manual_seed(0)
     build, draw = CASES[name]
     method, batch = build().double(), map_tensors(draw(), lambda t: t.double() if t.is_floating_point() else t)
     with EqualRows(), options(quiet=True), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        run = fit(method, Fixed(batch), SGD(0.01), steps=STEPS, log_every=1, accumulate=accumulate)
+        run = fit(method, Fixed(batch), SGD(0.01), steps=STEPS, log_every=1, accumulate=accumulate,
+                  evaluate=[[batch]] if hasattr(method, "metrics") else None)
     numbers = [v for row in run.history for k, v in row.items() if k != "seconds"]
     return {name: t.detach().clone() for name, t in run.method.state_dict().items()} | {"logged": torch.tensor(numbers, dtype=torch.float64)}
 
@@ -120,7 +121,35 @@ def trained(name: str, accumulate: int = 1) -> dict[str, Tensor]:
 def on_two_ranks(folder: Path) -> None:
     found = {name: trained(name) for name in CASES}
     found["accumulated"] = trained("masked tokens", accumulate=2)
+    found["said"] = said()
     torch.save(found, folder / f"rank{dist.get_rank()}.pt")
+
+
+def said() -> list[str]:
+    """What is said of a batch with fewer rows than ranks, of data that cannot be divided, and of buffers that differ."""
+    words = []
+    for method, data in ((Classifier(mlp(6, 3)), Fixed(labelled(1))), (Classifier(mlp(6, 3)), [labelled(4)]), (Noted(), Fixed(labelled(4)))):
+        with warnings.catch_warnings(record=True) as warned, options(quiet=True):
+            warnings.simplefilter("always")
+            try:
+                fit(method, data, SGD(0.01), steps=1)
+            except ValueError as error:
+                words.append(str(error))
+        words += [str(warning.message) for warning in warned]
+    return words
+
+
+class Noted(nn.Module):
+    """Keeps what it saw last."""
+
+    def __init__(self):
+        super().__init__()
+        self.classifier = Classifier(mlp(6, 3))
+        self.register_buffer("last", torch.zeros(6))
+
+    def loss(self, batch):
+        self.last.copy_(batch[0][0])
+        return self.classifier.loss(batch)
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +171,12 @@ def test_two_ranks_are_one_process_on_the_joined_batch(name, found):
 def test_two_ranks_that_accumulate_are_one_process_too(found):
     for key, value in trained("masked tokens").items():
         torch.testing.assert_close(found[0]["accumulated"][key], value, atol=1e-9, rtol=1e-9)
+
+
+def test_what_cannot_be_the_same_is_said_by_one_rank_or_refused_by_all(found):
+    one_row = "the batch of step 1 has 1 row for 2 ranks: each needs one or more"
+    assert found[0]["said"] == [
+        one_row,
+        "list has no shard(rank, world): every rank trains on the batches that its own process makes",
+        "last of Noted differ between the ranks: each goes on with its own, and the weights that are saved hold those of rank 0"]
+    assert found[1]["said"] == [one_row]
