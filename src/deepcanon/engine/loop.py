@@ -39,6 +39,7 @@ from deepcanon.engine.seeds import seed_everything
 from deepcanon.engine.signals import SIGNALS, interruptible
 from deepcanon.engine.trackers import tracker
 from deepcanon.layers.joint import joining
+from deepcanon.paths import readable
 
 Loss = Tensor | dict[str, Tensor]
 
@@ -166,7 +167,7 @@ class Trainer:
     def weight(self, batch) -> float:
         """Over how many units the loss of this batch is a mean."""
         count: Any = getattr(self.method, "weight", None)
-        return float(count(batch)) if callable(count) else float(rows(batch))
+        return float(count(batch) if callable(count) else rows(batch))  # pyright: ignore[reportArgumentType]
 
     def backward(self, loss: Loss, share: float) -> dict[str, Tensor]:
         """Gradients of one part's loss; its terms, scaled by its share, so that the parts' sum is that of the batch."""
