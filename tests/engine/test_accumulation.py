@@ -22,7 +22,8 @@ from tests.engine.draws import EqualRows
 ONE_LOSS = [name for name, preset in PRESETS.items() if not hasattr(preset.build(), "losses")]
 REFUSED = {"hopfield", "semi_supervised_vae"}                          # a loss of the whole batch
 SAID = {"realnvp_images", "glow_varied", "vq_vae", "vq_vae_averaged", "resnet"}     # statistics of the whole batch
-DRAWN = {"ddpm", "ddpm_of_a_thousand_levels", "score_sde", "told_ddpm", "ebm", "score_function_vae"}             # a part of their draws is no draw of a part
+DRAWN = {"ddpm", "ddpm_of_a_thousand_levels", "score_sde", "told_ddpm", "ebm",
+         "score_function_vae"}                                         # a part of their draws is no draw of a part
 
 
 @pytest.fixture
