@@ -7,7 +7,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from deepcanon.engine import SGD, Adam, AdamW, Muon, cosine, fit, maximize, options
+from deepcanon.engine import Adam, AdamW, Muon, cosine, fit, maximize, options
 from deepcanon.engine.parallel import whole
 from tests.engine.ranks import JoinedNoise, together
 from tests.engine.shapes import EBM, SHAPES, build
