@@ -39,8 +39,8 @@ def recorded(folder, **changed):
     with options(quiet=True):
         fit(method, parts["data"](0), parts["optimizer"](), steps=2, folder=folder)
     call = read_json(folder / "call.json")
-    return {"data": call["data"], "net": (call["parameters"], call["code"].get("deepcanon.nets.lenet")), "loss": (call["method"], call["code"].get(__name__)),
-            "optimizer": call["settings"]["optimizers"]}
+    net, loss = (call["parameters"], call["code"].get("deepcanon.nets.lenet")), (call["method"], call["code"].get(__name__))
+    return {"data": call["data"], "net": net, "loss": loss, "optimizer": call["settings"]["optimizers"]}
 
 
 @pytest.mark.row("FND-57")
