@@ -1,4 +1,7 @@
-"""Random draws that are the same for every row, however many are drawn, and one order of everything: a batch and its parts then see the same noise."""
+"""Random draws that are the same for every row, however many are drawn, and one order of everything.
+
+A batch and its parts then see the same noise.
+"""
 
 import torch
 import torch.nn.functional as F

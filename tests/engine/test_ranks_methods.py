@@ -15,15 +15,20 @@ from torch import Tensor, nn
 
 from deepcanon.engine import SGD, fit, options
 from deepcanon.engine.batches import map_tensors, rows
+from deepcanon.foundations import Ensemble
 from deepcanon.gans import GAN
-from deepcanon.layers import AveragedQuantizer, BatchNorm, MinibatchDiscrimination
+from deepcanon.gans.feature_matching import mean_distance
+from deepcanon.layers import BatchNorm, MinibatchDiscrimination
 from deepcanon.meta import MAML
+from deepcanon.nets.members import StackedMLPs
 from deepcanon.nets.perceptron import mlp
+from deepcanon.rl import PPO
 from deepcanon.vae import Autoencoder
 from deepcanon.vae.sparse import Lifetime
 from deepcanon.vision import Classifier
 from tests.contracts.presets import PRESETS
 from tests.contracts.presets.gans import corners
+from tests.contracts.presets.rl import rollout
 from tests.engine.draws import EqualRows
 from tests.engine.ranks import together
 
@@ -57,6 +62,26 @@ def partly(n: int = 15) -> tuple[Tensor, Tensor]:
 
 
 
+def batch_of_each(members: int = 3, n: int = 7) -> tuple[Tensor, Tensor]:
+    return torch.randn(members, n, 6), torch.arange(members * n).view(members, n) % 3
+
+
+def one_minibatch() -> PPO:
+    """That the rows of a rollout are all in, those of a rank or of the joined process."""
+    return PPO(mlp(3, 16, 2), mlp(3, 16, 1), minibatch=32 // (dist.get_world_size() if dist.is_initialized() else 1))
+
+
+class Means(nn.Module):
+    """Aims at the mean of its batch, from points that differ."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = mlp(6, 8, 6)
+
+    def loss(self, batch):
+        return mean_distance(batch[0], self.net(batch[0]).square())
+
+
 def of_a_task(features: int) -> nn.Module:
     return nn.BatchNorm1d(features, track_running_stats=False)
 
@@ -76,8 +101,8 @@ def less_one(name: str) -> tuple[Callable[[], nn.Module], Callable[[], Any]]:
     return PRESETS[name].build, batch
 
 
-DRAWN = {"ddpm", "score_sde", "told_ddpm", "ebm", "score_function_vae", "ppo"}      # a part of their draws is no draw of a part
-CASES = {name: less_one(name) for name in PRESETS if name not in DRAWN | {"maml"}} | {
+DRAWN = {"ddpm", "score_sde", "told_ddpm", "ebm", "score_function_vae"}      # a part of their draws is no draw of a part
+CASES = {name: less_one(name) for name in PRESETS if name not in DRAWN | {"maml", "ppo"}} | {
     "masked tokens": (PRESETS["gpt"].build, padded),
     "tasks": (lambda: MAML(mlp(3, 8, 1), inner_lr=0.1, error=F.mse_loss), tasks),
     "tasks with batch norm": (lambda: MAML(mlp(3, 8, 1, norm=of_a_task), inner_lr=0.1, error=F.mse_loss), tasks),
@@ -86,34 +111,37 @@ CASES = {name: less_one(name) for name in PRESETS if name not in DRAWN | {"maml"
     "batch norm, plain average": (lambda: Classifier(mlp(6, 8, 3, norm=lambda n: nn.BatchNorm1d(n, momentum=None, affine=False))), labelled),
     "few labels": (PRESETS["semi_supervised_gan"].build, partly),
     "minibatch discrimination": (seeing_all, lambda: corners(15)),
+    "a batch for each member": (lambda: Ensemble(StackedMLPs([mlp(6, 8, 3) for _ in range(3)])), batch_of_each, 1),
+    "means": (Means, labelled),
+    "advantages": (one_minibatch, rollout, 1),
     "lifetime sparsity": (lambda: Autoencoder(nn.Sequential(mlp(6, 8), Lifetime(0.3)), mlp(8, 6)), labelled),
 }
 
 
 class Fixed:
-    """The same batch at every step, of several ranks every world-th row."""
+    """The same batch at every step, of several ranks every world-th row, which are along an axis."""
 
     key, metadata = "fixed", {}
 
-    def __init__(self, batch):
-        self.batch = batch
+    def __init__(self, batch, axis: int = 0):
+        self.batch, self.axis = batch, axis
 
     def at(self, step: int):
         return self.batch
 
     def shard(self, rank: int, world: int) -> "Fixed":
-        return Fixed(map_tensors(self.batch, lambda t: t[rank::world]))
+        return Fixed(map_tensors(self.batch, lambda t: t.movedim(self.axis, 0)[rank::world].movedim(0, self.axis)))
 
 
 def trained(name: str, accumulate: int = 1) -> dict[str, Tensor]:
     """The state of a case after a few steps, and what was logged and evaluated."""
     torch.manual_seed(0)
-    build, draw = CASES[name]
+    build, draw, *axis = CASES[name]
     method, batch = build().double(), map_tensors(draw(), lambda t: t.double() if t.is_floating_point() else t)
     with EqualRows(), options(quiet=True), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        run = fit(method, Fixed(batch), SGD(0.01), steps=STEPS, log_every=1, accumulate=accumulate,
-                  evaluate=[[batch]] if hasattr(method, "metrics") else None)
+        run = fit(method, Fixed(batch, *axis), SGD(0.01), steps=STEPS, log_every=1, accumulate=accumulate,
+                  evaluate=[[batch]] if hasattr(method, "metrics") and not axis else None)
     numbers = [v for row in run.history for k, v in row.items() if k != "seconds"]
     return {name: t.detach().clone() for name, t in run.method.state_dict().items()} | {"logged": torch.tensor(numbers, dtype=torch.float64)}
 
@@ -122,7 +150,17 @@ def on_two_ranks(folder: Path) -> None:
     found = {name: trained(name) for name in CASES}
     found["accumulated"] = trained("masked tokens", accumulate=2)
     found["said"] = said()
+    found["restarted"] = restarted()
     torch.save(found, folder / f"rank{dist.get_rank()}.pt")
+
+
+def restarted() -> dict[str, Tensor]:
+    """A codebook all of whose codes start anew at every step, at vectors that each rank draws for itself."""
+    torch.manual_seed(0)
+    method, (x, y) = PRESETS["vq_vae"].build(), PRESETS["vq_vae"].batch()
+    method.quantizer.restart = 100.0
+    with options(quiet=True):
+        return fit(method, Fixed((x, y)), SGD(0.01), steps=2).method.state_dict()
 
 
 def said() -> list[str]:
@@ -171,6 +209,11 @@ def test_two_ranks_are_one_process_on_the_joined_batch(name, found):
 def test_two_ranks_that_accumulate_are_one_process_too(found):
     for key, value in trained("masked tokens").items():
         torch.testing.assert_close(found[0]["accumulated"][key], value, atol=1e-9, rtol=1e-9)
+
+
+def test_codes_that_start_anew_are_the_same_on_every_rank(found):
+    for key, value in found[0]["restarted"].items():
+        assert torch.equal(value, found[1]["restarted"][key]), key
 
 
 def test_what_cannot_be_the_same_is_said_by_one_rank_or_refused_by_all(found):

@@ -141,8 +141,8 @@ class Trainer:
 
     def weight(self, batch) -> float:
         """Over how many units the loss of this batch is a mean."""
-        count: Any = getattr(self.method, "weight", None)
-        return float(count(batch)) if callable(count) else float(rows(batch))
+        method: Any = self.method
+        return float(method.weight(batch) if callable(getattr(method, "weight", None)) else rows(batch))
 
     def backward(self, loss: Loss, share: float) -> dict[str, Tensor]:
         """Gradients of one part's loss; its terms, scaled by its share, so that the parts' sum is that of the batch."""
