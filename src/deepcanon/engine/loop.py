@@ -287,9 +287,12 @@ def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], 
                  *map(tracker, options.track), *callbacks]
     if options.build_only:
         return Run(method, callbacks=callbacks)
-    rank, world = parallel.start(device := options.torch_device()) if not options.alone else (0, 1)
-    if options.start_from is not None and (note := warm_start(method, options.start_from, current_call())) and not options.quiet and rank == 0:
-        print(note, file=sys.stderr)
+    device = options.torch_device()
+    rank, world = (0, 1) if options.alone else parallel.start(device)
+    if options.start_from is not None:
+        note = warm_start(method, options.start_from, current_call())
+        if note and rank == 0 and not options.quiet:
+            print(note, file=sys.stderr)
     method.to(device)
     data = data.to(device) if hasattr(data, "to") else data
     if world > 1:
