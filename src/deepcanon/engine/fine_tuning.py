@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from deepcanon.engine.calls import Call
-from deepcanon.engine.checkpoint import read_state, read_weights
-from deepcanon.engine.folder import last_stage
+from deepcanon.engine.checkpoint import read_weights
+from deepcanon.engine.folder import last_stage, read_checkpoint
 from deepcanon.engine.record import read_call
 
 
@@ -57,7 +57,7 @@ def weights_of(folder: Path) -> dict[str, torch.Tensor]:
     states = sorted((path / "state").glob("*.all"))
     if not states:
         raise ValueError(f"{folder} has no weights yet")
-    return read_state(states[-1])["method"]
+    return read_checkpoint(states[-1])["method"]
 
 
 def read_outs(method: nn.Module, classes: int) -> set[str]:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy
 import torch
 from torch import nn
 
+from deepcanon.engine import parallel
 from deepcanon.engine.calls import Call, current_call
 from deepcanon.engine.checkpoint import load_weights, read_state, write_bytes, write_json, write_rows, write_state, write_weights
 from deepcanon.engine.parallel import from_first
@@ -65,11 +67,15 @@ class RunFolder:
         """A checkpoint; the one before it stays until this one is complete."""
         trainer.log.check()
         shared = trainer.state_dict()
-        broken = [name for name, _ in trainer.method.named_parameters() if not shared["method"][name].isfinite().all()]
+        broken = [name for name, p in trainer.method.named_parameters() if not parallel.whole(p.detach().isfinite().all())]
         if broken:
             raise FloatingPointError(f"{broken[0]} is not finite after step {trainer.step}; try clip_norm=1; the checkpoint before is untouched")
         state = self.path / "state"
         write_state(state / f"{trainer.step:09d}.rank{self.rank}", local_state(trainer))
+        if trainer.sharded:
+            from deepcanon.engine.sharded import write_parts
+
+            shared = write_parts(state / f"{trainer.step:09d}.parts", shared)
         if trainer.world > 1:
             torch.distributed.barrier()
         if self.rank == 0:                                             # written last: a step with this file is complete
@@ -77,7 +83,7 @@ class RunFolder:
             kept = {file.stem for file in sorted(state.glob("*.all"))[-2:]}
             for file in state.iterdir():                               # older ones, and what a killed process left
                 if file.stem not in kept:
-                    file.unlink()
+                    shutil.rmtree(file) if file.is_dir() else file.unlink()
         self.saved = time.perf_counter()
 
     def restore(self, trainer: Trainer) -> None:
@@ -88,7 +94,7 @@ class RunFolder:
         ranks = len(list(found[-1].parent.glob(f"{found[-1].stem}.rank*")))
         if ranks != trainer.world:
             raise ValueError(f"{self.path} was run by {ranks} processes and cannot be resumed by {trainer.world}")
-        trainer.load_state_dict(read_state(found[-1]))
+        trainer.load_state_dict(read_checkpoint(found[-1], trainer))
         load_local_state(trainer, read_state(found[-1].with_suffix(f".rank{self.rank}")))
         if (self.path / "result.json").exists():
             self.finished, trainer.total = True, trainer.step
@@ -100,6 +106,16 @@ class RunFolder:
             return
         write_weights(self.path / "weights.safetensors", weights)
         write_result(self.path, self.call, run, trainer.stop or None)
+
+
+def read_checkpoint(file: Path, trainer: Trainer | None = None) -> dict:
+    """The state that all ranks share; the tensors of one that was written in parts are divided as the trainer's nets are."""
+    state, parts = read_state(file), file.with_suffix(".parts")
+    if not parts.exists():
+        return state
+    from deepcanon.engine.sharded import read_parts
+
+    return read_parts(parts, state, trainer)
 
 
 def check_free(path: Path) -> None:
@@ -173,7 +189,7 @@ def restore_weights(method: nn.Module, path: Path, weights: str = "weights") -> 
     if weights != "weights" or not states:
         raise ValueError(f"{path} has no {file.name}" + ("" if states else " and no checkpoint yet"))
     print(f"{path} is not finished: using its checkpoint of step {int(states[-1].stem)}", file=sys.stderr)
-    method.load_state_dict(read_state(states[-1])["method"])
+    method.load_state_dict(read_checkpoint(states[-1])["method"])
 
 
 def save_run(run: Run, folder: Path) -> Path:

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from deepcanon.engine import parallel
-from deepcanon.engine.batches import device_of, endless, map_tensors, rows, split, to
+from deepcanon.engine.batches import device_of, endless, rows, split, to
 from deepcanon.engine.callbacks import EMA, Evaluate, evaluation_mode
 from deepcanon.engine.calls import current_call
 from deepcanon.engine.fine_tuning import warm_start
@@ -161,6 +161,13 @@ class Trainer:
             if name in counters:
                 buffer.copy_(counters[name])
 
+    def _optimizer_of(self, player: str) -> tuple[torch.optim.Optimizer, list[nn.Parameter]]:
+        """The player's optimizer, made if it has not played yet, and the parameters in the order of its state."""
+        if player not in self.optimizers:
+            self.optimizers[player] = self._make_optimizer(player)
+        optimizer = self.optimizers[player][0]
+        return optimizer, [p for group in optimizer.param_groups for p in group["params"]]
+
     def optimizer(self, player: str) -> tuple[torch.optim.Optimizer, list[nn.Parameter]]:
         """The player's optimizer, made when it first plays, at this step's learning rate, and its parameters."""
         if player not in self.optimizers:
@@ -213,26 +220,42 @@ class Trainer:
     # what a checkpoint holds
 
     def state_dict(self) -> dict:
-        """Everything that all ranks share: step, weights, optimizers, callbacks, log."""
+        """Everything that all ranks share: step, weights, optimizers, callbacks, log; of what is sharded, this rank's part."""
         return {
             "step": self.step, "stop": "" if self.stop in SIGNALS else self.stop,
-            "method": self.weights(),
-            "optimizers": {player: map_tensors(o.state_dict(), parallel.whole) for player, (o, _, _) in self.optimizers.items()},
-            "callbacks": [map_tensors(c.state_dict(), parallel.whole) if hasattr(c, "state_dict") else {} for c in self.callbacks],
+            "method": dict(self.method.state_dict()),
+            "optimizers": {player: o.state_dict() for player, (o, _, _) in self.optimizers.items()},
+            "callbacks": [c.state_dict() if hasattr(c, "state_dict") else {} for c in self.callbacks],
             "log": self.log.state_dict(),
         }
 
     def weights(self) -> dict[str, Tensor]:
-        """The method's state dict; gathered, on every rank, where it is sharded."""
-        return {k: parallel.whole(v) for k, v in self.method.state_dict().items()}
+        """The method's state dict; what is sharded is gathered on the first rank, the others keep nothing of it."""
+        gathered = ((k, parallel.whole(v)) for k, v in self.method.state_dict().items())
+        return {k: v for k, v in gathered if self.rank == 0}
+
+    @property
+    def sharded(self) -> bool:
+        """Whether a net's parameters are split over the ranks."""
+        return any(hasattr(p, "full_tensor") for p in self.method.parameters())
+
+    def counterpart(self, path: Sequence) -> Tensor | None:
+        """What stands here where the state dict has that tensor, or, for an optimizer's, the parameter that it belongs to."""
+        match path:
+            case ["method", name]:
+                return self.method.state_dict()[name]
+            case ["optimizers", player, "state", index, _]:
+                return self._optimizer_of(player)[1][index]
+            case ["callbacks", index, "average", i]:
+                return self.callbacks[index].average[i]
+        return None
 
     def load_state_dict(self, state: dict) -> None:
         """The inverse of `state_dict`, on the same method, optimizers and callbacks."""
         own = self.method.state_dict()
         self.method.load_state_dict({k: parallel.part(v, own[k]) for k, v in state["method"].items()})
         for player, saved in state["optimizers"].items():
-            optimizer, _, _ = self.optimizers.setdefault(player, self._make_optimizer(player))
-            params = [p for group in optimizer.param_groups for p in group["params"]]
+            optimizer, params = self._optimizer_of(player)
             for index, slots in saved["state"].items():
                 saved["state"][index] = {k: parallel.part(v, params[index]) if v.ndim else v for k, v in slots.items()}
             for own, group in zip(optimizer.param_groups, saved["param_groups"]):

@@ -160,7 +160,7 @@ def whole(tensor: Any) -> Tensor:
 
 def part(value: Tensor, like: Any) -> Tensor:
     """The inverse of `whole`: `value` split over the ranks as `like` is."""
-    if not hasattr(like, "full_tensor"):
+    if not hasattr(like, "full_tensor") or hasattr(value, "full_tensor"):
         return value
     from torch.distributed.tensor import distribute_tensor
 

@@ -1,0 +1,87 @@
+"""Checkpoints of sharded nets: every rank writes its own parts of the tensors, by `torch.distributed.checkpoint`, and no rank holds a whole one.
+
+    state/000000100.all       all but the tensors; in their place is where they stand
+    state/000000100.parts/    the tensors, in files of each rank
+
+They are read back under any division: into nets that are sharded otherwise, or not at all.
+"""
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed.checkpoint as dcp
+from torch import Tensor
+from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
+
+TENSOR = "tensor at"
+ALLOWED = {("collections", "OrderedDict"), ("pathlib", "PosixPath"), ("pathlib", "WindowsPath"), ("torch", "Size"),
+           ("torch.serialization", "_get_layout")}
+ROOMS = ("torch.distributed.checkpoint.",)
+
+
+class Metadatas(pickle.Unpickler):
+    """Reads the index of a checkpoint, and refuses a file that names anything else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in ALLOWED or module.startswith(ROOMS) or (module == "torch" and isinstance(getattr(torch, name, None), torch.dtype)):
+            return super().find_class(module, name)
+        raise ValueError(f"the index of a checkpoint names {module}.{name}, which is neither its shape nor its type; it was not opened")
+
+
+class Reader(dcp.FileSystemReader):
+    """Reads tensors and nothing that could run code."""
+
+    def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
+        found = Metadatas(io.BytesIO((Path(self.path) / ".metadata").read_bytes())).load()
+        if not all(isinstance(entry, TensorStorageMetadata) for entry in found.state_dict_metadata.values()):
+            raise ValueError(f"{self.path} holds more than tensors and was not opened")
+        return found
+
+
+def write_parts(folder: Path, state: dict) -> dict:
+    """Write the tensors of a nested state, each rank its own parts; all else, with their places."""
+    tensors: dict[str, Tensor] = {}
+    rest = places(state, (), tensors)
+    dcp.save(tensors, checkpoint_id=folder)
+    return rest
+
+
+def places(value: Any, path: tuple, tensors: dict[str, Tensor]) -> Any:
+    """The value with {TENSOR: path} for each tensor, which goes into `tensors`."""
+    if isinstance(value, Tensor):
+        tensors[key(path)] = value
+        return {TENSOR: list(path)}
+    if isinstance(value, dict):
+        return {k: places(v, (*path, k), tensors) for k, v in value.items()}
+    return type(value)(places(v, (*path, i), tensors) for i, v in enumerate(value)) if isinstance(value, list | tuple) else value
+
+
+def key(path) -> str:
+    """A place as one string."""
+    return "/".join(map(str, path))
+
+
+def read_parts(folder: Path, rest: dict, trainer: Any = None) -> dict:
+    """The state that `write_parts` wrote: divided as the trainer's nets are, or whole where there is none."""
+    reader = Reader(folder)
+    sizes = {name: entry for name, entry in reader.read_metadata().state_dict_metadata.items() if isinstance(entry, TensorStorageMetadata)}
+    tensors: dict[str, Tensor] = {}
+
+    def allocated(value: Any) -> Any:
+        if isinstance(value, dict) and TENSOR in value:
+            path = value[TENSOR]
+            entry = sizes[key(path)]
+            like = trainer.counterpart(path) if trainer is not None else None
+            fits = like is not None and like.shape == entry.size
+            tensors[key(path)] = torch.empty_like(like) if fits else torch.empty(entry.size, dtype=entry.properties.dtype)
+            return tensors[key(path)]
+        if isinstance(value, dict):
+            return {k: allocated(v) for k, v in value.items()}
+        return type(value)(map(allocated, value)) if isinstance(value, list | tuple) else value
+
+    state = allocated(rest)
+    dcp.load(tensors, storage_reader=reader, no_dist=trainer is None)
+    return state
