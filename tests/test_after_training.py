@@ -203,7 +203,7 @@ def rows(n: int = 64):
 
 def test_a_method_of_ones_own_has_a_folder_and_comes_back(workplace):
     run = fit(own(), rows(), Adam(1e-2), steps=5, folder="mine")
-    assert run.folder == Path("mine")
+    assert run.folder == workplace / "mine"
     again = deepcanon.load("mine", own())
     assert all(torch.equal(a, b) for a, b in zip(run.method.state_dict().values(), again.state_dict().values()))
     with pytest.raises(ValueError, match=r"mine holds a Regressor that no recipe has built: deepcanon\.load\(folder, method\)"):
@@ -223,15 +223,15 @@ def test_a_method_of_ones_own_has_a_folder_and_comes_back(workplace):
 
 def test_a_comparison_goes_on_where_it_stopped(workplace, monkeypatch, capsys):
     calls = []
-    plain = comparing.run_entry
+    plain = comparing.run_job
 
-    def interrupted(entry, seed, folder):
-        calls.append(folder.name)
+    def interrupted(job):
+        calls.append(job.folder.name)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return plain(entry, seed, folder)
+        return plain(job)
 
-    monkeypatch.setattr(comparing, "run_entry", interrupted)
+    monkeypatch.setattr(comparing, "run_job", interrupted)
     values = {"data": ["iris"], "width": [4, 8], "steps": [10]}
     with options(quiet=True):
         with pytest.raises(KeyboardInterrupt):

@@ -170,7 +170,7 @@ def test_mistakes_and_bugs_are_told_apart(capsys, error, status, line):
 
 def test_exits_keep_their_status(capsys):
     assert [errors.report(SystemExit(code)) for code in (None, 0, 143, "text")] == [0, 0, 143, 1]
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "deepcanon: text\n"
 
 
 def test_a_reader_that_goes_away_is_no_error():
@@ -262,7 +262,7 @@ def test_a_run_from_training_to_samples(run, tmp_path):
     assert (status, out) == (0, f"{folder}\n")
     status, out, err = run("train", "vae", "--steps", "3", "--folder", folder)
     assert (status, err.count("\n")) == (1, 1)
-    assert f"continue it with 'deepcanon resume {folder}'" in err
+    assert err.endswith(f"continue it with: deepcanon resume {folder}\n")
     status, out, _ = run("resume", folder)
     assert status == 0
     assert re.search(r"^elbo +-\d+[.\d]*$", out, re.MULTILINE), "three steps are another call than the one with a target"

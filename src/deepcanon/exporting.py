@@ -12,6 +12,7 @@ and must give the method's own outputs to 1e-5.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import warnings
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 
 from deepcanon.engine.callbacks import evaluation_mode
 from deepcanon.engine.checkpoint import write_bytes
-from deepcanon.engine.record import read_call
+from deepcanon.engine.record import as_markdown, read_call
 from deepcanon.runs import rebuild
 
 KINDS = ("torch", "onnx", "folder")
@@ -99,7 +100,8 @@ def export(folder: str | Path, to: str = "folder", out: str | Path | None = None
         path = write_torch(program, use, expected, target / "model.pt2")
     if to == "torch":
         return path
-    torch.save({"x": use.example, "y": expected}, target / "example.pt")
+    torch.save({"x": use.example, "y": expected}, example := io.BytesIO())
+    write_bytes(target / "example.pt", example.getvalue())
     write_bytes(target / "classes.json", json.dumps(classes_of(call), ensure_ascii=False).encode())
     if columns := columns_of(call):
         write_bytes(target / "columns.json", json.dumps(columns, ensure_ascii=False, indent=1).encode())
@@ -120,7 +122,8 @@ def traced(module: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
 
 def write_torch(program: torch.export.ExportedProgram, use: Use, expected: Tensor, path: Path) -> Path:
     """model.pt2, read again and compared."""
-    torch.export.save(program, path)
+    torch.export.save(program, file := io.BytesIO())
+    write_bytes(path, file.getvalue())
     check(torch.export.load(path).module()(use.example), expected, path)
     return path
 
@@ -133,10 +136,9 @@ def write_onnx(program: torch.export.ExportedProgram, module: nn.Module, use: Us
     with warnings.catch_warnings(), quiet_logs():
         warnings.simplefilter("ignore")
         made = torch.onnx.export(program, (use.example,), input_names=["x"], output_names=["y"], verbose=False)
-    cast(torch.onnx.ONNXProgram, made).save(path)
-    model = onnx.load(path)
+    model = cast(torch.onnx.ONNXProgram, made).model_proto
     model.metadata_props.extend([onnx.StringStringEntryProto(key="classes", value=json.dumps(classes_of(call), ensure_ascii=False))])
-    onnx.save(model, path)
+    write_bytes(path, model.SerializeToString())
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for x in (use.example, use.example.repeat(3, *[1] * (use.example.ndim - 1))):
         with torch.no_grad():
@@ -179,8 +181,9 @@ def columns_of(call: dict) -> list[dict[str, Any]]:
 def readme(call: dict, use: Use) -> str:
     """What lies in the folder, a line each."""
     table = COLUMNS if columns_of(call) else ""
-    return f"""# {call['method']} ({call['label']}), made by deepcanon {call['versions']['deepcanon']}; it needs PyTorch alone
-Input: {use.takes}. Output: {use.gives}.
+    title = f"{as_markdown(call['method'])} ({as_markdown(call['label'])})"
+    return f"""# {title}, made by deepcanon {call['versions']['deepcanon']}; it needs PyTorch alone
+Input: {as_markdown(use.takes)}. Output: {as_markdown(use.gives)}.
 `model = torch.export.load("model.pt2").module()`
 `y = model(x)`
 `example.pt` holds an input x and its output y: `e = torch.load("example.pt"); torch.testing.assert_close(model(e["x"]), e["y"])`

@@ -9,20 +9,23 @@ The interval is mean +- t_{0.975, n-1} s / sqrt(n), Student's, over the n seeds.
 from __future__ import annotations
 
 import math
+import shlex
 import statistics
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from deepcanon import catalogue
+from deepcanon.commands import train_words
 from deepcanon.engine.checkpoint import read_json, write_bytes, write_json
-from deepcanon.engine.record import command, environment
+from deepcanon.engine.folder import last_stage, new_folder
+from deepcanon.engine.record import as_json, as_markdown, read_call
 from deepcanon.engine.run_options import options
 from deepcanon.grammar import Resolved, resolve
-from deepcanon.report import mark, number
-from deepcanon.runs import find_recipe
+from deepcanon.launching import Job, say
+from deepcanon.report import mark, number, write_report
+from deepcanon.runs import find_recipe, resume
 
 
 def prove(name: str, seeds: int | Sequence[int] = 3, *, out: str | Path = "results", folder: str | Path | None = None, budget: str = "",
@@ -33,7 +36,8 @@ def prove(name: str, seeds: int | Sequence[int] = 3, *, out: str | Path = "resul
         name: the recipe.
         seeds: how many (0, 1, ...), or which.
         out: folder of the records.
-        folder: where the runs are kept; by default below runs/.
+        folder: where the runs are kept; by default below runs/. Finished runs of the call that lie there are not made again, those
+            that have begun are resumed.
         budget: of the presets.
         given: data and variants; anything else would change the call that the target was set for.
 
@@ -43,32 +47,60 @@ def prove(name: str, seeds: int | Sequence[int] = 3, *, out: str | Path = "resul
     Raises:
         ValueError: no seed, or a setting that is neither data nor a variant.
     """
-    seeds = range(seeds) if isinstance(seeds, int) else seeds
-    if not len(seeds):
-        raise ValueError("expected one seed or more")
-    form = catalogue.recipe(name).form
-    if changed := sorted(given.keys() - {form.data, *form.variants}):
-        raise ValueError(f"a proof is of a call that the recipe states: data, variant and budget may be chosen, not {changed[0]}")
-    call, root = resolve(form, given, budget), Path(folder or Path("runs") / "prove" / name / time.strftime("%Y%m%d-%H%M%S"))
-    runs = [prove_seed(call, seed, root / f"seed{seed}") for seed in seeds]
-    record = summary(call, runs)
+    call = called(name, given, budget)
+    jobs = jobs_of(call, seeds, Path(folder) if folder else new_folder(f"prove/{name}"))
+    for job in jobs:
+        job.check()
+    runs = [{"seed": job.seed, **measured_run(job)} for job in jobs]
+    record = summary(call, runs, read_call(jobs[0].folder))
     write_json(Path(out) / f"{call.name}.json", record)
     return record
 
 
-def prove_seed(call: Resolved, seed: int, folder: Path) -> dict:
-    """One run: its numbers and seconds."""
-    began, work = time.perf_counter(), time.process_time()
-    with options(folder=folder):
-        run = find_recipe(call.recipe)(**call.given, seed=seed, budget=call.budget)
-    wall, cpu = time.perf_counter() - began, time.process_time() - work
-    shown = ", ".join(f"{k} {number(run.results[k])}" for k in call.target if k in run.results)
-    print(f"{call.name} seed {seed}: {shown} in {run.seconds:.1f} s", file=sys.stderr, flush=True)
-    return {"seed": seed, "results": run.results, "seconds": round(run.seconds, 2), "wall_seconds": round(wall, 2), "cpu_seconds": round(cpu, 2)}
+def called(name: str, given: dict[str, Any], budget: str = "") -> Resolved:
+    """The call that is proven.
+
+    Raises:
+        ValueError: a setting that is neither data nor a variant.
+    """
+    form = catalogue.recipe(name).form
+    if changed := sorted(given.keys() - {form.data, *form.variants}):
+        raise ValueError(f"a proof is of a call that the recipe states: data, variant and budget may be chosen, not {changed[0]}")
+    return resolve(form, given, budget)
 
 
-def summary(call: Resolved, runs: Sequence[dict]) -> dict:
-    """The record of a proof."""
+def jobs_of(call: Resolved, seeds: int | Sequence[int], root: Path) -> list[Job]:
+    """The runs of a proof, a folder each.
+
+    Raises:
+        ValueError: no seed.
+    """
+    seeds = range(seeds) if isinstance(seeds, int) else seeds
+    if not len(seeds):
+        raise ValueError("expected one seed or more")
+    return [Job(f"{call.name}, seed {seed}", call, seed, root / f"seed{seed}") for seed in seeds]
+
+
+def measured_run(job: Job) -> dict:
+    """One run's numbers and seconds: made here, or read from the folder of a run that is finished."""
+    took = {}
+    if not job.finished:
+        began, work = time.perf_counter(), time.process_time()
+        if job.begun:
+            resume(job.folder)
+        else:
+            with options(folder=job.folder):
+                find_recipe(job.call.recipe)(**job.call.given, seed=job.seed, budget=job.call.budget)
+            took = {"wall_seconds": round(time.perf_counter() - began, 2), "cpu_seconds": round(time.process_time() - work, 2)}
+            write_report([job.folder], job.folder / "report.html")
+    result = read_json(last_stage(job.folder) / "result.json")
+    shown = ", ".join(f"{k} {number(result['results'][k])}" for k in job.call.target if k in result["results"])
+    say(f"{job.name}: {shown} in {result['seconds']:.1f} s")
+    return {"results": result["results"], "seconds": round(result["seconds"], 2), **took}
+
+
+def summary(call: Resolved, runs: Sequence[dict], made: dict) -> dict:
+    """The record of a proof; `made` is the record of a run, which says where and with which versions it was made."""
     means = {k: interval([r["results"][k] for r in runs]) for k in runs[0]["results"]}
     seconds = statistics.mean(r["seconds"] for r in runs)
     targets = {}
@@ -79,8 +111,9 @@ def summary(call: Resolved, runs: Sequence[dict]) -> dict:
         "recipe": call.recipe, "label": call.label, "passed": all(t["holds"] for t in targets.values()), "target": targets, "expect": call.expect,
         "seconds": round(seconds, 2), "seconds_allowed": call.seconds, "in_time": call.seconds is None or seconds <= call.seconds,
         "summary": means, "runs": list(runs), "published": call.published, "source": call.source, "paper": catalogue.recipe(call.recipe).paper,
-        "command": command(call).replace("deepcanon train", "deepcanon prove") + f" --seeds {len(runs)}", "date": time.strftime("%Y-%m-%d"),
-        **environment(),
+        "command": shlex.join(train_words(call.recipe, {k: as_json(v) for k, v in call.given.items()}, call.budget, "prove",
+                                          seeds=len(runs))),
+        "date": time.strftime("%Y-%m-%d"), **{name: made[name] for name in ("versions", "commit", "hardware")},
     }
 
 
@@ -113,7 +146,7 @@ def table(folder: Path, only: Sequence[str] = ()) -> str:
         allowed, seconds = record["seconds_allowed"], f"{record['seconds']:.0f}"
         seconds += f", <= {allowed:g} {mark(record['in_time'])}" if allowed else ""
         cells = (name, measured(record), published, len(record["runs"]), seconds, record["hardware"])
-        rows.append("| " + " | ".join(map(str, cells)) + " |")
+        rows.append("| " + " | ".join(as_markdown(str(cell)) for cell in cells) + " |")
     return "\n".join(rows)
 
 

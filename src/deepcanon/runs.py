@@ -64,9 +64,17 @@ def resume(folder: str | Path, anyway: bool = False, data: Any = None) -> Run:
     if missing:
         raise ValueError(f"{folder} was given {arguments[missing[0]]} as {missing[0]}, which no file holds: "
                          f"deepcanon.resume({str(folder)!r}, data=...)")
-    with (options(folder=Path(folder), resume=True, anyway=anyway), reading(**call.get("reading", {})),
+    with (options(folder=Path(folder), resume=True, anyway=anyway, **recorded_options(call)), reading(**call.get("reading", {})),
           data_of(folder, call)):
         return train(name, arguments)
+
+
+def recorded_options(call: dict) -> dict[str, Any]:
+    """The options of a recorded call that decide how its run goes on, where they are not given anew."""
+    recorded, given = call.get("options", {}), current_options()
+    start = recorded.get("start_from")
+    return {"minutes": given.minutes or recorded.get("minutes"), "start_from": Path(start) if start else None,
+            "track": given.track or tuple(recorded.get("track", ()))}
 
 
 def whole_run(folder: Path) -> Path:
@@ -138,6 +146,8 @@ def continue_text(folder: str | Path, prompt: str, length: int = 500, seed: int 
     method: Any = rebuild(folder, weights).method
     if not hasattr(method, "tokenizer"):
         raise ValueError(f"{folder} holds a {type(method).__name__}, which continues no text: leave --prompt out")
+    if length < 0:
+        raise ValueError(f"expected a length of 0 tokens or more, got {length}")
     if not prompt:
         raise ValueError("the prompt is empty: give a character or more to go on from")
     with evaluation_mode(method, seed):

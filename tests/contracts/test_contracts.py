@@ -71,7 +71,7 @@ def test_ten_steps_are_five_and_five_more(preset, tmp_path):
     def run(folder, steps, resume=False):
         torch.manual_seed(0)
         method, batch = preset.build(), preset.batch()
-        with options(folder=tmp_path / folder, resume=resume, quiet=True):
+        with options(folder=tmp_path / folder, resume=resume, anyway=resume, quiet=True):   # of another number of steps
             return fit(method, Fixed(batch), Adam(1e-3), steps=steps).method.state_dict()
 
     whole = run("whole", 10)

@@ -1,6 +1,7 @@
 """What can go wrong in a run: one clear line each, and nothing lost."""
 
 import contextlib
+import errno
 import hashlib
 import importlib.util
 import io
@@ -76,7 +77,67 @@ def test_the_last_good_checkpoint_stays(workplace):
     assert same(weights_of(workplace / "run"), weights_of(workplace / "whole"))
 
 
+class Root(nn.Module):
+    """sqrt |w| x: at w = 0 the loss is finite and its gradient is not."""
+
+    def __init__(self, width=4):
+        super().__init__()
+        self.norm, self.weight = nn.BatchNorm1d(width), nn.Parameter(torch.ones(width))
+
+    def loss(self, x):
+        return (self.norm(x) * self.weight.abs().sqrt()).square().sum()
+
+
+def test_a_gradient_that_is_not_finite_is_never_used():
+    def zero(trainer):
+        trainer.method.weight.data[1] = 0
+        good.update({k: v.clone() for k, v in trainer.method.state_dict().items()})
+
+    method, good = Root(), {}
+    with pytest.raises(FloatingPointError, match=r"the gradient of weight is not finite at step 4, though the loss is"), options(quiet=True):
+        fit(method, [torch.randn(8, 4)], Adam(1e-3), steps=9, callbacks=[At(3, zero)])
+    assert all(torch.equal(v, good[k]) for k, v in method.state_dict().items())
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_a_batch_that_is_not_finite_is_named_and_leaves_nothing_behind(value):
+    rows = torch.randn(3, 8, 4)
+    rows[2, 5, 1] = value
+    method, good = Root(), {}
+    note = At(2, lambda trainer: good.update({k: v.clone() for k, v in trainer.method.state_dict().items()}))
+    with pytest.raises(FloatingPointError, match=rf"the batch of step 3 is not finite: {value} at \[5, 1\]; the weights are those before the step"), \
+            options(quiet=True):
+        fit(method, list(rows), Adam(1e-3), steps=9, callbacks=[note])
+    assert all(torch.equal(v, good[k]) for k, v in method.state_dict().items())
+
+
+def test_a_state_of_the_optimizer_that_is_not_finite_is_not_saved(workplace):
+    def overflow(trainer):
+        optimizer, (weight, *_) = trainer.optimizer("")
+        optimizer.state[weight]["exp_avg_sq"].fill_(torch.inf)
+
+    with pytest.raises(FloatingPointError, match=r"the state of the optimizer \(exp_avg_sq\) is not finite after step 9"):
+        train(workplace / "run", callbacks=[At(9, overflow)], save_seconds=0)
+    assert max(f.stem for f in (workplace / "run" / "state").glob("*.all")) == "000000008"
+
+
 # signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+def test_a_signal_saves_and_ends_the_run(number, workplace):
+    with pytest.raises(SystemExit) as stopped:
+        train(workplace / "run", callbacks=[At(7, lambda trainer: os.kill(os.getpid(), number))])
+    assert stopped.value.code == 128 + number
+    assert sorted(f.name for f in (workplace / "run" / "state").iterdir()) == ["000000007.all", "000000007.rank0"]
+
+
+def test_a_signal_that_the_process_ignores_stays_ignored(workplace):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert train(workplace / "run", callbacks=[At(7, lambda trainer: os.kill(os.getpid(), signal.SIGHUP))]).steps == 20
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_ctrl_c_saves_and_exits_and_resume_ends_with_the_same_bits(workplace, capfd):
@@ -85,7 +146,7 @@ def test_ctrl_c_saves_and_exits_and_resume_ends_with_the_same_bits(workplace, ca
     with options(folder=workplace / "run"), pytest.raises(SystemExit) as stopped:
         fit(method, data, Adam(1e-3), steps=20, log_every=5, callbacks=[At(7, lambda trainer: os.kill(os.getpid(), signal.SIGINT))])
     assert stopped.value.code == 130
-    assert capfd.readouterr().err == f"stopped by SIGINT at step 7; continue with: deepcanon resume {workplace / 'run'}\n"
+    assert capfd.readouterr().err == "stopped by SIGINT at step 7; continue with: deepcanon resume run\n"
     train(workplace / "run", callbacks=[At(0, None)], resume=True)
     assert same(weights_of(workplace / "run"), weights_of(workplace / "whole"))
 
@@ -140,10 +201,13 @@ def test_samples_that_do_not_fit_on_the_disk_are_said(make, workplace):
         train(workplace / "run", callbacks=[Samples(make, every=1)])
 
 
-def test_a_row_of_metrics_that_does_not_fit_is_said(workplace):
+def test_a_row_of_metrics_that_does_not_fit_is_said(workplace, monkeypatch):
     def fill(trainer):
-        trainer.log.file.unlink()
-        trainer.log.file.symlink_to("/dev/full")
+        trainer.log.columns = []                                       # the next row writes the file anew
+        monkeypatch.setattr("os.fsync", full)
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(OSError, match=r"could not write .*metrics.csv \(No space left on device\)"):
         train(workplace / "run", callbacks=[At(6, fill)])
@@ -229,12 +293,34 @@ def test_weights_of_others_are_read_and_what_does_not_fit_is_named(workplace):
         load_weights(nn.Linear(3, 3, bias=False), file)
 
 
-def test_a_damaged_checkpoint_is_named_when_a_run_is_resumed(workplace):
+@pytest.mark.parametrize("part", ["all", "rank0"])
+@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data[:100] + bytes([data[100] ^ 1]) + data[101:], lambda data: b""],
+                         ids=["truncated", "a flipped bit", "empty"])
+def test_a_damaged_checkpoint_is_said_and_the_one_before_it_leads_to_the_same_bits(part, damage, workplace):
+    train(workplace / "whole", callbacks=[At(0, None)])
+    with pytest.raises(SystemExit):
+        train(workplace / "run", callbacks=[At(9, lambda trainer: os.kill(os.getpid(), signal.SIGTERM))], save_seconds=0)
+    file = workplace / "run" / "state" / f"000000009.{part}"
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.warns(UserWarning, match=rf"000000009.{part} is .*; going back to the checkpoint before it"):
+        train(workplace / "run", callbacks=[At(0, None)], resume=True)
+    assert same(weights_of(workplace / "run"), weights_of(workplace / "whole"))
+
+
+def test_where_no_checkpoint_can_be_read_nothing_is_begun_again(workplace):
     with pytest.raises(SystemExit):
         train(workplace / "run", callbacks=[At(9, lambda trainer: os.kill(os.getpid(), signal.SIGTERM))])
-    file = workplace / "run" / "state" / "000000009.all"
-    file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(ValueError, match=r"000000009.all is damaged"):
+    (workplace / "run" / "state" / "000000009.rank0").unlink()
+    with pytest.warns(UserWarning, match="going back"), pytest.raises(ValueError, match=r"no checkpoint in .*state can be read: remove that folder"):
+        train(workplace / "run", callbacks=[At(0, None)], resume=True)
+
+
+def test_the_state_of_another_step_is_not_taken(workplace):
+    with pytest.raises(SystemExit):
+        train(workplace / "run", callbacks=[At(9, lambda trainer: os.kill(os.getpid(), signal.SIGTERM))], save_seconds=0)
+    state = workplace / "run" / "state"
+    (state / "000000009.all").write_bytes((state / "000000008.all").read_bytes())
+    with pytest.warns(UserWarning, match="holds the state of step 8, not of the step in its name"):
         train(workplace / "run", callbacks=[At(0, None)], resume=True)
 
 
@@ -248,7 +334,7 @@ def test_resume_with_other_data_is_refused_unless_wanted(workplace):
             return fit(method, data, Adam(1e-3), steps=9)
 
     session(32)
-    with pytest.raises(ValueError, match=r"the data of .*run have changed since it was started; resume with --anyway"):
+    with pytest.raises(ValueError, match=r"run cannot be continued .*: since it was started, the data have changed; resume with --anyway"):
         session(16, resume=True)
     assert session(16, resume=True, anyway=True).steps == 9
     assert session(32, resume=True).steps == 9
@@ -268,7 +354,7 @@ def test_resume_with_other_code_is_refused_unless_wanted(workplace, monkeypatch)
             return fit(module.Mine(), Steps(points), Adam(1e-3), steps=9)
 
     session(1)
-    with pytest.raises(ValueError, match=r"the code of Mine has changed since .*run was started; resume with --anyway"):
+    with pytest.raises(ValueError, match=r"since it was started, the code of mine has changed; resume with --anyway"):
         session(2, resume=True)
     assert session(2, resume=True, anyway=True).steps == 9
     assert session(1, resume=True).steps == 9
@@ -276,7 +362,7 @@ def test_resume_with_other_code_is_refused_unless_wanted(workplace, monkeypatch)
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(workplace):
     train(workplace / "run", steps=2)
-    with pytest.raises(ValueError, match=r"run holds a run already: continue it with 'deepcanon resume"):
+    with pytest.raises(ValueError, match=r"run holds a run already: .* continue it with: deepcanon resume"):
         train(workplace / "run", steps=2)
 
 

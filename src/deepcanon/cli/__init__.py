@@ -62,10 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     try:
         warnings.showwarning = plainly
-        with one_voice():
+        with one_voice(), errors.stopped_by_signals():
             status = dispatch([word for word in words if word != "--debug"])
-        sys.stdout.flush()
-        return status
+            sys.stdout.flush()
+            return status
     except BaseException as error:
         if debug and not isinstance(error, SystemExit | BrokenPipeError):
             raise

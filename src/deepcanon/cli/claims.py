@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deepcanon.claims import index
 from deepcanon.claims.index import ANSWERS, CONFIRMED, REFUTED, VERDICTS, Statement
-from deepcanon.cli.flags import Parser
+from deepcanon.cli.flags import Parser, path
 from deepcanon.cli.terminal import fields, footer, number, readable, table, title
 from deepcanon.errors import UsageError
 
@@ -29,7 +29,7 @@ def main(words: list[str]) -> int | None:
     parser.add_argument("--quiz", action="store_true",
                         help="show the statements alone and ask; the verdict comes after the answer")
     parser.add_argument("--record", action="store_true", help="write what was measured to DIR/ID.json")
-    parser.add_argument("--out", type=Path, default=Path("results/claims"), metavar="DIR",
+    parser.add_argument("--out", type=path, default=Path("results/claims"), metavar="DIR",
                         help="where records go (default results/claims)")
     asked = parser.parse(words)
     if asked.record and (asked.quiz or not asked.what):

@@ -5,7 +5,7 @@ import warnings
 from typing import Any
 
 from deepcanon.catalogue import suggest
-from deepcanon.cli.flags import Parser, add_reading_options, reading_options
+from deepcanon.cli.flags import Parser, add_reading_options, data, reading_options
 from deepcanon.cli.terminal import fields, footer, several, table
 from deepcanon.errors import UsageError, as_flags
 
@@ -18,7 +18,7 @@ def main(words: list[str]) -> int | None:
                     "The known data sets. Your own folder or file needs no name: its path will do; "
                     "`check` prints what would be read of it and what would not.")
     parser.add_argument("action", metavar="list|get|where|check")
-    parser.add_argument("name", nargs="?", metavar="NAME|PATH")
+    parser.add_argument("name", nargs="?", metavar="NAME|PATH", type=data)
     parser.add_argument("--kind", metavar="KIND", help="what to read it as: images, table, text, points, arrays or env (default: by what it is)")
     parser.add_argument("--target", metavar="COLUMN", help="the column of a table to predict")
     add_reading_options(parser)
@@ -26,7 +26,9 @@ def main(words: list[str]) -> int | None:
     read = reading_options(asked) | ({"target": asked.target} if asked.target else {})
     if asked.action not in ACTIONS:
         raise UsageError(f"deepcanon data has no '{asked.action}'{suggest(asked.action, ACTIONS) or ': list, get NAME, where NAME or check PATH'}")
-    if asked.action == "list":
+    if asked.action == "list" and asked.name is not None:
+        parser.error(f"unexpected '{asked.name}'")
+    elif asked.action == "list":
         show_list()
     elif asked.name is None:
         raise UsageError(f"deepcanon data {asked.action} needs a {'path' if asked.action == 'check' else 'name'}; see deepcanon data --help")

@@ -1,8 +1,6 @@
 """`deepcanon evaluate`: measure a trained run again."""
 
-from pathlib import Path
-
-from deepcanon.cli.flags import Parser, add_run_options, add_weights, run_options
+from deepcanon.cli.flags import Parser, add_run_options, add_weights, path, run_options
 from deepcanon.cli.terminal import fields
 from deepcanon.cli.train import results_fields
 
@@ -10,7 +8,7 @@ from deepcanon.cli.train import results_fields
 def main(words: list[str]) -> None:
     """Print the numbers of a run, measured on its test data."""
     parser = Parser("evaluate", "FOLDER", "Measure a trained run again, on its test data.")
-    parser.add_argument("run", type=Path, metavar="FOLDER", help="a run folder")
+    parser.add_argument("run", type=path, metavar="FOLDER", help="a run folder")
     add_weights(parser)
     add_run_options(parser, folder=None, quiet=False)
     asked = parser.parse(words)

@@ -9,6 +9,7 @@ Only the flags that were given are passed on, so that every default stays the re
 """
 
 import argparse
+import csv
 import re
 import textwrap
 from collections.abc import Callable
@@ -38,6 +39,8 @@ class Parser(argparse.ArgumentParser):
     def parse(self, words: list[str]) -> argparse.Namespace:
         """Every word understood, or a UsageError that names the first one that is not; --clip_norm is --clip-norm."""
         words = [re.sub(r"^--[^=]+", lambda name: name[0].replace("_", "-"), word) for word in words]
+        if "--" in words:
+            self.error("unexpected '--'")
         parsed, unknown = self.parse_known_args(words)
         if not unknown:
             return parsed
@@ -104,7 +107,7 @@ def add_run_options(parser: argparse.ArgumentParser, folder: str | None = RUN_FO
     """Where and how a run happens, whatever it runs; `folder` explains --folder, None leaves it out."""
     group = parser.add_argument_group("run options")
     if folder:
-        group.add_argument("--folder", type=Path, metavar="DIR", help=folder)
+        group.add_argument("--folder", type=path, metavar="DIR", help=folder)
     group.add_argument("--device", default="auto", metavar="DEVICE", type=reader(["Literal['auto', 'cpu', 'cuda']"]),
                        help="auto (the default: a GPU where there is one), cpu or cuda")
     if quiet:
@@ -114,8 +117,8 @@ def add_run_options(parser: argparse.ArgumentParser, folder: str | None = RUN_FO
 def add_training_options(parser: argparse.ArgumentParser) -> None:
     """What may be asked of any training run beside its recipe's arguments."""
     group = parser.add_argument_group("training options")
-    group.add_argument("--minutes", type=reader(["float"]), metavar="M", help="time of the run (default: what the method takes)")
-    group.add_argument("--from", dest="start_from", type=Path, metavar="RUN", help="start from the weights of this run folder (fine-tuning)")
+    group.add_argument("--minutes", type=minutes, metavar="M", help="time of the run (default: what the method takes)")
+    group.add_argument("--from", dest="start_from", type=path, metavar="RUN", help="start from the weights of this run folder (fine-tuning)")
     group.add_argument("--track", action="append", default=[], metavar="TRACKER", type=reader(["Literal['tensorboard', 'wandb', 'mlflow']"]),
                        help="send every row of metrics.csv to tensorboard, wandb or mlflow")
     add_reading_options(group)
@@ -140,7 +143,10 @@ def run_options(asked: argparse.Namespace) -> dict:
 def reading_options(asked: argparse.Namespace) -> dict:
     """How data are read, among parsed arguments, removed from there: what `data.reading` takes."""
     skipped = {"skip_unreadable": True} if vars(asked).pop("skip_unreadable", False) else {}
-    return dict(vars(asked).pop("read", [])) | skipped
+    read: dict = {}
+    for name, value in vars(asked).pop("read", []):
+        read[name] = read.get(name, {}) | value if name == "types" else value
+    return read | skipped
 
 
 LISTS, WHOLE = {"missing", "names", "classes"}, {"channels", "count"}
@@ -148,13 +154,20 @@ READING = {"separator", "decimal", "encoding", "task", "fill", "fit", "types", *
 
 
 def reading_option(text: str) -> tuple[str, object]:
-    """OPTION=VALUE as the functions of `deepcanon.data` take it: lists are written a,b and types column:type,column:type."""
+    """OPTION=VALUE as the functions of `deepcanon.data` take it: lists are written a,b (in "quotes" what has a comma) and
+    types column:type,column:type."""
     name, equals, value = text.partition("=")
     if not equals or name not in READING:
         raise argparse.ArgumentTypeError(f"expected OPTION=VALUE with one of {', '.join(sorted(READING))}, got '{text}'{suggest(name, READING)}")
     if name == "types":
-        return name, dict(pair.rsplit(":", 1) for pair in value.split(",")) if ":" in value else {}
-    return name, value.split(",") if name in LISTS else int(value) if name in WHOLE else value
+        if not re.fullmatch(r"(.+?:\w+)(,.+?:\w+)*", value, re.DOTALL):
+            raise argparse.ArgumentTypeError(f"expected types=COLUMN:TYPE,COLUMN:TYPE, got '{text}'")
+        return name, dict(re.findall(r"(.+?):(\w+)(?:,|$)", value, re.DOTALL))
+    if name in WHOLE:
+        if not re.fullmatch(r"\d+", value):
+            raise argparse.ArgumentTypeError(f"expected {name}= with a whole number, got '{text}'")
+        return name, int(value)
+    return name, next(csv.reader([value]), [""]) if name in LISTS else value
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
@@ -175,8 +188,9 @@ def split_union(annotation: str) -> list[str]:
 
 def reader(kinds: list[str]) -> Callable[[str], object]:
     """Text to value for int, float, str, Literal and None; argparse's own error for other text."""
-    readers = {"int": (int, "a whole number"), "float": (float, "a number"), "str": (str, "text"), "Path": (Path, "a path")}
-    kinds = ["str" if kind in KINDS else kind for kind in kinds]
+    readers = {"int": (int, "a whole number"), "float": (float, "a number"), "str": (str, "text"),
+               "Path": (path, "a path"), "bool": (truth, "true or false"), "data": (data, "a name or a path")}
+    kinds = ["data" if kind in KINDS else kind for kind in kinds]
     choices, scalars = {str(choice): choice for kind in kinds for choice in choices_of(kind)}, [kind for kind in kinds if kind in readers]
 
     def read(text: str):
@@ -193,4 +207,34 @@ def reader(kinds: list[str]) -> Callable[[str], object]:
     return read
 
 
+def path(text: str) -> Path:
+    """A path; the empty text, which would mean the working directory, is none."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, got ''")
+    return Path(text)
+
+
+def data(text: str) -> str:
+    """A known name or a path, which the empty text is not."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a name or a path, got ''")
+    return text
+
+
+def truth(text: str) -> bool:
+    """True or false, in words."""
+    if text.lower() not in TRUTHS:
+        raise ValueError
+    return TRUTHS[text.lower()]
+
+
+TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 whole, decimal = reader(["int"]), reader(["float"])
+
+
+def minutes(text: str) -> float:
+    """A time above 0."""
+    value = decimal(text)
+    if not (isinstance(value, float) and 0 < value < float("inf")):
+        raise argparse.ArgumentTypeError(f"expected minutes above 0, got '{text}'")
+    return value

@@ -2,9 +2,8 @@
 
 import sys
 from collections import Counter
-from pathlib import Path
 
-from deepcanon.cli.flags import Parser, add_run_options, add_weights, run_options
+from deepcanon.cli.flags import Parser, add_run_options, add_weights, data, path, run_options
 from deepcanon.cli.terminal import fields, readable, table
 
 
@@ -13,9 +12,10 @@ def main(words: list[str]) -> None:
     parser = Parser("predict", "FOLDER FILES [--out FILE]", 
                     "What a trained run says of new images (files or folders) or of the rows of a CSV file: labels with "
                     "probabilities as CSV, and pictures of those of which it is least certain.")
-    parser.add_argument("run", type=Path, metavar="FOLDER", help="a run folder")
-    parser.add_argument("files", nargs="+", metavar="FILES", help="images, folders of images, or a CSV file")
-    parser.add_argument("--out", metavar="FILE", help="the CSV file, - for standard output (default: predictions/predictions.csv in the run folder)")
+    parser.add_argument("run", type=path, metavar="FOLDER", help="a run folder")
+    parser.add_argument("files", nargs="+", metavar="FILES", type=data, help="images, folders of images, or a CSV file")
+    parser.add_argument("--out", metavar="FILE", type=data,
+                        help="the CSV file, - for standard output (default: predictions/predictions.csv in the run folder)")
     add_weights(parser)
     add_run_options(parser, folder=None, quiet=False)
     asked = parser.parse(words)

@@ -1,9 +1,7 @@
 """`deepcanon resume`: go on with a run or a comparison that was stopped."""
 
-from pathlib import Path
-
 from deepcanon.cli import several
-from deepcanon.cli.flags import Parser, add_run_options, run_options
+from deepcanon.cli.flags import Parser, add_run_options, path, run_options
 from deepcanon.cli.terminal import readable
 from deepcanon.cli.train import show_run
 from deepcanon.errors import UsageError
@@ -12,7 +10,7 @@ from deepcanon.errors import UsageError
 def main(words: list[str]) -> None:
     """Go on where it was stopped; the bits are those of an unbroken run."""
     parser = Parser("resume", "FOLDER [--anyway]", "Go on where a run or a comparison was stopped; it ends with the same bits as an unbroken one.")
-    parser.add_argument("run", type=Path, metavar="FOLDER", help="a folder such as runs/vae/20260101-120000")
+    parser.add_argument("run", type=path, metavar="FOLDER", help="a folder such as runs/vae/20260101-120000")
     parser.add_argument("--anyway", action="store_true", help="even if the code or the data have changed since")
     add_run_options(parser, folder=None)
     asked = parser.parse(words)

@@ -5,7 +5,8 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
+
+from deepcanon.paths import readable as readable
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -55,11 +56,6 @@ def dim(text: str) -> str:
 def style(text: str, code: str) -> str:
     """An ANSI style on a terminal that wants colour."""
     return f"\033[{code}m{text}\033[0m" if sys.stdout.isatty() and "NO_COLOR" not in os.environ else text
-
-
-def readable(path: Path) -> str:
-    """A path as short as it can be written here."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def number(value: float) -> str:

@@ -1,10 +1,12 @@
 """`deepcanon train`: run a recipe with the flags given."""
 
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from deepcanon import catalogue
-from deepcanon.catalogue import RecipeInfo
+from deepcanon.catalogue import RecipeInfo, nearest
 from deepcanon.cli.flags import Parser, add_run_options, reading_options, recipe_parser, run_options
 from deepcanon.cli.terminal import fields, number, readable, title
 from deepcanon.errors import UsageError
@@ -13,15 +15,14 @@ from deepcanon.grammar import Bound, bounds
 
 def main(words: list[str]) -> None:
     """Run a recipe and print what it reached."""
-    names = [word for word in words if word in catalogue.recipes()] or [word for word in words if not word.startswith("-")]
-    if not names:
+    name, flags = name_and_flags(words)
+    if name is None:
         parser = Parser("train", "NAME [--flags]", "Train a method; its arguments are flags, listed by `deepcanon train vae --help`.")
         parser.add_argument("name", metavar="NAME", help="a name that `deepcanon list` prints")
         add_run_options(parser)
-        parser.parse(words)
-    recipe = named(names[0])
-    words.remove(recipe.name)
-    asked = recipe_parser(recipe).parse(words)
+        name = parser.parse([word for word in flags if word == "--help" or re.match("-(?!-)", word)]).name
+    recipe = named(name)
+    asked = recipe_parser(recipe).parse(flags)
     how, read, budget = run_options(asked), reading_options(asked), vars(asked).pop("budget", "")
 
     from deepcanon import engine, runs
@@ -30,6 +31,18 @@ def main(words: list[str]) -> None:
     with engine.options(**how), reading(**read):
         run = runs.train(recipe.name, vars(asked), budget)
     show_run(run, how["quiet"])
+
+
+def name_and_flags(words: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The method's name, which may stand anywhere, and the other words. It is the first word that is a method's name and
+    does not follow a flag, else one that does, else a word that does not follow a flag; None where there is none."""
+    values = [i for i, word in enumerate(words) if i and re.match("--[^=]+$", words[i - 1]) and not word.startswith("--")]
+    operands = [i for i, word in enumerate(words) if i not in values and not word.startswith("-")]
+    known = catalogue.recipes()
+    near = [i for i in values if nearest(words[i], known)]
+    ranked = [*(i for i in (*operands, *values) if words[i] in known), *operands, *near]
+    return (words[ranked[0]], [word for i, word in enumerate(words) if i != ranked[0]]) if ranked else (
+        None, [word for i, word in enumerate(words) if i not in values])
 
 
 def named(name: str) -> RecipeInfo:

@@ -2,8 +2,10 @@
 always checked.
 
 What a file holds must have the sum written in `sets.py`; a damaged or truncated one is refused with its name,
-what was expected and what was found. A file that unpacks to more than it may is refused before it fills the
-memory.
+what was expected and what was found. A download is written beside its place, over https alone, and gets its
+name when its size and its sum are right, so that the cache holds nothing else and two processes may fetch one
+file at once; a file of the cache that was damaged since is removed. A file that is larger, or unpacks to more,
+than it may is refused before it fills the memory.
 """
 
 import gzip
@@ -13,10 +15,12 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from .sets import File, lookup
 
 CHUNK = 4 * 2**20           # bytes that are read at a time
+TIMEOUT = 30                # seconds without an answer after which a download is given up
 LIMIT = 4 * 2**30           # bytes that a packed file of the user's own may hold
 
 
@@ -56,35 +60,108 @@ def path(file: File) -> Path:
     return found
 
 
+class WrongContent(ValueError):
+    """A file that is not the one that was meant."""
+
+
 def download(file: File, target: Path) -> None:
-    """Fetch the address to a temporary name, then rename; FileNotFoundError says what to do by hand."""
+    """Fetch the address to a temporary name, check what came, then rename.
+
+    Raises:
+        FileNotFoundError: the address gave nothing; the message says what to do by hand.
+        WrongContent: what came is another file or larger than it may be; it was removed.
+    """
     import pooch
+
+    def fetch(address: str, output: Any, *_: Any, **__: Any) -> None:
+        save(address, Path(str(output)), file)
 
     try:
         pooch.retrieve(file.address, known_hash=None, fname=target.name, path=target.parent,
-                       progressbar=False)
+                       downloader=fetch)
+    except WrongContent:
+        raise
     except (OSError, ValueError) as error:
-        raise FileNotFoundError(
-            f"could not download {file.name} ({type(error).__name__}); fetch {file.address} by hand "
-            f"and put it as {file.name} in the folder that the environment variable DEEPCANON_DATA "
-            "names") from error
+        raise FileNotFoundError(f"could not download {file.name} ({reason(error)}); {by_hand(file)}") from error
+
+
+def save(address: str, output: Path, file: File) -> None:
+    """What the address gives, written to `output` and checked; no more of it is read than the file may have."""
+    count = 0
+    answer = session().get(address, stream=True, timeout=TIMEOUT, headers={"Accept-Encoding": "identity"})
+    with answer, open(output, "wb") as opened:
+        answer.raise_for_status()
+        for chunk in answer.iter_content(2**18):
+            count += len(chunk)
+            if count > file.most:
+                raise WrongContent(f"{address} gives more than the {file.most:,} bytes that {file.name} may have; "
+                                   f"it was not kept; {by_hand(file)}")
+            opened.write(chunk)
+    try:
+        check(content(output, file, file.name), file, address)
+    except ValueError as error:
+        raise WrongContent(f"{str(error).replace(str(output), address)}; it was not kept; {by_hand(file)}") from None
+
+
+def session() -> Any:
+    """A session of requests that speaks https alone, also where an address leads on to another."""
+    import requests
+
+    made = requests.Session()
+    del made.adapters["http://"]
+    return made
+
+
+def reason(error: Exception) -> str:
+    """Why a download failed, in a few words."""
+    answer = getattr(error, "response", None)
+    if answer is not None:
+        return f"the server answered {answer.status_code}"
+    return str(getattr(error, "strerror", None) or type(error).__name__)
+
+
+def by_hand(file: File) -> str:
+    """What to do where a download is not possible."""
+    return (f"fetch {file.address} by hand and put it as {file.name} in the folder that the environment variable "
+            "DEEPCANON_DATA names")
 
 
 def read(file: File) -> bytes:
-    """The checked content of a file of a named set, unpacked if it is a plain `.gz`."""
+    """The checked content of a file of a named set, unpacked if it is a plain `.gz`.
+
+    Raises:
+        ValueError: another content than is meant. A file of the cache is then removed, one of the user's own stays.
+    """
     found = path(file)
-    content = unpacked(found, limit=file.size)
+    try:
+        return check(content(found, file), file, str(found))
+    except ValueError as error:
+        if found.parent != cache():
+            raise ValueError(f"{error}; put the right one in its place, or remove it to have it fetched") from None
+        found.unlink(missing_ok=True)
+        raise ValueError(f"{error}; it was removed, the next run fetches it again") from None
+
+
+def content(found: Path, file: File, name: str = "") -> bytes:
+    """What a file of a named set holds, also under a temporary name; a ValueError for one that is larger, or unpacks to
+    more, than it may."""
+    if (size := found.stat().st_size) > file.most:
+        raise ValueError(f"{found} is damaged or another file: it has {size:,} bytes, expected {file.most:,} at most")
+    return unpacked(found, file.size, name or found.name)
+
+
+def check(content: bytes, file: File, where: str) -> bytes:
+    """The content, if its sum is the one that is written beside the file."""
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 != file.sha256:
-        raise ValueError(f"{found} is damaged or another file: expected content with sha256 {file.sha256}, "
-                         f"found {sha256} "
-                         f"({len(content):,} bytes); delete it to fetch it again")
+        raise ValueError(f"{where} is damaged or another file: expected content with sha256 {file.sha256}, "
+                         f"found {sha256} ({len(content):,} bytes)")
     return content
 
 
-def unpacked(found: Path, limit: int = 0) -> bytes:
+def unpacked(found: Path, limit: int = 0, name: str = "") -> bytes:
     """The bytes of a file; of what it holds when it is a `.gz` (but not a `.tar.gz`)."""
-    return b"".join(stream(found, limit))
+    return b"".join(stream(found, limit, name))
 
 
 def is_packed(found: Path) -> bool:
@@ -92,32 +169,32 @@ def is_packed(found: Path) -> bool:
     return found.suffix.lower() == ".gz" and not found.name.lower().endswith(".tar.gz")
 
 
-def stream(found: Path, limit: int = 0) -> Iterator[bytes]:
+def stream(found: Path, limit: int = 0, name: str = "") -> Iterator[bytes]:
     """The bytes of a file, unpacked if it is a `.gz`, in chunks; one empty chunk for an empty file.
 
     Args:
         found: the file.
         limit: bytes that a `.gz` may hold; 0: `LIMIT`.
+        name: which tells a `.gz`, where it is not the file's own.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: a damaged `.gz` file, or one that holds more than it may.
     """
-    limit = limit or LIMIT
+    limit, packed = limit or LIMIT, is_packed(Path(name or found.name))
     if not found.is_file():
         raise FileNotFoundError(f"there is no file {found}")
     count = 0
     try:
-        with gzip.open(found) if is_packed(found) else open(found, "rb") as opened:
+        with gzip.open(found) if packed else open(found, "rb") as opened:
             while (chunk := opened.read(CHUNK)) or not count:
                 yield chunk
                 count += len(chunk)
                 if not chunk:
                     return
-                if is_packed(found) and count > limit:
-                    raise ValueError(f"{found} unpacks to more than the {limit:,} bytes expected of it at "
-                                     f"most; unpack it by hand "
-                                     "if it is meant to be that large")
+                if packed and count > limit:
+                    raise ValueError(f"{found} unpacks to more than the {limit:,} bytes expected of it at most; "
+                                     "unpack it by hand if it is meant to be that large")
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{found} is damaged: expected a whole gzip file, found: {error}") from None
 

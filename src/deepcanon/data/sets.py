@@ -9,15 +9,23 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+LARGEST = 256 * 2**20       # bytes that a file may have whose size is not written here
+
 
 @dataclass(frozen=True)
 class File:
-    """One file: its name in `DEEPCANON_DATA` and in the cache, its address, the sum and (of a `.gz`) the bytes of its content."""
+    """One file: its name in `DEEPCANON_DATA` and in the cache, its https address, the sum and (of a `.gz`) the bytes of
+    its content."""
 
     name: str
     address: str
     sha256: str
     size: int = 0
+
+    @property
+    def most(self) -> int:
+        """Bytes that the file itself may have: of a `.gz` a little more than its content, which packing seldom adds to."""
+        return self.size + self.size // 100 + 4_096 if self.size else LARGEST
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,7 @@ SETS = {s.name: s for s in [
                 "t10k-images-idx3": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
                 "t10k-labels-idx1": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"})),
     DataSet("fashion", "images", "70,000 pieces of clothing, 28x28 grey, 10 classes (Xiao et al. 2017)", "MIT",
-            idx_files("fashion", "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com", {
+            idx_files("fashion", "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion", {
                 "train-images-idx3": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
                 "train-labels-idx1": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
                 "t10k-images-idx3": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",

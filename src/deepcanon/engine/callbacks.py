@@ -63,12 +63,19 @@ def evaluation_mode(method: nn.Module, seed: int = 0):
         random.setstate(streams[1])
 
 
+def running_statistics(method: nn.Module) -> list[Tensor]:
+    """What its batch normalization counts: running means and variances, and the number of batches."""
+    found = [getattr(m, name, None) for m in method.modules() for name in ("running_mean", "running_var", "num_batches_tracked")]
+    return [statistic for statistic in found if isinstance(statistic, Tensor)]
+
+
 class EMA:
     """An exponential moving average of the weights (Polyak & Juditsky 1992), used wherever the run is evaluated, sampled or saved.
 
         avg <- d avg + (1 - d) theta,    d = min(decay, (1 + t) / (10 + t))
 
-    At the end the method keeps the average.
+    The running statistics of batch normalization are averaged in the same way: those of the weights of the moment do not belong to the averaged ones.
+    At the end the method keeps the averages.
     """
 
     def __init__(self, decay: float):
@@ -77,7 +84,10 @@ class EMA:
         self.decay, self.count = decay, 0
 
     def start(self, trainer: Trainer) -> None:
-        self.weights = [p for p in trainer.method.parameters() if p.requires_grad]
+        statistics = {id(t) for t in running_statistics(trainer.method) if t.is_floating_point()}
+        named = {name: p for name, p in trainer.method.named_parameters() if p.requires_grad}
+        named |= {name: b for name, b in trainer.method.named_buffers() if id(b) in statistics}
+        self.names, self.weights = list(named), list(named.values())
         self.average = [p.detach().clone() for p in self.weights]
         self.kinds = list(zip(parallel.by_kind(self.average), parallel.by_kind(self.weights)))
         trainer.averaged = self.swapped_in
@@ -91,6 +101,7 @@ class EMA:
 
     def end(self, trainer: Trainer) -> None:
         self._write(self.average)
+        trainer.averaged = contextlib.nullcontext
 
     @contextlib.contextmanager
     def swapped_in(self):
@@ -108,12 +119,12 @@ class EMA:
             p.copy_(value)
 
     def state_dict(self) -> dict:
-        return {"count": self.count, "average": self.average}
+        return {"count": self.count, "average": dict(zip(self.names, self.average))}
 
     def load_state_dict(self, state: dict) -> None:
         self.count = state["count"]
-        for own, saved in zip(self.average, state["average"]):
-            own.copy_(parallel.part(saved, own))
+        for name, own in zip(self.names, self.average):
+            own.copy_(parallel.part(state["average"][name], own))
 
 
 class Evaluate:
@@ -155,7 +166,14 @@ class Evaluate:
 
 @dataclass
 class Best:
-    """Keeps the best weights so far, by a number of the evaluation, in best.safetensors; `sign` is +1 if larger is better."""
+    """Keeps the best weights so far, by a number of the evaluation, in best.safetensors; at the end the method holds them,
+    and the results are theirs.
+
+    Args:
+        metric: the number.
+        sign: +1 if larger is better, else -1.
+        patience: evaluations without a better one after which the run ends; None: it does not end early.
+    """
 
     metric: str
     sign: int
@@ -164,6 +182,8 @@ class Best:
     at: int = field(default=0, init=False)
     waited: int = field(default=0, init=False)
     seen: int = field(default=-1, init=False)
+    results: dict[str, float] = field(default_factory=dict, init=False)
+    weights: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def start(self, trainer: Trainer) -> None:
         if not any(isinstance(c, Evaluate) for c in trainer.callbacks):
@@ -173,11 +193,12 @@ class Best:
     def step(self, trainer: Trainer) -> None:
         measured = max((c.at for c in trainer.callbacks if isinstance(c, Evaluate)), default=-1)
         if measured == trainer.step:
-            self.end(trainer)
+            self.look(trainer)
             if self.patience is not None and self.waited >= self.patience:
                 trainer.stop = f"no better {self.metric} in {self.patience} evaluations (best {self.sign * self.value:.4g} at step {self.at})"
 
-    def end(self, trainer: Trainer) -> None:
+    def look(self, trainer: Trainer) -> None:
+        """Compare the last evaluation with the best one."""
         if self.seen == trainer.step:
             return
         self.seen = trainer.step
@@ -185,28 +206,35 @@ class Best:
             raise ValueError(f"the evaluation has no number {self.metric!r} to keep the best of, only {sorted(trainer.log.evaluation)}")
         value = self.sign * trainer.log.evaluation[self.metric]
         if value > self.value:
-            self.value, self.at, self.waited = value, trainer.step, 0
+            self.value, self.at, self.waited, self.results = value, trainer.step, 0, dict(trainer.log.evaluation)
             with trainer.averaged():
-                weights = trainer.weights()
-                if self.path:
-                    write_weights(self.path, weights)
+                self.weights = {name: w.detach().cpu().clone() for name, w in trainer.weights().items()}
+            if self.path:
+                write_weights(self.path, self.weights)
         else:
             self.waited += 1
 
+    def end(self, trainer: Trainer) -> None:
+        self.look(trainer)
+        if self.weights and self.at != trainer.step:
+            trainer.load_weights(self.weights)
+            trainer.log.evaluation = dict(self.results)
+            trainer.log.say(f"the method holds the weights of step {self.at}, where {self.metric} was best: {self.sign * self.value:.4g}")
+
     def state_dict(self) -> dict:
-        return {name: getattr(self, name) for name in ("value", "at", "waited", "seen")}
+        return {name: getattr(self, name) for name in ("value", "at", "waited", "seen", "results", "weights")}
 
     def load_state_dict(self, state: dict) -> None:
         self.__dict__.update(state)
 
 
 def maximize(metric: str) -> Best:
-    """Keep the weights at which an evaluated number was largest."""
+    """Keep the weights at which an evaluated number was largest; the method holds them at the end."""
     return Best(metric, +1)
 
 
 def minimize(metric: str) -> Best:
-    """Keep the weights at which an evaluated number was smallest."""
+    """Keep the weights at which an evaluated number was smallest; the method holds them at the end."""
     return Best(metric, -1)
 
 

@@ -22,6 +22,7 @@ from typing import Any, Literal
 import torch
 
 from deepcanon.data.metadata import collected_sources
+from deepcanon.engine.lock import Lock
 from deepcanon.engine.run import Run
 from deepcanon.engine.run_options import current_options, options
 from deepcanon.engine.seeds import seed_everything
@@ -37,6 +38,8 @@ class Call:
     folder: Path | None = None
     started: bool = False                                              # from the weights of another run
     sources: list[Any] = field(default_factory=list)                   # the data that it has opened
+    code: Any = None                                                   # the function of the recipe
+    lock: Lock | None = None                                           # of its folder, until it has ended
 
 
 _call: ContextVar[Call | None] = ContextVar("call", default=None)
@@ -66,12 +69,14 @@ def recipe(*, paper: str, systems: Sequence[str], presets: Sequence[Preset] = ()
         def call(*args: Any, budget: str = "", **kwargs: Any) -> Run:
             resolved = resolve(form, named(signature, args, kwargs), budget)
             seed_everything(resolved.arguments.get("seed", 0))
-            at_work = Call(resolved)
+            at_work = Call(resolved, code=function)
             token = _call.set(at_work)
             try:
                 with collected_sources(at_work.sources):
                     return name_classes(function(**resolved.arguments), at_work)
             finally:
+                if at_work.lock is not None:
+                    at_work.lock.release()
                 _call.reset(token)
 
         call.form, call.systems, call.paper = form, tuple(systems), paper  # type: ignore[attr-defined]
@@ -123,8 +128,8 @@ def aside():
     """Inside the block a `fit` belongs to no recipe and has no folder: what a recipe trains for its own use, such as a judge of images."""
     token = _call.set(None)
     try:
-        own = {"folder": None, "resume": False, "build_only": False, "minutes": None, "start_from": None, "track": ()}
-        with torch.random.fork_rng(), options(**own, quiet=True, alone=True):
+        with torch.random.fork_rng(), options(folder=None, quiet=True, resume=False, build_only=False, minutes=None, start_from=None,
+                                              track=(), alone=True):
             seed_everything(0)
             yield
     finally:

@@ -6,11 +6,13 @@
 Nothing in either can run code: states are read with `weights_only=True`, after the checksum.
 """
 
+import contextlib
 import csv
 import hashlib
 import io
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -18,12 +20,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from deepcanon.errors import is_out_of_memory
+
 MAGIC = b"DEEPCANON"
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """All of `data` under `path`, or the file that was there before."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.parent / f".{path.name}.{os.getpid()}.part"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
@@ -32,8 +36,15 @@ def write_bytes(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise OSError(error.errno, f"could not write {path} ({error.strerror}); what was saved before is untouched") from None
+
+
+def leftovers(folder: Path) -> None:
+    """Remove what processes that were killed while they wrote have left below a folder."""
+    for file in folder.rglob(".*.part"):
+        file.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value) -> None:
@@ -99,6 +110,22 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if expected and _digest(tensors) != expected:
         raise ValueError(f"{path} is damaged: its tensors are not the ones that were saved")
     return tensors
+
+
+@contextlib.contextmanager
+def fitting(path: Path, method: torch.nn.Module) -> Iterator[None]:
+    """Inside the block a state that was read from `path` is put to use; one of another version, size or method raises a
+    ValueError that says what does not fit."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
+        said = " ".join(str(error).split())
+        lacks = isinstance(error, KeyError | IndexError | TypeError | AttributeError)
+        raise ValueError(f"{path} does not fit {type(method).__name__} as it is built now: "
+                         f"{f'a part is missing or of another form ({said})' if lacks else said}; it is of another version, "
+                         "another method or other settings") from error
 
 
 def load_weights(module: torch.nn.Module, path: Path) -> None:

@@ -13,7 +13,7 @@ from torch import nn
 
 from deepcanon.engine.calls import Call
 from deepcanon.engine.checkpoint import read_weights
-from deepcanon.engine.folder import last_stage, read_checkpoint
+from deepcanon.engine.folder import evaluated_weights, last_stage, newest_state
 from deepcanon.engine.record import read_call
 
 
@@ -54,10 +54,10 @@ def weights_of(folder: Path) -> dict[str, torch.Tensor]:
     path = last_stage(folder)
     if (path / "weights.safetensors").exists():
         return read_weights(path / "weights.safetensors")
-    states = sorted((path / "state").glob("*.all"))
-    if not states:
+    state = newest_state(path)
+    if state is None:
         raise ValueError(f"{folder} has no weights yet")
-    return read_checkpoint(states[-1])["method"]
+    return evaluated_weights(state)
 
 
 def read_outs(method: nn.Module, classes: int) -> set[str]:

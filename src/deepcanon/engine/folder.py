@@ -3,61 +3,101 @@
     runs/<recipe>/<stamp>/    call.json          the call, versions, commit, hardware, data
                               metrics.csv        training and evaluation, a row every few steps
                               state/             checkpoints for resume
+                              lock               while a process writes the folder
                               weights.safetensors, best.safetensors, samples/, evaluation/, result.json, card.md, report.html
 """
 
 from __future__ import annotations
 
-import random
+import contextlib
+import itertools
 import shutil
 import sys
 import time
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy
-import torch
-from torch import nn
+from torch import Tensor, nn
 
-from deepcanon.engine import parallel
+from deepcanon.commands import resume_line
+from deepcanon.engine import lock
 from deepcanon.engine.calls import Call, current_call
-from deepcanon.engine.checkpoint import load_weights, read_state, write_bytes, write_json, write_rows, write_state, write_weights
-from deepcanon.engine.parallel import from_first
-from deepcanon.engine.record import card, check_same, describe, read_call
+from deepcanon.engine.checkpoint import fitting, leftovers, load_weights, read_state, write_bytes, write_json, write_rows, write_state, write_weights
+from deepcanon.engine.lock import Lock
+from deepcanon.engine.parallel import common, from_first, is_first, wait_for_all, whole
+from deepcanon.engine.record import bound, card, check_same, describe, differences, read_call
 from deepcanon.engine.run import Run
 from deepcanon.engine.run_options import current_options
+from deepcanon.engine.seeds import load_streams, streams
 
 if TYPE_CHECKING:
     from deepcanon.engine.loop import Trainer
 
 
 class RunFolder:
-    """The folder of a run in progress; rank 0 writes what the ranks share, every rank its own random streams, buffers and data state."""
+    """The folder of a run in progress, which no other process may write meanwhile.
 
-    def __init__(self, path: Path, call: dict, rank: int):
-        self.path, self.call, self.rank = path, call, rank
+    Rank 0 writes what the ranks share, every rank its own random streams, buffers and data state.
+    """
+
+    def __init__(self, path: Path, call: dict, rank: int, held: Lock | None = None):
+        self.path, self.call, self.rank, self.lock = path, call, rank, held
         self.root = path                                # of a run of several stages, the folder of the first
         self.saved, self.every = time.perf_counter(), current_options().save_seconds
         self.finished = False
 
     @classmethod
-    def open(cls, method: nn.Module, data: Any, seed: int, rank: int, folder: str | Path | None = None) -> RunFolder | None:
-        """The folder given or named by the options, or a new one below runs/ for a recipe; None when there is neither."""
-        path, chosen = place(current_call(), folder), current_options()
-        if path is None:
+    def open(cls, method: nn.Module, data: Any, seed: int, rank: int, folder: str | Path | None = None,
+             settings: dict[str, Any] | None = None, code: Sequence[Any] = ()) -> RunFolder | None:
+        """The folder given or named by the options, or a new one below runs/ for a recipe; None when there is neither.
+
+        Args:
+            settings: of `fit`, by which the weights would be others; they are recorded, and a resume must have the same.
+            code: what the run is made of, whose source code is recorded in the same way.
+        """
+        given, call = place(current_call(), folder), current_call()
+        if given is None:
             return None
-        call = describe(current_call(), method, data, seed)
+        path, chosen = given.absolute(), current_options()
+        now = describe(call, method, data, seed, settings, code)
         begun = (path / "call.json").exists()
-        if begun and chosen.resume:
-            check_same(read_call(path), call, path, chosen.anyway)
-        elif begun and rank == 0:
-            raise ValueError(f"{path} holds a run already: continue it with 'deepcanon resume {path}' or name another folder")
-        elif rank == 0:
+        if begun and not chosen.resume and rank == 0:
+            raise ValueError(f"{given} holds a run already: name another folder, or continue it with: {resume_line(given)}")
+        if not begun and rank == 0:
             check_free(path)
-            write_json(path / "call.json", call)
-        opened = cls(path, call, rank)
-        opened.root = getattr(current_call(), "folder", None) or path
+            path.mkdir(parents=True, exist_ok=True)
+        opened = cls(path, now, rank, take_lock(path, call) if rank == 0 else None)
+        opened.root = (getattr(call, "folder", None) or path).absolute()
+        try:
+            opened.begin(begun, given)
+        except BaseException:
+            opened.close()
+            raise
         return opened
+
+    def begin(self, begun: bool, shown: Path) -> None:
+        """Compare this call with the one on record, or record it."""
+        if begun:
+            before, anyway = read_call(self.path), current_options().anyway and not (self.path / "result.json").exists()
+            check_same(before, self.call, shown, current_options().anyway)
+            self.call = self.call | {"started": before["started"]} if anyway else before
+        if self.rank == 0:
+            leftovers(self.path)
+            if not begun or anyway:
+                write_json(self.path / "call.json", self.call)
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let other processes in; of a recipe, its last fit does."""
+        if self.lock is not None and current_call() is None:
+            self.lock.release()
 
     def due(self) -> bool:
         """Whether it is time for a checkpoint."""
@@ -66,56 +106,88 @@ class RunFolder:
     def save(self, trainer: Trainer) -> None:
         """A checkpoint; the one before it stays until this one is complete."""
         trainer.log.check()
-        shared = trainer.state_dict()
-        broken = [name for name, p in trainer.method.named_parameters() if not parallel.whole(p.detach().isfinite().all())]
-        if broken:
-            raise FloatingPointError(f"{broken[0]} is not finite after step {trainer.step}; try clip_norm=1; the checkpoint before is untouched")
+        shared = trainer.state_dict() | {"call": bound(self.call)}
+        if (broken := not_finite(shared)) is not None:
+            raise FloatingPointError(f"{broken} is not finite after step {trainer.step}; try clip_norm=1; the checkpoint before is untouched")
+        self.check_place()
         state = self.path / "state"
-        write_state(state / f"{trainer.step:09d}.rank{self.rank}", local_state(trainer))
+        write_state(state / f"{trainer.step:09d}.rank{self.rank}", local_state(trainer) | {"step": trainer.step})
         if trainer.sharded:
             from deepcanon.engine.sharded import write_parts
 
             shared = write_parts(state / f"{trainer.step:09d}.parts", shared)
         if trainer.world > 1:
-            torch.distributed.barrier()
+            wait_for_all()
         if self.rank == 0:                                             # written last: a step with this file is complete
             write_state(state / f"{trainer.step:09d}.all", shared)
             kept = {file.stem for file in sorted(state.glob("*.all"))[-2:]}
             for file in state.iterdir():                               # older ones, and what a killed process left
                 if file.stem not in kept:
                     shutil.rmtree(file) if file.is_dir() else file.unlink()
+        if trainer.world > 1:
+            wait_for_all()                                             # a rank that ends now may have the others stopped
         self.saved = time.perf_counter()
 
-    def restore(self, trainer: Trainer) -> None:
-        """The newest checkpoint, if this is a resume and there is one."""
-        found = sorted((self.path / "state").glob("*.all")) if current_options().resume else []
-        if not found:
+    def check_place(self) -> None:
+        """Where the folder was removed or renamed while the run goes on, make it again rather than lose the run."""
+        if self.rank > 0 or (self.path / "call.json").exists():
             return
-        ranks = len(list(found[-1].parent.glob(f"{found[-1].stem}.rank*")))
-        if ranks != trainer.world:
-            raise ValueError(f"{self.path} was run by {ranks} processes and cannot be resumed by {trainer.world}")
-        trainer.load_state_dict(read_checkpoint(found[-1], trainer))
-        load_local_state(trainer, read_state(found[-1].with_suffix(f".rank{self.rank}")))
+        print(f"{self.path} was removed or renamed while the run goes on: it is made again", file=sys.stderr)
+        write_json(self.path / "call.json", self.call)
+        if self.lock is not None and self.path == self.lock.path.parent:
+            self.lock.acquire()
+
+    def restore(self, trainer: Trainer) -> None:
+        """The newest checkpoint that can be read, if this is a resume and there is one."""
+        if not current_options().resume:
+            return
+        found = self.newest(trainer)
+        if found is None:
+            return
+        shared, own = found
+        differ = differences(shared.get("call", {}), bound(read_call(self.path)))
+        told = f"the checkpoint in {self.path} was not made by the call in its call.json: {'; '.join(differ)}"
+        if differ and not current_options().anyway:
+            raise ValueError(f"{told}; one of them was changed or comes from elsewhere; resume with --anyway to follow call.json")
+        if differ and self.rank == 0:
+            print(told, file=sys.stderr)
+        with fitting(self.path / "state", trainer.method):
+            trainer.load_state_dict(shared)
+            load_local_state(trainer, own)
         if (self.path / "result.json").exists():
             self.finished, trainer.total = True, trainer.step
+
+    def newest(self, trainer: Trainer) -> tuple[dict, dict] | None:
+        """What the ranks share and what is this rank's, of the newest checkpoint that every rank can read; None before the first one.
+
+        Raises:
+            ValueError: other ranks than now have made it, or none can be read.
+        """
+        files = sorted((self.path / "state").glob("*.all"), reverse=True)
+        for file in files:
+            ranks = len(list(file.parent.glob(f"{file.stem}.rank*")))
+            if ranks > 0 and ranks != trainer.world:
+                raise ValueError(f"{self.path} was run by {ranks} processes and cannot be resumed by {trainer.world}")
+            try:
+                found, fault = (shared_state(file, trainer), read_checkpoint(file.with_suffix(f".rank{self.rank}"))), ""
+            except (ValueError, OSError) as error:
+                found, fault = None, str(error)
+            if common(found is not None):
+                return found
+            if self.rank == 0:
+                warnings.warn(f"{fault or f'another rank cannot read its part of {file}'}; going back to the checkpoint before it", stacklevel=2)
+        if files:
+            raise ValueError(f"no checkpoint in {self.path / 'state'} can be read: remove that folder to begin the run again")
+        return None
 
     def finish(self, run: Run, trainer: Trainer) -> None:
         """Weights, numbers and the model card of a run that is over."""
         weights = trainer.weights()
         if self.rank > 0:
             return
+        self.check_place()
         write_weights(self.path / "weights.safetensors", weights)
         write_result(self.path, self.call, run, trainer.stop or None)
-
-
-def read_checkpoint(file: Path, trainer: Trainer | None = None) -> dict:
-    """The state that all ranks share; the tensors of one that was written in parts are divided as the trainer's nets are."""
-    state, parts = read_state(file), file.with_suffix(".parts")
-    if not parts.exists():
-        return state
-    from deepcanon.engine.sharded import read_parts
-
-    return read_parts(parts, state, trainer)
 
 
 def check_free(path: Path) -> None:
@@ -126,7 +198,8 @@ def check_free(path: Path) -> None:
     """
     if file := next((p for p in (path, *path.parents) if p.is_file()), None):
         raise ValueError(f"{file} is a file, a run needs a folder: name another one")
-    if path.exists() and (other := next((p for p in sorted(path.iterdir()) if not p.name.startswith(".")), None)):
+    others = sorted(p for p in path.iterdir() if not p.name.startswith(".") and p.name != lock.NAME) if path.exists() else []
+    if other := next(iter(others), None):
         raise ValueError(f"{path} is not empty and holds no run (it has {other.name}): name another folder")
 
 
@@ -141,37 +214,81 @@ def place(call: Call | None, folder: str | Path | None) -> Path | None:
 
 
 def new_folder(name: str) -> Path:
-    """runs/<name>/<stamp>, with a stamp that is not in use; the ranks of one run agree on it."""
+    """runs/<name>/<stamp>, made for this run alone: with a suffix where another one has that stamp; the ranks of one run agree on it."""
+    return from_first(make_folder(Path("runs") / name) if is_first() else None)
+
+
+def make_folder(parent: Path) -> Path:
+    """A new folder with the time as its name."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    return from_first(next(p for i in range(10**6) if not (p := Path("runs") / name / (f"{stamp}-{i}" if i else stamp)).exists()))
+    for i in itertools.count():
+        with contextlib.suppress(FileExistsError):
+            (path := parent / (f"{stamp}-{i}" if i else stamp)).mkdir(parents=True)
+            return path
+    raise AssertionError
+
+
+def take_lock(path: Path, call: Call | None) -> Lock:
+    """The lock of a folder; of the folder of the whole recipe, where one is at work, which keeps it until its last fit has ended."""
+    if call is None:
+        return Lock(path)
+    if call.lock is None:
+        call.lock = Lock((call.folder or path).absolute())
+    return call.lock
+
+
+def not_finite(state: dict) -> str | None:
+    """The first weight, or state of an optimizer, with a value that is not finite."""
+    for name, value in state["method"].items():
+        if not whole(value.isfinite().all()):
+            return name
+    for player, optimizer in state["optimizers"].items():
+        for slots in optimizer["state"].values():
+            for name, value in slots.items():
+                if isinstance(value, Tensor) and not whole(value.isfinite().all()):
+                    return f"the state of the optimizer ({name}{' of ' + player if player else ''})"
+    return None
+
+
+def shared_state(file: Path, trainer: Trainer | None = None) -> dict:
+    """What the ranks share; the tensors that were written in parts are divided as the trainer's nets are, without one they are whole."""
+    state, parts = read_checkpoint(file), file.with_suffix(".parts")
+    if not parts.exists():
+        return state
+    from deepcanon.engine.sharded import read_parts
+
+    return read_parts(parts, state, trainer)
+
+
+def read_checkpoint(file: Path) -> dict:
+    """One file of a checkpoint; a ValueError if it is damaged or of another step than its name says."""
+    state = read_state(file)
+    if not isinstance(state, dict):
+        raise ValueError(f"{file} holds no checkpoint")
+    if state.get("step") != int(file.stem):
+        raise ValueError(f"{file} holds the state of step {state.get('step')}, not of the step in its name")
+    return state
 
 
 def local_state(trainer: Trainer) -> dict:
-    """What differs between ranks: random streams, buffers, data with a state."""
-    kind, keys, *rest = numpy.random.get_state()  # noqa: NPY002
+    """What differs between ranks: random streams, buffers, data with a state, and how far a pass through the data has come."""
     return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "numpy": [kind, torch.from_numpy(numpy.asarray(keys, "int64")), *rest],
-        "random": random.getstate(),
+        "streams": streams(),
         "buffers": {name: b for name, b in trainer.method.named_buffers()},
         "data": trainer.data.state_dict() if hasattr(trainer.data, "state_dict") else {},
+        "passes": trainer.passes.state_dict() if trainer.passes is not None else {},
     }
 
 
 def load_local_state(trainer: Trainer, state: dict) -> None:
     """The inverse of `local_state`."""
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
-    kind, keys, *rest = state["numpy"]
-    numpy.random.set_state((kind, keys.numpy().astype("uint32"), *rest))  # noqa: NPY002
-    version, words, gauss = state["random"]
-    random.setstate((version, tuple(words), gauss))
     for name, buffer in trainer.method.named_buffers():
         buffer.copy_(state["buffers"][name])
     if hasattr(trainer.data, "load_state_dict"):
         trainer.data.load_state_dict(state["data"])
+    if trainer.passes is not None and state["passes"]:
+        trainer.passes.load_state_dict(state["passes"])
+    load_streams(state["streams"])
 
 
 def last_stage(path: Path) -> Path:
@@ -180,16 +297,33 @@ def last_stage(path: Path) -> Path:
 
 
 def restore_weights(method: nn.Module, path: Path, weights: str = "weights") -> None:
-    """The weights of a finished run, or those of its newest checkpoint."""
+    """The weights of a finished run, or those of its newest checkpoint, averaged if the run averages them."""
     file = Path(path) / f"{weights}.safetensors"
     if file.exists():
         load_weights(method, file)
         return
-    states = sorted((Path(path) / "state").glob("*.all"))
-    if weights != "weights" or not states:
-        raise ValueError(f"{path} has no {file.name}" + ("" if states else " and no checkpoint yet"))
-    print(f"{path} is not finished: using its checkpoint of step {int(states[-1].stem)}", file=sys.stderr)
-    method.load_state_dict(read_checkpoint(states[-1])["method"])
+    state = newest_state(path) if weights == "weights" else None
+    if state is None:
+        raise ValueError(f"{path} has no {file.name}" + (" and no checkpoint yet" if weights == "weights" else ""))
+    print(f"{path} is not finished: using its checkpoint of step {state['step']}", file=sys.stderr)
+    with fitting(Path(path) / "state", method):
+        method.load_state_dict(evaluated_weights(state))
+
+
+def newest_state(path: Path) -> dict | None:
+    """What the ranks share, of the newest checkpoint that can be read; None when there is none."""
+    for file in sorted((Path(path) / "state").glob("*.all"), reverse=True):
+        try:
+            return shared_state(file)
+        except ValueError as error:
+            warnings.warn(f"{error}; going back to the checkpoint before it", stacklevel=2)
+    return None
+
+
+def evaluated_weights(state: dict) -> dict[str, Tensor]:
+    """The weights of a checkpoint that an evaluation would use: with averages in place of those that are averaged."""
+    averages = [callback["average"] for callback in state["callbacks"] if "average" in callback]
+    return state["method"] | {name: value for average in averages for name, value in average.items()}
 
 
 def save_run(run: Run, folder: Path) -> Path:
@@ -197,7 +331,7 @@ def save_run(run: Run, folder: Path) -> Path:
     if (folder / "call.json").exists():
         raise ValueError(f"{folder} holds a run already: name another folder")
     check_free(folder)
-    call = describe(None, run.method, None, seed=0)
+    call = describe(None, run.method, None, seed=0, code=[run.method])
     write_json(folder / "call.json", call)
     write_rows(folder / "metrics.csv", run.history)
     write_weights(folder / "weights.safetensors", run.method.state_dict())

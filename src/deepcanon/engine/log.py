@@ -33,6 +33,7 @@ class Log:
         self.file, self.every, self.quiet = folder / "metrics.csv" if folder else None, every, quiet
         self.history: list[dict[str, float]] = []
         self.columns: list[str] = []                                   # of metrics.csv, empty until this session has written it
+        self.last = 0                                                  # where its last row begins
         self.pending: dict[str, list[tuple[int, Tensor | float]]] = {}
         self.evaluation: dict[str, float] = {}                         # the latest
         self.before, self.started = 0.0, None                          # seconds of earlier sessions, start of this one
@@ -74,10 +75,10 @@ class Log:
             return
         if self.history and self.history[-1]["step"] == step:
             self.history[-1] |= means
-            self._rewrite()
+            self._write(self.history[-1], again=True)
         else:
             self.history.append({"step": step, "seconds": round(self.seconds, 3)} | means)
-            self._append(self.history[-1])
+            self._write(self.history[-1])
 
     def check(self) -> None:
         """Raise FloatingPointError if a loss noted since the last row is not finite."""
@@ -114,21 +115,32 @@ class Log:
 
     # metrics.csv
 
-    def _append(self, row: dict[str, float]) -> None:
+    def _write(self, row: dict[str, float], again: bool = False) -> None:
+        """Append a row, in place of the last one when that is written again; a new column, or a new session, writes the whole file."""
         if self.file is None:
             return
-        if any(name not in self.columns for name in row):
+        if any(name not in self.columns for name in row) or not self.file.exists():
             self._rewrite()
             return
         try:
-            with open(self.file, "a", newline="") as file:
-                csv.DictWriter(file, self.columns).writerow(row)
+            with open(self.file, "r+b") as file:
+                self.last = file.seek(self.last if again else 0, io.SEEK_SET if again else io.SEEK_END)
+                file.truncate()
+                file.write(self._line(row))
         except OSError as error:
             raise OSError(error.errno, f"could not write {self.file} ({error.strerror})") from None
 
     def _rewrite(self) -> None:
+        """Write the whole history."""
         if self.file is not None:
             self.columns = write_rows(self.file, self.history)
+            self.last = self.file.stat().st_size - (len(self._line(self.history[-1])) if self.history else 0)
+
+    def _line(self, row: dict[str, float]) -> bytes:
+        """A row as CSV."""
+        text = io.StringIO(newline="")
+        csv.DictWriter(text, self.columns).writerow(row)
+        return text.getvalue().encode()
 
     def state_dict(self) -> dict:
         return {
@@ -165,7 +177,8 @@ class Log:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self.bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[shown]}"),
+        self.bar = Progress(TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+                            TextColumn("{task.fields[shown]}", markup=False),
                             TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=Console(stderr=True), auto_refresh=False)
         self.task = self.bar.add_task(type(trainer.method).__name__, total=trainer.total, completed=trainer.step, shown="", rate="")
         self.first = trainer.step

@@ -12,33 +12,36 @@ import itertools
 import shutil
 import signal
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 
+from deepcanon.commands import resume_line
 from deepcanon.engine import parallel
 from deepcanon.engine.batches import device_of, endless, rows, split, to
-from deepcanon.engine.callbacks import EMA, Evaluate, evaluation_mode
+from deepcanon.engine.callbacks import EMA, Best, Evaluate, evaluation_mode, running_statistics
 from deepcanon.engine.calls import current_call
 from deepcanon.engine.fine_tuning import warm_start
+from deepcanon.engine.finite import all_finite, where_not_finite
 from deepcanon.engine.folder import RunFolder
 from deepcanon.engine.joint import Accumulated, Ranks, has_batch_norm, joint_batch_norm
 from deepcanon.engine.log import Log
-from deepcanon.engine.optimizers import Factory, spare_dynamo, update
+from deepcanon.engine.optimizers import Factory, builders, described, spare_dynamo, update
+from deepcanon.engine.passes import Passes
 from deepcanon.engine.run import Run
 from deepcanon.engine.run_options import current_options
 from deepcanon.engine.seeds import seed_everything
+from deepcanon.engine.signals import SIGNALS, interruptible
 from deepcanon.engine.trackers import tracker
 from deepcanon.layers.joint import joining
+from deepcanon.paths import readable
 
 Loss = Tensor | dict[str, Tensor]
-SIGNALS = ("SIGINT", "SIGTERM")
 
 
 def players(method: Any, batch) -> Iterator[tuple[str, Loss]]:
@@ -64,6 +67,8 @@ class Trainer:
         self.device = device_of(method)
         self.step, self.stop, self.signal = 0, "", ""                  # stop: why the run ends early; signal: one that has arrived
         self.averaged: Callable = contextlib.nullcontext               # swaps in the averaged weights, see EMA
+        self.passes = None if hasattr(data, "at") or hasattr(data, "state_dict") else Passes(data)
+        self.statistics = running_statistics(method)                   # of batch normalization: what a forward pass moves
         self.join = self._make_join()
 
     def _make_join(self):
@@ -80,7 +85,12 @@ class Trainer:
     # the step
 
     def train_step(self, batch) -> None:
-        """Every player's update on one batch."""
+        """Every player's update on one batch; none by a gradient that is not finite.
+
+        Raises:
+            FloatingPointError: a gradient is not finite. The weights, and the statistics of batch normalization, are those before the step.
+        """
+        before = [statistic.clone() for statistic in self.statistics]
         (first, share), *rest = self.parts(batch)
         counters = self.counters() if rest else {}
         with joining(self.join):
@@ -95,6 +105,10 @@ class Trainer:
                 self.log.add_terms(player, terms, self.step)
                 if self.world > 1:
                     parallel.average_gradients(params)
+                if not all_finite(params):
+                    for statistic, value in zip(self.statistics, before):
+                        statistic.copy_(value)
+                    self.alarm(player, params, batch)
                 if self.clip_value is not None:
                     parallel.clip_value(params, self.clip_value)
                 if self.clip_norm is not None:
@@ -103,6 +117,17 @@ class Trainer:
         self.step += 1
         if self.step == 1 and self.world > 1:
             parallel.tell_unequal(self.method)
+
+    def alarm(self, player: str, params: list[nn.Parameter], batch) -> NoReturn:
+        """Say what is not finite: the batch, the loss or only the gradient."""
+        kept = "; the weights are those before the step" + (", the last checkpoint is untouched" if self.log.file else "")
+        if (where := where_not_finite(batch)) is not None:
+            raise FloatingPointError(f"the batch of step {self.step + 1} is not finite: {where}{kept}")
+        self.log.check()
+        named = {id(p): name for name, p in self.method.named_parameters()}
+        first = next(named[id(p)] for p in params if p.grad is not None and not parallel.whole(p.grad).isfinite().all())
+        raise FloatingPointError(f"the gradient of {first} is not finite at step {self.step + 1}, though the loss is: a square root or a "
+                                 f"division at 0, or values too large; try a lower learning rate, or a loss without them{kept}")
 
     def forward(self, batch) -> Iterator[tuple[str, Loss]]:
         """The step's (player, loss) pairs; under bf16 each piece is computed in autocast, the backward pass between two pieces is not."""
@@ -173,9 +198,9 @@ class Trainer:
         if player not in self.optimizers:
             self.optimizers[player] = self._make_optimizer(player)
         optimizer, params, factory = self.optimizers[player]
-        lr = factory.lr * factory.schedule(self.step, self.total)
-        for group in optimizer.param_groups:
-            group["lr"] = lr
+        factor = factory.schedule(self.step, self.total) if isinstance(factory, Factory) else 1.0
+        for group in optimizer.param_groups:                           # a group with a rate of its own keeps its proportion
+            group["lr"] = factor * group["initial_lr"]
         return optimizer, params
 
     def _make_optimizer(self, player: str):
@@ -183,7 +208,10 @@ class Trainer:
         if factory is None:
             raise ValueError(f"{type(self.method).__name__} trains the player {player!r}; optimizers were given for {sorted(self.factories)}")
         params = parameters(self.method, player)
-        return factory(params), params, factory
+        optimizer = factory(params)
+        for group in optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+        return optimizer, params, factory
 
     # the loop
 
@@ -208,13 +236,11 @@ class Trainer:
                     folder.save(self)
 
     def _batches(self) -> Iterator:
-        """Batches from this step on. Data with `at(step)` is indexed; other data is iterated again and again, from the start if it has no state."""
+        """Batches from this step on. Data with `at(step)` is indexed; other data is iterated again and again."""
         if hasattr(self.data, "at"):
             batches = map(self.data.at, itertools.count(self.step))
         else:
-            batches = endless(self.data)
-            if not hasattr(self.data, "state_dict"):
-                batches = itertools.islice(batches, self.step, None)
+            batches = endless(self.data) if self.passes is None else self.passes
         return batches if self.device.type == "cpu" else (to(batch, self.device) for batch in batches)
 
     # what a checkpoint holds
@@ -230,9 +256,8 @@ class Trainer:
         }
 
     def weights(self) -> dict[str, Tensor]:
-        """The method's state dict; what is sharded is gathered on the first rank, the others keep nothing of it."""
-        gathered = ((k, parallel.whole(v)) for k, v in self.method.state_dict().items())
-        return {k: v for k, v in gathered if self.rank == 0}
+        """The method's state dict; gathered, on every rank, where it is sharded."""
+        return {k: parallel.whole(v) for k, v in self.method.state_dict().items()}
 
     @property
     def sharded(self) -> bool:
@@ -246,14 +271,18 @@ class Trainer:
                 return self.method.state_dict()[name]
             case ["optimizers", player, "state", index, _]:
                 return self._optimizer_of(player)[1][index]
-            case ["callbacks", index, "average", i]:
-                return self.callbacks[index].average[i]
+            case ["callbacks", index, "average", name]:
+                return self.callbacks[index].state_dict()["average"][name]
         return None
+
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        """The inverse of `weights`."""
+        own = self.method.state_dict()
+        self.method.load_state_dict({k: parallel.part(v.to(own[k].device), own[k]) for k, v in weights.items()})
 
     def load_state_dict(self, state: dict) -> None:
         """The inverse of `state_dict`, on the same method, optimizers and callbacks."""
-        own = self.method.state_dict()
-        self.method.load_state_dict({k: parallel.part(v, own[k]) for k, v in state["method"].items()})
+        self.load_weights(state["method"])
         for player, saved in state["optimizers"].items():
             optimizer, params = self._optimizer_of(player)
             for index, slots in saved["state"].items():
@@ -279,7 +308,7 @@ def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], 
     Args:
         method: an `nn.Module` with `loss(batch)` or `losses(batch)`.
         data: batches; with `at(step)` their order is a function of the step, otherwise any iterable.
-        optimizers: one factory for every player, or a dict from player to factory.
+        optimizers: one factory for every player, or a dict from player to factory; any function parameters -> torch optimizer is one.
         steps, epochs, minutes: the budget; minutes may be given beside one of the others, then what ends first counts.
         seed: of evaluation, of the ranks' random streams, and of the record; weights were initialised before.
         clip_norm, clip_value: largest norm of a player's gradient, largest element of it.
@@ -307,7 +336,7 @@ def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], 
     if accumulate > 1 and hasattr(method, "losses"):
         raise ValueError(f"accumulate={accumulate} needs a method with one loss; {type(method).__name__} makes several updates a step")
     callbacks = [*([EMA(ema)] if ema else []), *([Evaluate(evaluate, evaluate_every, seed)] if evaluate is not None else []),
-                 *map(tracker, options.track), *callbacks]
+                 *sorted(callbacks, key=lambda c: not isinstance(c, Best)), *map(tracker, options.track)]
     if options.build_only:
         return Run(method, callbacks=callbacks)
     device = options.torch_device()
@@ -328,17 +357,25 @@ def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], 
         parallel.shard(method, shard)
     compile_nets(method, compile, device)
 
-    kept = RunFolder.open(method, data, seed=seed, rank=rank, folder=folder)
-    log = Log(kept.path if kept and rank == 0 else None, every=log_every, quiet=options.quiet or rank > 0)
-    trainer = Trainer(method, data, optimizers, total=total, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate,
-                      bf16=bf16 and native_bf16(device), callbacks=callbacks, log=log, rank=rank, world=world)
+    settings = {"steps": steps, "epochs": epochs, "clip_norm": clip_norm, "clip_value": clip_value, "accumulate": accumulate, "bf16": bf16,
+                "ema": ema, "evaluate_every": evaluate_every, "optimizers": described(optimizers, total)}
+    kept = RunFolder.open(method, data, seed=seed, rank=rank, folder=folder, settings=settings, code=builders(optimizers))
+    with kept or contextlib.nullcontext():
+        log = Log(kept.path if kept and rank == 0 else None, every=log_every, quiet=options.quiet or rank > 0)
+        trainer = Trainer(method, data, optimizers, total=total, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate,
+                          bf16=bf16 and native_bf16(device), callbacks=callbacks, log=log, rank=rank, world=world)
+        begin(trainer, kept)
+        trainer.run(options.minutes or minutes, kept)
+        return finish(trainer, kept)
+
+
+def begin(trainer: Trainer, folder: RunFolder | None) -> None:
+    """The callbacks' start, and the last checkpoint of a run that is resumed."""
     for callback in trainer.callbacks:
         if hasattr(callback, "start"):
             callback.start(trainer)
-    if kept:
-        kept.restore(trainer)
-    trainer.run(options.minutes or minutes, kept)
-    return finish(trainer, kept)
+    if folder:
+        folder.restore(trainer)
 
 
 def finish(trainer: Trainer, folder: RunFolder | None) -> Run:
@@ -347,7 +384,7 @@ def finish(trainer: Trainer, folder: RunFolder | None) -> Run:
     if folder and (interrupted or not folder.finished):
         folder.save(trainer)
     if interrupted:
-        where = f"; continue with: deepcanon resume {folder.root}" if folder else ""
+        where = f"; continue with: {resume_line(readable(folder.root))}" if folder else ""
         trainer.log.say(f"stopped by {trainer.stop} at step {trainer.step}{where}")
         raise SystemExit(128 + signal.Signals[trainer.stop])
     for callback in trainer.callbacks:
@@ -423,24 +460,3 @@ def native_bf16(device: torch.device) -> bool:
     if device.type == "cpu":
         return any(getattr(torch.cpu, test, lambda: True)() for test in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return device.type != "cuda" or torch.cuda.is_bf16_supported()
-
-
-@contextlib.contextmanager
-def interruptible(trainer: Trainer):
-    """Ctrl-C and SIGTERM end the loop after the step in hand; a second Ctrl-C ends it at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number, frame):
-        if trainer.signal == "SIGINT":
-            raise KeyboardInterrupt
-        trainer.signal = signal.Signals(number).name
-
-    before = {number: signal.signal(number, stop) for number in map(signal.Signals.__getitem__, SIGNALS)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-

@@ -8,6 +8,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch.nn import Parameter
@@ -40,6 +41,24 @@ class Factory:
             matrices, vectors = [p for p in params if p.ndim > 1], [p for p in params if p.ndim <= 1]
             groups = [{"params": matrices, "fused": fused}, {"params": vectors, "fused": fused, "weight_decay": 0.0}]
         return self.build([g for g in groups if g["params"]], lr=self.lr, **self.options)
+
+
+def described(optimizers: Any, total: int | None) -> dict[str, Any]:
+    """Optimizers as JSON: what is built with which options, and the factor of its rate at five moments of the run."""
+    if isinstance(optimizers, dict):
+        return {player: described(factory, total) for player, factory in optimizers.items()}
+    if not isinstance(optimizers, Factory):
+        return {"build": getattr(optimizers, "__qualname__", type(optimizers).__qualname__)}
+    moments = sorted({0, *(k * (total or 1_000) // 4 for k in range(1, 4)), max(0, (total or 1_000) - 1)})
+    factors = [round(optimizers.schedule(t, total), 9) for t in moments] if total != 0 else []
+    options = {name: value if isinstance(value, bool | int | float | str | None) else str(value) for name, value in optimizers.options.items()}
+    return {"build": optimizers.build.__qualname__, "lr": optimizers.lr, "schedule": factors, "decay_vectors": optimizers.decay_vectors, **options}
+
+
+def builders(optimizers: Any) -> list[Any]:
+    """What builds the optimizers, whose source code a run depends on."""
+    factories = optimizers.values() if isinstance(optimizers, dict) else [optimizers]
+    return [f.build if isinstance(f, Factory) else f for f in factories]
 
 
 UNTRACED = tuple(getattr(torch.optim.Optimizer, name, None) for name in ("add_param_group", "state_dict", "load_state_dict", "zero_grad"))

@@ -16,6 +16,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import Parameter
 
+from deepcanon.engine.signals import SIGNALS
+
 
 def start(device: torch.device) -> tuple[int, int]:
     """(rank, world), after joining the group that `torchrun` announces; (0, 1) on a single process."""
@@ -124,7 +126,7 @@ def share_weights(method: nn.Module) -> None:
 
 def agree(stop: str, save: bool) -> tuple[str, bool]:
     """One answer for all ranks: stop if any rank has a reason to, save if rank 0 wants to."""
-    reasons = ["", "another rank", "SIGINT", "SIGTERM"]
+    reasons = ["", "another rank", *SIGNALS]
     flags = torch.tensor([reasons.index(stop) if stop in reasons else 1, int(save and dist.get_rank() == 0)])
     dist.all_reduce(flags, dist.ReduceOp.MAX)
     reason = reasons[flags[0]]
@@ -138,6 +140,15 @@ def from_first(value):
     shared = [value]
     dist.broadcast_object_list(shared)
     return shared[0]
+
+
+def common(holds: bool) -> bool:
+    """Whether something holds on every rank."""
+    if not dist.is_initialized():
+        return holds
+    flag = torch.tensor(int(holds))
+    dist.all_reduce(flag, dist.ReduceOp.MIN)
+    return bool(flag)
 
 
 def shard(method: nn.Module, names: Sequence[str]) -> None:

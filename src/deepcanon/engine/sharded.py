@@ -6,17 +6,19 @@
 They are read back under any division: into nets that are sharded otherwise, or not at all.
 """
 
+import hashlib
 import io
 import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 
-TENSOR = "tensor at"
+TENSOR, FILES = "tensor at", "files of tensors"
 ALLOWED = {("collections", "OrderedDict"), ("pathlib", "PosixPath"), ("pathlib", "WindowsPath"), ("torch", "Size"),
            ("torch.serialization", "_get_layout")}
 ROOMS = ("torch.distributed.checkpoint.",)
@@ -46,7 +48,15 @@ def write_parts(folder: Path, state: dict) -> dict:
     tensors: dict[str, Tensor] = {}
     rest = places(state, (), tensors)
     dcp.save(tensors, checkpoint_id=folder)
-    return rest
+    own = {file.name: digest(file) for file in folder.glob(f"__{dist.get_rank()}_*")}
+    dist.all_gather_object(found := [own] * dist.get_world_size(), own)
+    return rest | {FILES: {name: value for files in found for name, value in files.items()}}
+
+
+def digest(file: Path) -> str:
+    """sha256 of a file."""
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def places(value: Any, path: tuple, tensors: dict[str, Tensor]) -> Any:
@@ -65,7 +75,14 @@ def key(path) -> str:
 
 
 def read_parts(folder: Path, rest: dict, trainer: Any = None) -> dict:
-    """The state that `write_parts` wrote: divided as the trainer's nets are, or whole where there is none."""
+    """The state that `write_parts` wrote: divided as the trainer's nets are, or whole where there is none.
+
+    Raises:
+        ValueError: a file is missing or not the one that was written, or the index names more than tensors.
+    """
+    for name, written in rest.pop(FILES).items():
+        if not (folder / name).exists() or digest(folder / name) != written:
+            raise ValueError(f"{folder / name} is missing or damaged: it was removed, truncated or edited after it was saved")
     reader = Reader(folder)
     sizes = {name: entry for name, entry in reader.read_metadata().state_dict_metadata.items() if isinstance(entry, TensorStorageMetadata)}
     tensors: dict[str, Tensor] = {}
@@ -83,5 +100,5 @@ def read_parts(folder: Path, rest: dict, trainer: Any = None) -> dict:
         return type(value)(map(allocated, value)) if isinstance(value, list | tuple) else value
 
     state = allocated(rest)
-    dcp.load(tensors, storage_reader=reader, no_dist=trainer is None)
+    dcp.load(tensors, storage_reader=reader, no_dist=True)           # each rank for itself: one may fail
     return state

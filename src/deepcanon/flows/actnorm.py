@@ -2,8 +2,8 @@
 
     z = exp(s) (x + b),      log|det| = H W sum s,      s and b one a channel
 
-The first batch of training sets them: b = -mean, s = -log std of each channel; from then on they are learned as any
-weights. Unlike batch normalisation it treats each example by itself.
+The first batch of training sets them: b = -mean, s = -log std of each channel; from then on they are learned as
+any weights. Unlike batch normalisation it treats each example by itself.
 B batch, C channels, D other dimensions.
 """
 

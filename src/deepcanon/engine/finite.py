@@ -1,0 +1,36 @@
+"""Whether numbers are finite: gradients before they are used, and where in a batch the first one is that is not."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deepcanon.engine.parallel import common
+
+
+def all_finite(params: Iterable[Tensor]) -> bool:
+    """Whether every gradient is finite, on every rank; one synchronisation on an accelerator.
+
+    A sum is not finite where one of its terms is not, and costs a third of a test of each term, which decides where a sum overflows.
+    """
+    grads = [p.grad for p in params if p.grad is not None]
+    own = [g.to_local() if hasattr(g, "to_local") else g for g in grads]
+    finite = not own or bool(torch.stack([g.sum(dtype=max_float(g)) for g in own]).isfinite().all()) or all(g.isfinite().all() for g in own)
+    return common(finite) if any(hasattr(g, "to_local") for g in grads) else finite
+
+
+def max_float(tensor: Tensor) -> torch.dtype:
+    """The type that a sum of such numbers is kept in: float32 at least."""
+    return torch.promote_types(tensor.dtype, torch.float32)
+
+
+def where_not_finite(batch: Any, place: str = "") -> str | None:
+    """The first value of a batch that is not finite, with its place; None if all are."""
+    if isinstance(batch, Tensor):
+        if not batch.is_floating_point() or (bad := (~batch.isfinite()).nonzero()).numel() == 0:
+            return None
+        index = tuple(bad[0].tolist())
+        return f"{batch[index].item()} at {place}{list(index)}"
+    items = batch.items() if isinstance(batch, dict) else enumerate(batch) if isinstance(batch, list | tuple) else ()
+    return next((found for key, value in items if (found := where_not_finite(value, f"{place}[{key!r}]")) is not None), None)
