@@ -22,7 +22,8 @@ from tests.engine.draws import EqualRows
 ONE_LOSS = [name for name, preset in PRESETS.items() if not hasattr(preset.build(), "losses")]
 REFUSED = {"hopfield", "semi_supervised_vae"}                          # a loss of the whole batch
 SAID = {"realnvp_images", "glow_varied", "vq_vae", "vq_vae_averaged", "resnet"}     # statistics of the whole batch
-DRAWN = {"ddpm", "score_sde", "told_ddpm", "ebm", "score_function_vae"}             # a part of their draws is no draw of a part
+DRAWN = {"ddpm", "ddpm_of_a_thousand_levels", "score_sde", "told_ddpm", "ebm",
+         "score_function_vae"}                                         # a part of their draws is no draw of a part
 
 
 @pytest.fixture
@@ -87,13 +88,13 @@ def test_a_batch_in_three_parts_gives_gradient_numbers_and_state_of_the_whole(na
         torch.testing.assert_close(found[key], value, atol=1e-9, rtol=1e-9, msg=lambda m, key=key: f"{key}: {m}")
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", sorted(REFUSED))
 def test_a_loss_of_the_whole_batch_is_refused(name):
     with pytest.raises(ValueError, match=r"accumulate=3 would change the loss of \w+, which is of the whole batch and no mean over its rows"):
         accumulated(name, 3)
 
 
-@pytest.mark.parametrize("name", SAID)
+@pytest.mark.parametrize("name", sorted(SAID))
 def test_statistics_of_the_whole_batch_are_said_to_be_of_each_part(name):
     with pytest.warns(UserWarning, match=r"accumulate=3: (what \w+ measures of a whole batch it measures of each part|the batch normalization of)"):
         accumulated(name, 3)

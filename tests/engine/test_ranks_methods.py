@@ -101,7 +101,8 @@ def less_one(name: str) -> tuple[Callable[[], nn.Module], Callable[[], Any]]:
     return PRESETS[name].build, batch
 
 
-DRAWN = {"ddpm", "score_sde", "told_ddpm", "ebm", "score_function_vae"}      # a part of their draws is no draw of a part
+DRAWN = {"ddpm", "ddpm_of_a_thousand_levels", "score_sde", "told_ddpm", "ebm",
+         "score_function_vae"}                                         # a part of their draws is no draw of a part
 CASES = {name: less_one(name) for name in PRESETS if name not in DRAWN | {"maml", "ppo"}} | {
     "masked tokens": (PRESETS["gpt"].build, padded),
     "tasks": (lambda: MAML(mlp(3, 8, 1), inner_lr=0.1, error=F.mse_loss), tasks),
