@@ -1,4 +1,6 @@
-"""What the page on several processes and machines says is so: its commands are understood, its code runs, its script saves and is queued again."""
+"""What the page on several processes and machines says is so: its commands are understood, its code runs, its
+script saves and is queued again.
+"""
 
 import os
 import re
@@ -27,8 +29,14 @@ def block(heading: str) -> str:
 
 
 def started(*words: str, cwd: Path, **environment: str) -> subprocess.Popen:
-    return subprocess.Popen(words, cwd=cwd, env=ENVIRONMENT | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True)
+    return subprocess.Popen(
+        words,
+        cwd=cwd,
+        env=ENVIRONMENT | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def ended(process: subprocess.Popen) -> str:
@@ -62,18 +70,57 @@ def test_a_command_of_the_page_is_understood(command):
 
 
 def test_two_machines_make_one_run(tmp_path):
-    words = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d",
-             "--rdzv-id", "one", "--rdzv-endpoint", f"127.0.0.1:{free_port()}", "--local-addr", "127.0.0.1",
-             "-m", "deepcanon", "train", "lenet", "--data", "digits", "--steps", "4", "--folder", "run"]
+    words = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nnodes",
+        "2",
+        "--nproc-per-node",
+        "1",
+        "--rdzv-backend",
+        "c10d",
+        "--rdzv-id",
+        "one",
+        "--rdzv-endpoint",
+        f"127.0.0.1:{free_port()}",
+        "--local-addr",
+        "127.0.0.1",
+        "-m",
+        "deepcanon",
+        "train",
+        "lenet",
+        "--data",
+        "digits",
+        "--steps",
+        "4",
+        "--folder",
+        "run",
+    ]
     machines = [started(*words, cwd=tmp_path) for _ in range(2)]
     said = "".join(ended(machine) for machine in machines)
     assert said.count("report.html") == 1, said
-    assert sorted(file.suffix for file in (tmp_path / "run" / "state").iterdir()) == [".all", ".rank0", ".rank1"]
+    assert sorted(file.suffix for file in (tmp_path / "run" / "state").iterdir()) == [
+        ".all",
+        ".rank0",
+        ".rank1",
+    ]
 
 
 def test_the_sharded_script_of_the_page_leaves_whole_weights(tmp_path):
     (tmp_path / "train.py").write_text(block("Nets that do not fit: sharding"))
-    ended(started(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "train.py", cwd=tmp_path))
+    ended(
+        started(
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            "2",
+            "train.py",
+            cwd=tmp_path,
+        )
+    )
     run = tmp_path / "runs" / "sharded"
     assert len(list((run / "state" / "000000020.parts").glob("*.distcp"))) == 2
     weights = read_weights(run / "weights.safetensors")
@@ -88,7 +135,8 @@ def test_the_lightning_code_of_the_page_trains(workplace, capsys):
 
 @pytest.fixture
 def cluster(tmp_path) -> dict[str, str]:
-    """A cluster of one machine: `srun` starts two tasks and sends them SIGUSR1 when a checkpoint is there, `scontrol` notes what it is asked."""
+    """A cluster of one machine: `srun` starts two tasks and sends them SIGUSR1 once they train, `scontrol`
+    notes what it is asked."""
     tools = {
         "deepcanon": f'exec {sys.executable} -m deepcanon "$@"',
         "scontrol": 'echo "$@" >> scontrol.txt; [ "$1" = show ] && echo 127.0.0.1; true',
@@ -100,13 +148,18 @@ def cluster(tmp_path) -> dict[str, str]:
                 touch signalled; kill -USR1 "${pids[@]}"
             fi
             for pid in "${pids[@]}"; do wait $pid; one=$?; [ $one -gt ${status:-0} ] && status=$one; done
-            exit ${status:-0}"""}
+            exit ${status:-0}""",
+    }
     (tmp_path / "bin").mkdir()
     for name, body in tools.items():
         (tmp_path / "bin" / name).write_text(f"#!/bin/bash\n{body}\n")
         (tmp_path / "bin" / name).chmod(0o755)
-    return {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "RUN": "run", "SLURM_JOB_ID": str(int(free_port()) - 20_000),
-            "SLURM_JOB_NODELIST": "node[1-2]"}
+    return {
+        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+        "RUN": "run",
+        "SLURM_JOB_ID": str(int(free_port()) - 20_000),
+        "SLURM_JOB_NODELIST": "node[1-2]",
+    }
 
 
 def test_the_script_for_slurm_saves_before_its_time_is_up_and_is_queued_again(cluster, tmp_path):

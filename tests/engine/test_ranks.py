@@ -129,7 +129,8 @@ def test_sharded_equals_replicated(name, options, found):
 
 
 def test_checkpoints_are_read_back_with_and_without_shards(folder):
-    found = [values for key, values in torch.load(folder / "checkpoints0.pt").items() if key != "after three steps"]
+    read = torch.load(folder / "checkpoints0.pt")
+    found = [values for key, values in read.items() if key != "after three steps"]
     assert max(furthest(found[0], other) for other in found[1:]) < 1e-6
 
 
@@ -138,7 +139,7 @@ SHARDED_FIRST = "run ('encoder', 'decoder') ()"
 
 def test_each_rank_writes_its_part_of_a_sharded_checkpoint_and_the_finished_weights_are_whole(folder):
     interrupted = folder / "interrupted"
-    assert sorted(file.name for file in interrupted.iterdir()) == ["000000003.all", "000000003.parts", "000000003.rank0", "000000003.rank1"]
+    assert sorted(file.suffix for file in interrupted.iterdir()) == [".all", ".parts", ".rank0", ".rank1"]
     parts = [file.stat().st_size for file in sorted((interrupted / "000000003.parts").glob("*.distcp"))]
     assert len(parts) == 2
     assert max(parts) < 0.75 * sum(parts)
@@ -166,7 +167,7 @@ def test_an_index_that_could_run_code_is_not_opened(folder, tmp_path):
             return os.system, ("touch " + str(tmp_path / "ran"),)
 
     (tmp_path / "state" / "000000003.parts" / ".metadata").write_bytes(pickle.dumps(Call()))
-    with pytest.raises(ValueError, match=r"the index of a checkpoint names posix\.system, which is neither"):
+    with pytest.raises(ValueError, match=r"the index of a checkpoint names posix\.system, which is neither a size nor a type"):
         shared_state(tmp_path / "state" / "000000003.all")
     assert not (tmp_path / "ran").exists()
 

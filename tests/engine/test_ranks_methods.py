@@ -1,5 +1,5 @@
-"""The methods of the library on two gloo ranks: the weights, statistics and numbers of one process on the joined batch, whose rows the ranks do
-not divide.
+"""The methods of the library on two gloo ranks: the weights, statistics and numbers of one process on the
+joined batch, whose rows the ranks do not divide.
 """
 
 import warnings
@@ -32,7 +32,7 @@ from tests.contracts.presets.rl import rollout
 from tests.engine.draws import EqualRows
 from tests.engine.ranks import together
 
-pytestmark = pytest.mark.xdist_group("ranks methods")                  # the processes are started once
+pytestmark = pytest.mark.xdist_group("ranks methods")  # the processes are started once
 STEPS = 3
 
 
@@ -61,14 +61,15 @@ def partly(n: int = 15) -> tuple[Tensor, Tensor]:
     return x, torch.where(torch.tensor([0, 1, 2, 3, 6]).eq(torch.arange(n)[:, None]).any(1), y, -1)
 
 
-
 def batch_of_each(members: int = 3, n: int = 7) -> tuple[Tensor, Tensor]:
     return torch.randn(members, n, 6), torch.arange(members * n).view(members, n) % 3
 
 
 def one_minibatch() -> PPO:
     """That the rows of a rollout are all in, those of a rank or of the joined process."""
-    return PPO(mlp(3, 16, 2), mlp(3, 16, 1), minibatch=32 // (dist.get_world_size() if dist.is_initialized() else 1))
+    return PPO(
+        mlp(3, 16, 2), mlp(3, 16, 1), minibatch=32 // (dist.get_world_size() if dist.is_initialized() else 1)
+    )
 
 
 class Means(nn.Module):
@@ -94,6 +95,7 @@ def seeing_all() -> GAN:
 
 def less_one(name: str) -> tuple[Callable[[], nn.Module], Callable[[], Any]]:
     """A method of the contracts and its batch, which is even, without its last row."""
+
     def batch():
         whole = PRESETS[name].batch()
         return map_tensors(whole, lambda t: t[: rows(whole) - 1])
@@ -101,18 +103,34 @@ def less_one(name: str) -> tuple[Callable[[], nn.Module], Callable[[], Any]]:
     return PRESETS[name].build, batch
 
 
-DRAWN = {"ddpm", "ddpm_of_a_thousand_levels", "score_sde", "told_ddpm", "ebm",
-         "score_function_vae"}                                         # a part of their draws is no draw of a part
+DRAWN = {
+    "ddpm",
+    "ddpm_of_a_thousand_levels",
+    "score_sde",
+    "told_ddpm",
+    "ebm",
+    "score_function_vae",
+}  # a part of their draws is no draw of a part
 CASES = {name: less_one(name) for name in PRESETS if name not in DRAWN | {"maml", "ppo"}} | {
     "masked tokens": (PRESETS["gpt"].build, padded),
     "tasks": (lambda: MAML(mlp(3, 8, 1), inner_lr=0.1, error=F.mse_loss), tasks),
-    "tasks with batch norm": (lambda: MAML(mlp(3, 8, 1, norm=of_a_task), inner_lr=0.1, error=F.mse_loss), tasks),
+    "tasks with batch norm": (
+        lambda: MAML(mlp(3, 8, 1, norm=of_a_task), inner_lr=0.1, error=F.mse_loss),
+        tasks,
+    ),
     "batch norm of torch": (lambda: Classifier(mlp(6, 8, 8, 3, norm=nn.BatchNorm1d)), labelled),
     "batch norm of ours": (lambda: Classifier(mlp(6, 8, 8, 3, norm=BatchNorm)), labelled),
-    "batch norm, plain average": (lambda: Classifier(mlp(6, 8, 3, norm=lambda n: nn.BatchNorm1d(n, momentum=None, affine=False))), labelled),
+    "batch norm, plain average": (
+        lambda: Classifier(mlp(6, 8, 3, norm=lambda n: nn.BatchNorm1d(n, momentum=None, affine=False))),
+        labelled,
+    ),
     "few labels": (PRESETS["semi_supervised_gan"].build, partly),
     "minibatch discrimination": (seeing_all, lambda: corners(15)),
-    "a batch for each member": (lambda: Ensemble(StackedMLPs([mlp(6, 8, 3) for _ in range(3)])), batch_of_each, 1),
+    "a batch for each member": (
+        lambda: Ensemble(StackedMLPs([mlp(6, 8, 3) for _ in range(3)])),
+        batch_of_each,
+        1,
+    ),
     "means": (Means, labelled),
     "advantages": (one_minibatch, rollout, 1),
     "lifetime sparsity": (lambda: Autoencoder(nn.Sequential(mlp(6, 8), Lifetime(0.3)), mlp(8, 6)), labelled),
@@ -131,20 +149,34 @@ class Fixed:
         return self.batch
 
     def shard(self, rank: int, world: int) -> "Fixed":
-        return Fixed(map_tensors(self.batch, lambda t: t.movedim(self.axis, 0)[rank::world].movedim(0, self.axis)))
+        return Fixed(
+            map_tensors(self.batch, lambda t: t.movedim(self.axis, 0)[rank::world].movedim(0, self.axis))
+        )
 
 
 def trained(name: str, accumulate: int = 1) -> dict[str, Tensor]:
     """The state of a case after a few steps, and what was logged and evaluated."""
     torch.manual_seed(0)
     build, draw, *axis = CASES[name]
-    method, batch = build().double(), map_tensors(draw(), lambda t: t.double() if t.is_floating_point() else t)
+    method, batch = (
+        build().double(),
+        map_tensors(draw(), lambda t: t.double() if t.is_floating_point() else t),
+    )
     with EqualRows(), options(quiet=True), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        run = fit(method, Fixed(batch, *axis), SGD(0.01), steps=STEPS, log_every=1, accumulate=accumulate,
-                  evaluate=[[batch]] if hasattr(method, "metrics") and not axis else None)
+        run = fit(
+            method,
+            Fixed(batch, *axis),
+            SGD(0.01),
+            steps=STEPS,
+            log_every=1,
+            accumulate=accumulate,
+            evaluate=[[batch]] if hasattr(method, "metrics") and not axis else None,
+        )
     numbers = [v for row in run.history for k, v in row.items() if k != "seconds"]
-    return {name: t.detach().clone() for name, t in run.method.state_dict().items()} | {"logged": torch.tensor(numbers, dtype=torch.float64)}
+    return {name: t.detach().clone() for name, t in run.method.state_dict().items()} | {
+        "logged": torch.tensor(numbers, dtype=torch.float64)
+    }
 
 
 def on_two_ranks(folder: Path) -> None:
@@ -165,9 +197,13 @@ def restarted() -> dict[str, Tensor]:
 
 
 def said() -> list[str]:
-    """What is said of a batch with fewer rows than ranks, of data that cannot be divided, and of buffers that differ."""
+    """What is said of fewer rows than ranks, of data that cannot be divided, and of buffers that differ."""
     words = []
-    for method, data in ((Classifier(mlp(6, 3)), Fixed(labelled(1))), (Classifier(mlp(6, 3)), [labelled(4)]), (Noted(), Fixed(labelled(4)))):
+    for method, data in (
+        (Classifier(mlp(6, 3)), Fixed(labelled(1))),
+        (Classifier(mlp(6, 3)), [labelled(4)]),
+        (Noted(), Fixed(labelled(4))),
+    ):
         with warnings.catch_warnings(record=True) as warned, options(quiet=True):
             warnings.simplefilter("always")
             try:
@@ -204,7 +240,9 @@ def test_two_ranks_are_one_process_on_the_joined_batch(name, found):
     for rank in found:
         assert rank[name].keys() == alone.keys()
         for key, value in alone.items():
-            torch.testing.assert_close(rank[name][key], value, atol=1e-9, rtol=1e-9, msg=lambda m, key=key: f"{key}: {m}")
+            torch.testing.assert_close(
+                rank[name][key], value, atol=1e-9, rtol=1e-9, msg=lambda m, key=key: f"{key}: {m}"
+            )
 
 
 def test_two_ranks_that_accumulate_are_one_process_too(found):
@@ -222,5 +260,7 @@ def test_what_cannot_be_the_same_is_said_by_one_rank_or_refused_by_all(found):
     assert found[0]["said"] == [
         one_row,
         "list has no shard(rank, world): every rank trains on the batches that its own process makes",
-        "last of Noted differ between the ranks: each goes on with its own, and the weights that are saved hold those of rank 0"]
+        "last of Noted differ between the ranks: each goes on with its own, "
+        "and the weights that are saved hold those of rank 0",
+    ]
     assert found[1]["said"] == [one_row]

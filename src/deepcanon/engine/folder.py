@@ -125,7 +125,7 @@ class RunFolder:
                 if file.stem not in kept:
                     shutil.rmtree(file) if file.is_dir() else file.unlink()
         if trainer.world > 1:
-            wait_for_all()                                             # a rank that ends now may have the others stopped
+            wait_for_all()                                             # a rank that ends may have the others stopped
         self.saved = time.perf_counter()
 
     def check_place(self) -> None:
@@ -251,7 +251,8 @@ def not_finite(state: dict) -> str | None:
 
 
 def shared_state(file: Path, trainer: Trainer | None = None) -> dict:
-    """What the ranks share; the tensors that were written in parts are divided as the trainer's nets are, without one they are whole."""
+    """What the ranks share; tensors that were written in parts are divided as the trainer's nets are, without one
+    they are whole."""
     state, parts = read_checkpoint(file), file.with_suffix(".parts")
     if not parts.exists():
         return state

@@ -1,4 +1,6 @@
-"""Checkpoints of sharded nets: every rank writes its own parts of the tensors, by `torch.distributed.checkpoint`, and no rank holds a whole one.
+"""Checkpoints of sharded nets: every rank writes its own parts of the tensors, and no rank holds a whole one.
+
+The files of the parts are those of `torch.distributed.checkpoint`.
 
     state/000000100.all       all but the tensors; in their place is where they stand
     state/000000100.parts/    the tensors, in files of each rank
@@ -19,8 +21,13 @@ from torch import Tensor
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 
 TENSOR, FILES = "tensor at", "files of tensors"
-ALLOWED = {("collections", "OrderedDict"), ("pathlib", "PosixPath"), ("pathlib", "WindowsPath"), ("torch", "Size"),
-           ("torch.serialization", "_get_layout")}
+ALLOWED = {
+    ("collections", "OrderedDict"),
+    ("pathlib", "PosixPath"),
+    ("pathlib", "WindowsPath"),
+    ("torch", "Size"),
+    ("torch.serialization", "_get_layout"),
+}
 ROOMS = ("torch.distributed.checkpoint.",)
 
 
@@ -28,9 +35,16 @@ class Metadatas(pickle.Unpickler):
     """Reads the index of a checkpoint, and refuses a file that names anything else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in ALLOWED or module.startswith(ROOMS) or (module == "torch" and isinstance(getattr(torch, name, None), torch.dtype)):
+        if (
+            (module, name) in ALLOWED
+            or module.startswith(ROOMS)
+            or (module == "torch" and isinstance(getattr(torch, name, None), torch.dtype))
+        ):
             return super().find_class(module, name)
-        raise ValueError(f"the index of a checkpoint names {module}.{name}, which is neither its shape nor its type; it was not opened")
+        raise ValueError(
+            f"the index of a checkpoint names {module}.{name}, which is neither a size nor a type; "
+            "it was not opened"
+        )
 
 
 class Reader(dcp.FileSystemReader):
@@ -66,7 +80,11 @@ def places(value: Any, path: tuple, tensors: dict[str, Tensor]) -> Any:
         return {TENSOR: list(path)}
     if isinstance(value, dict):
         return {k: places(v, (*path, k), tensors) for k, v in value.items()}
-    return type(value)(places(v, (*path, i), tensors) for i, v in enumerate(value)) if isinstance(value, list | tuple) else value
+    return (
+        type(value)(places(v, (*path, i), tensors) for i, v in enumerate(value))
+        if isinstance(value, list | tuple)
+        else value
+    )
 
 
 def key(path) -> str:
@@ -82,23 +100,31 @@ def read_parts(folder: Path, rest: dict, trainer: Any = None) -> dict:
     """
     for name, written in rest.pop(FILES).items():
         if not (folder / name).exists() or digest(folder / name) != written:
-            raise ValueError(f"{folder / name} is missing or damaged: it was removed, truncated or edited after it was saved")
+            raise ValueError(
+                f"{folder / name} is missing or damaged: removed, truncated or edited after it was saved"
+            )
     reader = Reader(folder)
-    sizes = {name: entry for name, entry in reader.read_metadata().state_dict_metadata.items() if isinstance(entry, TensorStorageMetadata)}
+    sizes = {
+        name: entry
+        for name, entry in reader.read_metadata().state_dict_metadata.items()
+        if isinstance(entry, TensorStorageMetadata)
+    }
     tensors: dict[str, Tensor] = {}
 
     def allocated(value: Any) -> Any:
         if isinstance(value, dict) and TENSOR in value:
             path = value[TENSOR]
             entry = sizes[key(path)]
-            like = trainer.counterpart(path) if trainer is not None else None
+            like: Any = trainer.counterpart(path) if trainer is not None else None
             fits = like is not None and like.shape == entry.size
-            tensors[key(path)] = torch.empty_like(like) if fits else torch.empty(entry.size, dtype=entry.properties.dtype)
+            tensors[key(path)] = (
+                torch.empty_like(like) if fits else torch.empty(entry.size, dtype=entry.properties.dtype)
+            )
             return tensors[key(path)]
         if isinstance(value, dict):
             return {k: allocated(v) for k, v in value.items()}
         return type(value)(map(allocated, value)) if isinstance(value, list | tuple) else value
 
     state = allocated(rest)
-    dcp.load(tensors, storage_reader=reader, no_dist=True)           # each rank for itself: one may fail
+    dcp.load(tensors, storage_reader=reader, no_dist=True)  # each rank for itself: one may fail
     return state
