@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from deepcanon.engine import SGD, fit, options
 from deepcanon.engine.batches import map_tensors, rows
+from deepcanon.engine.calls import aside
 from deepcanon.foundations import Ensemble
 from deepcanon.gans import GAN
 from deepcanon.gans.feature_matching import mean_distance
@@ -184,7 +185,17 @@ def on_two_ranks(folder: Path) -> None:
     found["accumulated"] = trained("masked tokens", accumulate=2)
     found["said"] = said()
     found["restarted"] = restarted()
+    found["aside"] = on_its_own()
     torch.save(found, folder / f"rank{dist.get_rank()}.pt")
+
+
+def on_its_own() -> dict[str, Tensor]:
+    """What rank 1 trains aside, which rank 0 does not wait for."""
+    if dist.get_rank() == 0:
+        return {}
+    with aside():
+        method = Classifier(mlp(6, 3))
+        return fit(method, Fixed(labelled()), SGD(0.01), steps=2, evaluate=[[labelled()]]).method.state_dict()
 
 
 def restarted() -> dict[str, Tensor]:
@@ -253,6 +264,14 @@ def test_two_ranks_that_accumulate_are_one_process_too(found):
 def test_codes_that_start_anew_are_the_same_on_every_rank(found):
     for key, value in found[0]["restarted"].items():
         assert torch.equal(value, found[1]["restarted"][key]), key
+
+
+def test_what_is_trained_aside_is_trained_by_one_process(found):
+    with aside():
+        method = fit(Classifier(mlp(6, 3)), Fixed(labelled()), SGD(0.01), steps=2).method
+    assert found[0]["aside"] == {}
+    for key, value in method.state_dict().items():
+        assert torch.equal(found[1]["aside"][key], value), key
 
 
 def test_what_cannot_be_the_same_is_said_by_one_rank_or_refused_by_all(found):

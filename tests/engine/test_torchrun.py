@@ -107,7 +107,7 @@ def test_a_rank_does_not_wait_for_one_that_has_failed(tmp_path):
     ]
     (first, _), (second, _) = (rank.communicate(timeout=60) for rank in ranks)
     assert [rank.returncode for rank in ranks] == [1, 1]
-    assert "ConnectionError: another process of this run has ended; its last words are the reason" in first
+    assert "ConnectionError: another process of this run has ended; what it said is the reason" in first
     assert "ValueError: this rank fails" in second
 
 

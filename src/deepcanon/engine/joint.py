@@ -3,9 +3,8 @@
     s = batch_sum(s_r) = sum_r s_r,     d/ds_r sum_q w_q L_q = sum_q w_q dL_q/ds,     w_q the share of rank q
 
 A sum over the ranks passes back the sum of the ranks' gradients. So the gradients of losses that are scaled
-by their shares, added up over the ranks, are those of one process on the joined batch, also where the loss is no
-mean over rows. Batch normalization, torch's and ours, takes its statistics from the joined batch
-in the same way.
+by their shares, added up over the ranks, are those of one process on the joined batch, also where the loss is
+no mean over rows. Batch normalization, torch's and ours, takes its statistics from the joined batch in this way.
 """
 
 import contextlib

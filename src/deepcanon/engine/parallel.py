@@ -53,7 +53,7 @@ def lost_ranks_named() -> Iterator[None]:
     except RuntimeError as error:
         if not (dist.is_initialized() and (isinstance(error, dist.DistError) or "gloo" in str(error))):
             raise
-        raise ConnectionError("another process of this run has ended; its last words are the reason") from error
+        raise ConnectionError("another process of this run has ended; what it said is the reason") from error
 
 
 def average_gradients(params: Sequence[Parameter]) -> None:
@@ -107,8 +107,9 @@ def tell_unequal(method: nn.Module) -> None:
     sums = from_all([b.double().abs().nan_to_num().sum().item() for _, b in named]) if named else []
     unequal = [name for i, (name, _) in enumerate(named) if len({values[i] for values in sums}) > 1]
     if unequal and dist.get_rank() == 0:
-        warnings.warn(f"{', '.join(unequal)} of {type(method).__name__} differ between the ranks: each goes on "
-                      "with its own, and the weights that are saved hold those of rank 0", stacklevel=4)
+        names = ", ".join(unequal)
+        warnings.warn(f"{names} of {type(method).__name__} differ between the ranks: each goes on with "
+                      "its own, and the weights that are saved hold those of rank 0", stacklevel=4)
 
 
 def part_of_data(data: Any, rank: int, world: int) -> Any:
@@ -116,8 +117,8 @@ def part_of_data(data: Any, rank: int, world: int) -> Any:
     if hasattr(data, "shard"):
         return data.shard(rank, world)
     if rank == 0:
-        warnings.warn(f"{type(data).__name__} has no shard(rank, world): every rank trains on the batches that "
-                      "its own process makes", stacklevel=3)
+        warnings.warn(f"{type(data).__name__} has no shard(rank, world): every rank trains on the batches "
+                      "that its own process makes", stacklevel=3)
     return data
 
 

@@ -115,12 +115,10 @@ def read_parts(folder: Path, rest: dict, trainer: Any = None) -> dict:
         if isinstance(value, dict) and TENSOR in value:
             path = value[TENSOR]
             entry = sizes[key(path)]
-            like: Any = trainer.counterpart(path) if trainer is not None else None
-            fits = like is not None and like.shape == entry.size
-            tensors[key(path)] = (
-                torch.empty_like(like) if fits else torch.empty(entry.size, dtype=entry.properties.dtype)
-            )
-            return tensors[key(path)]
+            like = trainer.counterpart(path) if trainer is not None else None
+            if like is None or like.shape != entry.size:
+                like = torch.empty(entry.size, dtype=entry.properties.dtype)
+            return tensors.setdefault(key(path), torch.empty_like(like))
         if isinstance(value, dict):
             return {k: allocated(v) for k, v in value.items()}
         return type(value)(map(allocated, value)) if isinstance(value, list | tuple) else value

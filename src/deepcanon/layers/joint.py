@@ -3,8 +3,8 @@
     batch_sum(s) = sum_p s_p,     batch_rows(x) = (x_1; x_2; ...),     s_p and x_p of the parts p of a batch
 
 A batch that is in one piece is its own sum and its own rows. Whoever works on a batch in parts gives, by
-`joining`, the functions that join them; they pass gradients to every part. `apart` is for a piece that is a batch
-of its own, such as one task of several.
+`joining`, the functions that join them; they pass gradients to every part. `apart` is for a piece that is a
+batch of its own, such as one task of several.
 B rows of the part at hand, N of the whole batch.
 """
 
