@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -60,7 +61,7 @@ def together(work: Callable, ranks: int, *args) -> None:
 
 def _joined(rank: int, work: Callable, ranks: int, port: int, args: tuple) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(rank), "WORLD_SIZE": str(ranks)}
-    dist.init_process_group("gloo", rank=rank, world_size=ranks)
+    dist.init_process_group("gloo", rank=rank, world_size=ranks, timeout=timedelta(minutes=2))
     try:
         work(*args)
     finally:

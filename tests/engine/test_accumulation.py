@@ -1,5 +1,5 @@
-"""Accumulation gives the gradient of the whole batch, also where the parts count differently or have another number of rows, or says that it does
-not; and evaluation is the mean over what counts.
+"""Accumulation gives the gradient of the whole batch, also where the parts count differently or have
+another number of rows, or says that it does not; and evaluation is the mean over what counts.
 """
 
 import copy
@@ -21,9 +21,9 @@ from tests.engine.draws import EqualRows
 
 ONE_LOSS = [name for name, preset in PRESETS.items() if not hasattr(preset.build(), "losses")]
 REFUSED = {"hopfield", "semi_supervised_vae"}                          # a loss of the whole batch
-SAID = {"realnvp_images", "glow_varied", "vq_vae", "vq_vae_averaged", "resnet"}     # statistics of the whole batch
+SAID = {"realnvp_images", "glow_varied", "vq_vae", "vq_vae_averaged", "resnet"}   # statistics of a batch
 DRAWN = {"ddpm", "ddpm_of_a_thousand_levels", "score_sde", "told_ddpm", "ebm",
-         "score_function_vae"}                                         # a part of their draws is no draw of a part
+         "score_function_vae"}                                         # a part of a draw is no draw of a part
 
 
 @pytest.fixture
@@ -85,24 +85,24 @@ def test_a_batch_in_three_parts_gives_gradient_numbers_and_state_of_the_whole(na
         warnings.simplefilter("error")
         found = accumulated(name, 3)
     for key, value in whole.items():
-        torch.testing.assert_close(found[key], value, atol=1e-9, rtol=1e-9, msg=lambda m, key=key: f"{key}: {m}")
+        torch.testing.assert_close(found[key], value, atol=1e-9, rtol=1e-9, msg=lambda m, k=key: f"{k}: {m}")
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))
 def test_a_loss_of_the_whole_batch_is_refused(name):
-    with pytest.raises(ValueError, match=r"accumulate=3 would change the loss of \w+, which is of the whole batch and no mean over its rows"):
+    with pytest.raises(ValueError, match=r"accumulate=3 would change the loss of \w+, which is of the whole"):
         accumulated(name, 3)
 
 
 @pytest.mark.parametrize("name", sorted(SAID))
 def test_statistics_of_the_whole_batch_are_said_to_be_of_each_part(name):
-    with pytest.warns(UserWarning, match=r"accumulate=3: (what \w+ measures of a whole batch it measures of each part|the batch normalization of)"):
+    with pytest.warns(UserWarning, match=r"accumulate=3: (what \w+ measures of a whole|the batch norm)"):
         accumulated(name, 3)
 
 
 @pytest.mark.parametrize("norm", [torch.nn.BatchNorm1d, BatchNorm])
 def test_batch_normalization_is_said_to_be_over_each_part(norm):
-    with pytest.warns(UserWarning, match="accumulate=2: the batch normalization of Classifier is over each part of a batch"):
+    with pytest.warns(UserWarning, match="accumulate=2: the batch normalization of Classifier is over"):
         Trainer(Classifier(mlp(4, 4, 2, norm=norm)), [0], SGD(0.0), total=1, accumulate=2)
 
 
@@ -111,13 +111,14 @@ def test_a_batch_is_cut_by_its_rows():
     pieces = split((x, {"y": y}), 3)
     assert [len(piece[0]) for piece in pieces] == [2, 2, 1]
     assert torch.equal(torch.cat([piece[1]["y"] for piece in pieces]), y)
-    with pytest.raises(ValueError, match=r"a batch is cut by its rows, which are 5 of one tensor and of another \(4,\)"):
+    with pytest.raises(ValueError, match=r"cut by its rows, which are 5 of one tensor and of another \(4,\)"):
         split((x, y[:4]), 2)
 
 
 def test_more_parts_than_rows_are_as_many_as_rows():
     method, batch = Classifier(mlp(4, 2)), (torch.randn(3, 4), torch.arange(3) % 2)
-    assert [len(part[0]) for part, _ in Trainer(method, [0], SGD(0.0), total=1, accumulate=8).parts(batch)] == [1, 1, 1]
+    trainer = Trainer(method, [0], SGD(0.0), total=1, accumulate=8)
+    assert [len(part[0]) for part, _ in trainer.parts(batch)] == [1, 1, 1]
 
 
 def test_an_evaluation_is_the_mean_over_tokens_not_over_sentences(model, padded):

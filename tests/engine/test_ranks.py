@@ -1,6 +1,9 @@
 """Two gloo ranks: identical to each other, equal to one process on the joined batch, and the same whether nets are replicated or sharded."""
 
 import contextlib
+import os
+import pickle
+import shutil
 
 import pytest
 import torch
@@ -8,6 +11,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from deepcanon.engine import Adam, AdamW, Muon, cosine, fit, maximize, options
+from deepcanon.engine.checkpoint import read_state, read_weights
+from deepcanon.engine.folder import shared_state
 from deepcanon.engine.parallel import whole
 from tests.engine.ranks import JoinedNoise, together
 from tests.engine.shapes import EBM, SHAPES, build
@@ -78,7 +83,11 @@ def exchange_checkpoints(folder) -> None:
             with contextlib.suppress(SystemExit), options(folder=folder / f"run {before} {after}", resume=resume, quiet=True):
                 method, data = build("vq_vae")
                 fit(method, data, AdamW(1e-2), steps=STEPS, shard=shard, callbacks=[Break(breaks)], ema=0.9)
-        found[before, after] = weights(method)
+            if breaks and shard:
+                found["after three steps"] = weights(method)
+                if dist.get_rank() == 0:
+                    shutil.copytree(folder / f"run {before} {after}" / "state", folder / "interrupted")
+        found["replicated again" if before else (before, after)] = weights(method)
     torch.save(found, folder / f"checkpoints{dist.get_rank()}.pt")
 
 
@@ -120,8 +129,47 @@ def test_sharded_equals_replicated(name, options, found):
 
 
 def test_checkpoints_are_read_back_with_and_without_shards(folder):
-    found = list(torch.load(folder / "checkpoints0.pt").values())
+    read = torch.load(folder / "checkpoints0.pt")
+    found = [values for key, values in read.items() if key != "after three steps"]
     assert max(furthest(found[0], other) for other in found[1:]) < 1e-6
+
+
+SHARDED_FIRST = "run ('encoder', 'decoder') ()"
+
+
+def test_each_rank_writes_its_part_of_a_sharded_checkpoint_and_the_finished_weights_are_whole(folder):
+    interrupted = folder / "interrupted"
+    assert sorted(file.suffix for file in interrupted.iterdir()) == [".all", ".parts", ".rank0", ".rank1"]
+    parts = [file.stat().st_size for file in sorted((interrupted / "000000003.parts").glob("*.distcp"))]
+    assert len(parts) == 2
+    assert max(parts) < 0.75 * sum(parts)
+    state = read_state(interrupted / "000000003.all")
+    assert state["method"]["codebook.weight"] == {"tensor at": ["method", "codebook.weight"]}
+    whole = read_weights(folder / SHARDED_FIRST / "weights.safetensors")
+    found = torch.load(folder / "checkpoints0.pt")["replicated again"]
+    assert all(torch.equal(whole[name], value) for name, value in found.items())
+
+
+def test_a_sharded_checkpoint_is_read_whole_by_one_process(folder):
+    method, _ = build("vq_vae")
+    untrained = weights(method)
+    state = shared_state(folder / "interrupted" / "000000003.all")
+    method.load_state_dict(state["method"])
+    assert furthest(weights(method), torch.load(folder / "checkpoints0.pt")["after three steps"]) == 0
+    assert furthest(weights(method), untrained) > 1e-3
+
+
+def test_an_index_that_could_run_code_is_not_opened(folder, tmp_path):
+    shutil.copytree(folder / "interrupted", tmp_path / "state")
+
+    class Call:
+        def __reduce__(self):
+            return os.system, ("touch " + str(tmp_path / "ran"),)
+
+    (tmp_path / "state" / "000000003.parts" / ".metadata").write_bytes(pickle.dumps(Call()))
+    with pytest.raises(ValueError, match=r"the index of a checkpoint names posix\.system, which is neither a size nor a type"):
+        shared_state(tmp_path / "state" / "000000003.all")
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_run_of_two_ranks_is_not_resumed_by_one(folder):

@@ -1,5 +1,5 @@
-"""The methods of the library on two gloo ranks: the weights, statistics and numbers of one process on the joined batch, whose rows the ranks do
-not divide.
+"""The methods of the library on two gloo ranks: the weights, statistics and numbers of one process on the
+joined batch, whose rows the ranks do not divide.
 """
 
 import warnings
@@ -15,19 +15,25 @@ from torch import Tensor, nn
 
 from deepcanon.engine import SGD, fit, options
 from deepcanon.engine.batches import map_tensors, rows
+from deepcanon.engine.calls import aside
+from deepcanon.foundations import Ensemble
 from deepcanon.gans import GAN
+from deepcanon.gans.feature_matching import mean_distance
 from deepcanon.layers import BatchNorm, MinibatchDiscrimination
 from deepcanon.meta import MAML
+from deepcanon.nets.members import StackedMLPs
 from deepcanon.nets.perceptron import mlp
+from deepcanon.rl import PPO
 from deepcanon.vae import Autoencoder
 from deepcanon.vae.sparse import Lifetime
 from deepcanon.vision import Classifier
 from tests.contracts.presets import PRESETS
 from tests.contracts.presets.gans import corners
+from tests.contracts.presets.rl import rollout
 from tests.engine.draws import EqualRows
 from tests.engine.ranks import together
 
-pytestmark = pytest.mark.xdist_group("ranks methods")                  # the processes are started once
+pytestmark = pytest.mark.xdist_group("ranks methods")  # the processes are started once
 STEPS = 3
 
 
@@ -56,6 +62,27 @@ def partly(n: int = 15) -> tuple[Tensor, Tensor]:
     return x, torch.where(torch.tensor([0, 1, 2, 3, 6]).eq(torch.arange(n)[:, None]).any(1), y, -1)
 
 
+def batch_of_each(members: int = 3, n: int = 7) -> tuple[Tensor, Tensor]:
+    return torch.randn(members, n, 6), torch.arange(members * n).view(members, n) % 3
+
+
+def one_minibatch() -> PPO:
+    """That the rows of a rollout are all in, those of a rank or of the joined process."""
+    return PPO(
+        mlp(3, 16, 2), mlp(3, 16, 1), minibatch=32 // (dist.get_world_size() if dist.is_initialized() else 1)
+    )
+
+
+class Means(nn.Module):
+    """Aims at the mean of its batch, from points that differ."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = mlp(6, 8, 6)
+
+    def loss(self, batch):
+        return mean_distance(batch[0], self.net(batch[0]).square())
+
 
 def of_a_task(features: int) -> nn.Module:
     return nn.BatchNorm1d(features, track_running_stats=False)
@@ -69,6 +96,7 @@ def seeing_all() -> GAN:
 
 def less_one(name: str) -> tuple[Callable[[], nn.Module], Callable[[], Any]]:
     """A method of the contracts and its batch, which is even, without its last row."""
+
     def batch():
         whole = PRESETS[name].batch()
         return map_tensors(whole, lambda t: t[: rows(whole) - 1])
@@ -76,60 +104,117 @@ def less_one(name: str) -> tuple[Callable[[], nn.Module], Callable[[], Any]]:
     return PRESETS[name].build, batch
 
 
-DRAWN = {"ddpm", "ddpm_of_a_thousand_levels", "score_sde", "told_ddpm", "ebm", "score_function_vae",
-         "ppo"}                                                        # a part of their draws is no draw of a part
-CASES = {name: less_one(name) for name in PRESETS if name not in DRAWN | {"maml"}} | {
+DRAWN = {
+    "ddpm",
+    "ddpm_of_a_thousand_levels",
+    "score_sde",
+    "told_ddpm",
+    "ebm",
+    "score_function_vae",
+}  # a part of their draws is no draw of a part
+CASES = {name: less_one(name) for name in PRESETS if name not in DRAWN | {"maml", "ppo"}} | {
     "masked tokens": (PRESETS["gpt"].build, padded),
     "tasks": (lambda: MAML(mlp(3, 8, 1), inner_lr=0.1, error=F.mse_loss), tasks),
-    "tasks with batch norm": (lambda: MAML(mlp(3, 8, 1, norm=of_a_task), inner_lr=0.1, error=F.mse_loss), tasks),
+    "tasks with batch norm": (
+        lambda: MAML(mlp(3, 8, 1, norm=of_a_task), inner_lr=0.1, error=F.mse_loss),
+        tasks,
+    ),
     "batch norm of torch": (lambda: Classifier(mlp(6, 8, 8, 3, norm=nn.BatchNorm1d)), labelled),
     "batch norm of ours": (lambda: Classifier(mlp(6, 8, 8, 3, norm=BatchNorm)), labelled),
-    "batch norm, plain average": (lambda: Classifier(mlp(6, 8, 3, norm=lambda n: nn.BatchNorm1d(n, momentum=None, affine=False))), labelled),
+    "batch norm, plain average": (
+        lambda: Classifier(mlp(6, 8, 3, norm=lambda n: nn.BatchNorm1d(n, momentum=None, affine=False))),
+        labelled,
+    ),
     "few labels": (PRESETS["semi_supervised_gan"].build, partly),
     "minibatch discrimination": (seeing_all, lambda: corners(15)),
+    "a batch for each member": (
+        lambda: Ensemble(StackedMLPs([mlp(6, 8, 3) for _ in range(3)])),
+        batch_of_each,
+        1,
+    ),
+    "means": (Means, labelled),
+    "advantages": (one_minibatch, rollout, 1),
     "lifetime sparsity": (lambda: Autoencoder(nn.Sequential(mlp(6, 8), Lifetime(0.3)), mlp(8, 6)), labelled),
 }
 
 
 class Fixed:
-    """The same batch at every step, of several ranks every world-th row."""
+    """The same batch at every step, of several ranks every world-th row, which are along an axis."""
 
     key, metadata = "fixed", {}
 
-    def __init__(self, batch):
-        self.batch = batch
+    def __init__(self, batch, axis: int = 0):
+        self.batch, self.axis = batch, axis
 
     def at(self, step: int):
         return self.batch
 
     def shard(self, rank: int, world: int) -> "Fixed":
-        return Fixed(map_tensors(self.batch, lambda t: t[rank::world]))
+        return Fixed(
+            map_tensors(self.batch, lambda t: t.movedim(self.axis, 0)[rank::world].movedim(0, self.axis))
+        )
 
 
 def trained(name: str, accumulate: int = 1) -> dict[str, Tensor]:
     """The state of a case after a few steps, and what was logged and evaluated."""
     torch.manual_seed(0)
-    build, draw = CASES[name]
-    method, batch = build().double(), map_tensors(draw(), lambda t: t.double() if t.is_floating_point() else t)
+    build, draw, *axis = CASES[name]
+    method, batch = (
+        build().double(),
+        map_tensors(draw(), lambda t: t.double() if t.is_floating_point() else t),
+    )
     with EqualRows(), options(quiet=True), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        run = fit(method, Fixed(batch), SGD(0.01), steps=STEPS, log_every=1, accumulate=accumulate,
-                  evaluate=[[batch]] if hasattr(method, "metrics") else None)
+        run = fit(
+            method,
+            Fixed(batch, *axis),
+            SGD(0.01),
+            steps=STEPS,
+            log_every=1,
+            accumulate=accumulate,
+            evaluate=[[batch]] if hasattr(method, "metrics") and not axis else None,
+        )
     numbers = [v for row in run.history for k, v in row.items() if k != "seconds"]
-    return {name: t.detach().clone() for name, t in run.method.state_dict().items()} | {"logged": torch.tensor(numbers, dtype=torch.float64)}
+    return {name: t.detach().clone() for name, t in run.method.state_dict().items()} | {
+        "logged": torch.tensor(numbers, dtype=torch.float64)
+    }
 
 
 def on_two_ranks(folder: Path) -> None:
     found = {name: trained(name) for name in CASES}
     found["accumulated"] = trained("masked tokens", accumulate=2)
     found["said"] = said()
+    found["restarted"] = restarted()
+    found["aside"] = on_its_own()
     torch.save(found, folder / f"rank{dist.get_rank()}.pt")
 
 
+def on_its_own() -> dict[str, Tensor]:
+    """What rank 1 trains aside, which rank 0 does not wait for."""
+    if dist.get_rank() == 0:
+        return {}
+    with aside():
+        method = Classifier(mlp(6, 3))
+        return fit(method, Fixed(labelled()), SGD(0.01), steps=2, evaluate=[[labelled()]]).method.state_dict()
+
+
+def restarted() -> dict[str, Tensor]:
+    """A codebook all of whose codes start anew at every step, at vectors that each rank draws for itself."""
+    torch.manual_seed(0)
+    method, (x, y) = PRESETS["vq_vae"].build(), PRESETS["vq_vae"].batch()
+    method.quantizer.restart = 100.0
+    with options(quiet=True):
+        return fit(method, Fixed((x, y)), SGD(0.01), steps=2).method.state_dict()
+
+
 def said() -> list[str]:
-    """What is said of a batch with fewer rows than ranks, of data that cannot be divided, and of buffers that differ."""
+    """What is said of fewer rows than ranks, of data that cannot be divided, and of buffers that differ."""
     words = []
-    for method, data in ((Classifier(mlp(6, 3)), Fixed(labelled(1))), (Classifier(mlp(6, 3)), [labelled(4)]), (Noted(), Fixed(labelled(4)))):
+    for method, data in (
+        (Classifier(mlp(6, 3)), Fixed(labelled(1))),
+        (Classifier(mlp(6, 3)), [labelled(4)]),
+        (Noted(), Fixed(labelled(4))),
+    ):
         with warnings.catch_warnings(record=True) as warned, options(quiet=True):
             warnings.simplefilter("always")
             try:
@@ -166,7 +251,9 @@ def test_two_ranks_are_one_process_on_the_joined_batch(name, found):
     for rank in found:
         assert rank[name].keys() == alone.keys()
         for key, value in alone.items():
-            torch.testing.assert_close(rank[name][key], value, atol=1e-9, rtol=1e-9, msg=lambda m, key=key: f"{key}: {m}")
+            torch.testing.assert_close(
+                rank[name][key], value, atol=1e-9, rtol=1e-9, msg=lambda m, key=key: f"{key}: {m}"
+            )
 
 
 def test_two_ranks_that_accumulate_are_one_process_too(found):
@@ -174,10 +261,25 @@ def test_two_ranks_that_accumulate_are_one_process_too(found):
         torch.testing.assert_close(found[0]["accumulated"][key], value, atol=1e-9, rtol=1e-9)
 
 
+def test_codes_that_start_anew_are_the_same_on_every_rank(found):
+    for key, value in found[0]["restarted"].items():
+        assert torch.equal(value, found[1]["restarted"][key]), key
+
+
+def test_what_is_trained_aside_is_trained_by_one_process(found):
+    with aside():
+        method = fit(Classifier(mlp(6, 3)), Fixed(labelled()), SGD(0.01), steps=2).method
+    assert found[0]["aside"] == {}
+    for key, value in method.state_dict().items():
+        assert torch.equal(found[1]["aside"][key], value), key
+
+
 def test_what_cannot_be_the_same_is_said_by_one_rank_or_refused_by_all(found):
     one_row = "the batch of step 1 has 1 row for 2 ranks: each needs one or more"
     assert found[0]["said"] == [
         one_row,
         "list has no shard(rank, world): every rank trains on the batches that its own process makes",
-        "last of Noted differ between the ranks: each goes on with its own, and the weights that are saved hold those of rank 0"]
+        "last of Noted differ between the ranks: each goes on with its own, "
+        "and the weights that are saved hold those of rank 0",
+    ]
     assert found[1]["said"] == [one_row]

@@ -1,4 +1,6 @@
-"""Under torchrun: the command line ends with one report, a signal to one rank stops both and saves, and no rank waits for one that has failed."""
+"""Under torchrun: the command line ends with one report, a signal to one rank stops both and saves, and no
+rank waits for one that has failed.
+"""
 
 import os
 import signal
@@ -15,13 +17,22 @@ from deepcanon.engine.checkpoint import read_json, read_weights
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = str(Path(__file__).with_name("torchrun_script.py"))
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+ENVIRONMENT = os.environ | {
+    "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
+}
 
 
 def started(*words: str, cwd: Path = ROOT, environment: dict[str, str] | None = None) -> subprocess.Popen:
     """A Python process."""
-    return subprocess.Popen([sys.executable, *words], cwd=cwd, env=ENVIRONMENT | (environment or {}), stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        [sys.executable, *words],
+        cwd=cwd,
+        env=ENVIRONMENT | (environment or {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def torchrun(*words: str, cwd: Path = ROOT) -> subprocess.Popen:
@@ -62,7 +73,7 @@ def test_a_run_of_several_stages_is_resumed_to_the_same_bits(trained):
     run, _ = trained
     expected = read_weights(run / "stage3" / "weights.safetensors")
     for file in ("report.html", "result.json", "stage3/result.json", "stage3/weights.safetensors"):
-        (run / file).unlink()                                          # as if it had been stopped in its last stage
+        (run / file).unlink()  # as if it had been stopped in its last stage
     said = command(run.parents[2], "resume", str(run))
     assert said.count("report.html") == 1, said
     assert (run / "report.html").exists()
@@ -74,17 +85,29 @@ def test_what_runs_on_one_process_says_so(tmp_path):
     process = torchrun("-m", "deepcanon", "compare", "vae", "gan", cwd=tmp_path)
     said, _ = process.communicate(timeout=60)
     assert process.returncode != 0
-    assert "deepcanon: 'compare' runs on one process: leave torchrun out; train and resume run on several" in said
+    assert (
+        "deepcanon: 'compare' runs on one process: leave torchrun out; train and resume run on several"
+        in said
+    )
 
 
 def test_a_rank_does_not_wait_for_one_that_has_failed(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": "2"}
-    ranks = [started(SCRIPT, str(tmp_path), "10000", "fail", environment=where | {"RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in (0, 1)]
+    ranks = [
+        started(
+            SCRIPT,
+            str(tmp_path),
+            "10000",
+            "fail",
+            environment=where | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in (0, 1)
+    ]
     (first, _), (second, _) = (rank.communicate(timeout=60) for rank in ranks)
     assert [rank.returncode for rank in ranks] == [1, 1]
-    assert "ConnectionError: another process of this run has ended; what it says last is the reason" in first
+    assert "ConnectionError: another process of this run has ended; what it said is the reason" in first
     assert "ValueError: this rank fails" in second
 
 
@@ -114,5 +137,8 @@ def test_a_signal_to_one_rank_stops_all_and_resume_ends_with_the_same_bits(tmp_p
     said, _ = resumed.communicate(timeout=120)
     assert resumed.returncode == 0, said
     assert read_json(run / "result.json")["steps"] == 60
-    expected, ours = (read_weights(folder / "run" / "weights.safetensors") for folder in (tmp_path / "unbroken", tmp_path / "stopped"))
+    expected, ours = (
+        read_weights(folder / "run" / "weights.safetensors")
+        for folder in (tmp_path / "unbroken", tmp_path / "stopped")
+    )
     assert all(torch.equal(value, ours[name]) for name, value in expected.items())

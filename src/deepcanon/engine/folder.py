@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import shutil
 import sys
 import time
 import warnings
@@ -18,7 +19,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
 from deepcanon.commands import resume_line
@@ -26,7 +26,7 @@ from deepcanon.engine import lock
 from deepcanon.engine.calls import Call, current_call
 from deepcanon.engine.checkpoint import fitting, leftovers, load_weights, read_state, write_bytes, write_json, write_rows, write_state, write_weights
 from deepcanon.engine.lock import Lock
-from deepcanon.engine.parallel import common, from_first, is_first
+from deepcanon.engine.parallel import common, from_first, is_first, wait_for_all, whole
 from deepcanon.engine.record import bound, card, check_same, describe, differences, read_call
 from deepcanon.engine.run import Run
 from deepcanon.engine.run_options import current_options
@@ -112,14 +112,20 @@ class RunFolder:
         self.check_place()
         state = self.path / "state"
         write_state(state / f"{trainer.step:09d}.rank{self.rank}", local_state(trainer) | {"step": trainer.step})
+        if trainer.sharded:
+            from deepcanon.engine.sharded import write_parts
+
+            shared = write_parts(state / f"{trainer.step:09d}.parts", shared)
         if trainer.world > 1:
-            torch.distributed.barrier()
+            wait_for_all()
         if self.rank == 0:                                             # written last: a step with this file is complete
             write_state(state / f"{trainer.step:09d}.all", shared)
             kept = {file.stem for file in sorted(state.glob("*.all"))[-2:]}
             for file in state.iterdir():                               # older ones, and what a killed process left
                 if file.stem not in kept:
-                    file.unlink()
+                    shutil.rmtree(file) if file.is_dir() else file.unlink()
+        if trainer.world > 1:
+            wait_for_all()                                             # a rank that ends may have the others stopped
         self.saved = time.perf_counter()
 
     def check_place(self) -> None:
@@ -163,7 +169,7 @@ class RunFolder:
             if ranks > 0 and ranks != trainer.world:
                 raise ValueError(f"{self.path} was run by {ranks} processes and cannot be resumed by {trainer.world}")
             try:
-                found, fault = (read_checkpoint(file), read_checkpoint(file.with_suffix(f".rank{self.rank}"))), ""
+                found, fault = (shared_state(file, trainer), read_checkpoint(file.with_suffix(f".rank{self.rank}"))), ""
             except (ValueError, OSError) as error:
                 found, fault = None, str(error)
             if common(found is not None):
@@ -234,14 +240,25 @@ def take_lock(path: Path, call: Call | None) -> Lock:
 def not_finite(state: dict) -> str | None:
     """The first weight, or state of an optimizer, with a value that is not finite."""
     for name, value in state["method"].items():
-        if not value.isfinite().all():
+        if not whole(value.isfinite().all()):
             return name
     for player, optimizer in state["optimizers"].items():
         for slots in optimizer["state"].values():
             for name, value in slots.items():
-                if isinstance(value, Tensor) and not value.isfinite().all():
+                if isinstance(value, Tensor) and not whole(value.isfinite().all()):
                     return f"the state of the optimizer ({name}{' of ' + player if player else ''})"
     return None
+
+
+def shared_state(file: Path, trainer: Trainer | None = None) -> dict:
+    """What the ranks share; tensors that were written in parts are divided as the trainer's nets are, without one
+    they are whole."""
+    state, parts = read_checkpoint(file), file.with_suffix(".parts")
+    if not parts.exists():
+        return state
+    from deepcanon.engine.sharded import read_parts
+
+    return read_parts(parts, state, trainer)
 
 
 def read_checkpoint(file: Path) -> dict:
@@ -298,7 +315,7 @@ def newest_state(path: Path) -> dict | None:
     """What the ranks share, of the newest checkpoint that can be read; None when there is none."""
     for file in sorted((Path(path) / "state").glob("*.all"), reverse=True):
         try:
-            return read_checkpoint(file)
+            return shared_state(file)
         except ValueError as error:
             warnings.warn(f"{error}; going back to the checkpoint before it", stacklevel=2)
     return None

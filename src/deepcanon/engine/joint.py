@@ -1,10 +1,10 @@
-"""A batch that is worked on in parts, by several ranks or one after the other: what a method asks of the whole batch.
+"""A batch that is worked on in parts, by several ranks or one after the other, and what is asked of it whole.
 
-    batch_sum(s_r) = sum_r s_r,     d/ds_r sum_q w_q L_q = sum_q w_q dL_q/ds,     w_q the share of rank q in the batch
+    s = batch_sum(s_r) = sum_r s_r,     d/ds_r sum_q w_q L_q = sum_q w_q dL_q/ds,     w_q the share of rank q
 
-A sum over the ranks passes back the sum of the ranks' gradients. So the gradients of losses that are scaled by their shares, added up over the
-ranks, are those of one process on the joined batch, also where the loss is no mean over rows. Batch normalization, torch's and ours, takes its
-statistics from the joined batch in the same way.
+A sum over the ranks passes back the sum of the ranks' gradients. So the gradients of losses that are scaled
+by their shares, added up over the ranks, are those of one process on the joined batch, also where the loss is
+no mean over rows. Batch normalization, torch's and ours, takes its statistics from the joined batch in this way.
 """
 
 import contextlib
@@ -40,7 +40,9 @@ class Stack(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
-        parts = [torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(dist.get_world_size())]
+        parts = [
+            torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(dist.get_world_size())
+        ]
         dist.all_gather(parts, x.detach().contiguous())
         return torch.stack(parts)
 
@@ -62,11 +64,13 @@ class Ranks:
         counts = self.stack(torch.tensor(len(x))).tolist()
         padded = torch.cat([x, x.new_zeros(max(counts) - len(x), *x.shape[1:])])
         start = sum(counts[: dist.get_rank()])
-        return torch.cat([part[:n] for part, n in zip(self.stack(padded), counts)]), slice(start, start + len(x))
+        return torch.cat([part[:n] for part, n in zip(self.stack(padded), counts)]), slice(
+            start, start + len(x)
+        )
 
 
 class Accumulated:
-    """The parts come one after the other: a loss of the whole batch is refused, statistics are said to be those of a part.
+    """The parts come one after the other: a loss of the whole batch is refused, statistics are of each part.
 
     Args:
         owner: whose batch it is, for the messages.
@@ -86,7 +90,10 @@ class Accumulated:
         return self.ranks.stack(x) if self.ranks else x.unsqueeze(0)
 
     def rows(self, x: Tensor) -> tuple[Tensor, slice]:
-        raise ValueError(f"accumulate={self.parts} would change the loss of {self.owner}, which is of the whole batch and no mean over its rows")
+        raise ValueError(
+            f"accumulate={self.parts} would change the loss of {self.owner}, which is of the whole batch "
+            "and no mean over its rows"
+        )
 
     def say(self, x: Tensor) -> None:
         """Warn, once, of a statistic; refuse one that passes a gradient, which is a part of the loss."""
@@ -94,7 +101,11 @@ class Accumulated:
             self.rows(x)
         if not self.said:
             self.said = True
-            warnings.warn(f"accumulate={self.parts}: what {self.owner} measures of a whole batch it measures of each part", stacklevel=3)
+            warnings.warn(
+                f"accumulate={self.parts}: what {self.owner} measures of a whole batch "
+                "it measures of each part",
+                stacklevel=3,
+            )
 
 
 def has_batch_norm(method: nn.Module) -> bool:
@@ -104,7 +115,7 @@ def has_batch_norm(method: nn.Module) -> bool:
 
 @contextlib.contextmanager
 def joint_batch_norm(method: nn.Module) -> Iterator[None]:
-    """Inside the block, the method's batch normalization is over the whole batch wherever a batch is in parts."""
+    """Inside the block, batch normalization is over the whole batch wherever a batch is in parts."""
     norms = [m for m in method.modules() if isinstance(m, NORMS)]
     for m in norms:
         m.forward = types.MethodType(normalized, m)
@@ -125,11 +136,13 @@ def normalized(norm, x: Tensor) -> Tensor:
         return type(norm).forward(norm, x)
     if hasattr(norm, "_check_input_dim"):
         norm._check_input_dim(x)
-    each = (-1, *[1] * (x.ndim - 2))                                             # one value a channel, beside the places
+    each = (-1, *[1] * (x.ndim - 2))  # one value a channel, beside the places
     a = x if x.dtype == torch.float64 else x.float()
     mu, var, n = batch_moments(a.transpose(0, 1).flatten(1))
     if n < 2:
-        raise ValueError(f"batch normalization trains on two values a channel or more, got a batch of shape {tuple(x.shape)}")
+        raise ValueError(
+            f"batch normalization trains on two values a channel or more, got a batch {tuple(x.shape)}"
+        )
     with torch.no_grad():
         follow(norm, mu, var * (n / (n - 1)))
     a = (a - mu.view(each)) * (var.view(each) + norm.eps).rsqrt()
@@ -139,7 +152,7 @@ def normalized(norm, x: Tensor) -> Tensor:
 
 
 def follow(norm, mu: Tensor, var: Tensor) -> None:
-    """Moves the running averages towards this batch, as torch does; a momentum of None is the plain average of all batches."""
+    """Moves the running averages as torch does; a momentum of None is the plain average of all batches."""
     if norm.running_mean is None:
         return
     norm.num_batches_tracked += 1

@@ -52,7 +52,8 @@ class Log:
         self.pending.setdefault(name, []).append((step, value.detach()))
 
     def add_terms(self, player: str, terms: dict[str, Tensor], step: int) -> None:
-        """Note the entries of a loss dict: the loss under the player's name, the others beside it. Of several ranks, each notes its share."""
+        """Note the entries of a loss dict: the loss under the player's name, the others beside it. Each of several
+        ranks notes its share."""
         for name, value in terms.items():
             self.add((player or "loss") if name == "loss" else f"{player}/{name}" if player else name, value, step)
 

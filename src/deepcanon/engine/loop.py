@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from deepcanon.commands import resume_line
 from deepcanon.engine import parallel
-from deepcanon.engine.batches import device_of, endless, map_tensors, rows, split, to
+from deepcanon.engine.batches import device_of, endless, rows, split, to
 from deepcanon.engine.callbacks import EMA, Best, Evaluate, evaluation_mode, running_statistics
 from deepcanon.engine.calls import current_call
 from deepcanon.engine.fine_tuning import warm_start
@@ -78,8 +78,8 @@ class Trainer:
             return ranks
         owner = type(self.method).__name__
         if has_batch_norm(self.method) and self.rank == 0:
-            warnings.warn(f"accumulate={self.accumulate}: the batch normalization of {owner} is over each part of a batch, "
-                          "so that the gradient is not that of the whole", stacklevel=3)
+            warnings.warn(f"accumulate={self.accumulate}: the batch normalization of {owner} is over each part of "
+                          "a batch, so that the gradient is not that of the whole", stacklevel=3)
         return Accumulated(owner, self.accumulate, ranks)
 
     # the step
@@ -98,10 +98,11 @@ class Trainer:
                 optimizer, params = self.optimizer(player)
                 optimizer.zero_grad(set_to_none=True)
                 terms = self.backward(loss, share)
-                for part, part_share in rest:                          # accumulation: more of the batch, the same gradient
+                for part, part_share in rest:                          # accumulation: the same gradient
                     self.rewind(counters)
                     _, loss = next(self.forward(part))
-                    terms = {name: terms[name] + term for name, term in self.backward(loss, part_share).items()}
+                    more = self.backward(loss, part_share)
+                    terms = {name: term + more[name] for name, term in terms.items()}
                 self.log.add_terms(player, terms, self.step)
                 if self.world > 1:
                     parallel.average_gradients(params)
@@ -144,9 +145,10 @@ class Trainer:
             yield piece
 
     def parts(self, batch) -> list[tuple[Any, float]]:
-        """The parts of a batch, each with the factor of its loss: the part's share in the joined batch of all ranks, times their number.
+        """The parts of a batch, each with the factor of its loss: its share in the batch of all ranks, times their
+        number.
 
-        Shares are of rows, or of what the method counts, `weight(batch)`: of the tokens that are predicted, say, whose mean its loss is.
+        Shares are of rows, or of what the method counts, `weight(batch)`: the tokens that are predicted, say.
         All ranks cut their rows into as many parts.
 
         Raises:
@@ -159,18 +161,19 @@ class Trainer:
         fewest = int(min(n for n, _ in numbers))
         if fewest < 1:
             n = int(sum(n for n, _ in numbers))
-            raise ValueError(f"the batch of step {self.step + 1} has {n} row{'s' * (n != 1)} for {self.world} ranks: each needs one or more")
+            raise ValueError(f"the batch of step {self.step + 1} has {n} row{'s' * (n != 1)} for {self.world} ranks: "
+                             "each needs one or more")
         parts = split(batch, min(self.accumulate, fewest))
         total = sum(weight for _, weight in numbers) or 1.0
         return [(part, self.world * self.weight(part) / total) for part in parts]
 
     def weight(self, batch) -> float:
         """Over how many units the loss of this batch is a mean."""
-        count: Any = getattr(self.method, "weight", None)
-        return float(count(batch) if callable(count) else rows(batch))  # pyright: ignore[reportArgumentType]
+        method: Any = self.method
+        return float(method.weight(batch) if callable(getattr(method, "weight", None)) else rows(batch))
 
     def backward(self, loss: Loss, share: float) -> dict[str, Tensor]:
-        """Gradients of one part's loss; its terms, scaled by its share, so that the parts' sum is that of the batch."""
+        """Gradients of one part's loss; its terms times its share, so that the parts' sum is that of the batch."""
         terms = loss if isinstance(loss, dict) else {"loss": loss}
         terms = terms if share == 1.0 else {name: share * term for name, term in terms.items()}
         terms["loss"].backward()
@@ -185,6 +188,13 @@ class Trainer:
         for name, buffer in self.method.named_buffers():
             if name in counters:
                 buffer.copy_(counters[name])
+
+    def _optimizer_of(self, player: str) -> tuple[torch.optim.Optimizer, list[nn.Parameter]]:
+        """The player's optimizer, made if it has not played yet, and the parameters in the order of its state."""
+        if player not in self.optimizers:
+            self.optimizers[player] = self._make_optimizer(player)
+        optimizer = self.optimizers[player][0]
+        return optimizer, [p for group in optimizer.param_groups for p in group["params"]]
 
     def optimizer(self, player: str) -> tuple[torch.optim.Optimizer, list[nn.Parameter]]:
         """The player's optimizer, made when it first plays, at this step's learning rate, and its parameters."""
@@ -239,18 +249,34 @@ class Trainer:
     # what a checkpoint holds
 
     def state_dict(self) -> dict:
-        """Everything that all ranks share: step, weights, optimizers, callbacks, log."""
+        """What all ranks share: step, weights, optimizers, callbacks, log; of what is sharded, this rank's part."""
         return {
             "step": self.step, "stop": "" if self.stop in SIGNALS else self.stop,
-            "method": self.weights(),
-            "optimizers": {player: map_tensors(o.state_dict(), parallel.whole) for player, (o, _, _) in self.optimizers.items()},
-            "callbacks": [map_tensors(c.state_dict(), parallel.whole) if hasattr(c, "state_dict") else {} for c in self.callbacks],
+            "method": dict(self.method.state_dict()),
+            "optimizers": {player: o.state_dict() for player, (o, _, _) in self.optimizers.items()},
+            "callbacks": [c.state_dict() if hasattr(c, "state_dict") else {} for c in self.callbacks],
             "log": self.log.state_dict(),
         }
 
     def weights(self) -> dict[str, Tensor]:
         """The method's state dict; gathered, on every rank, where it is sharded."""
         return {k: parallel.whole(v) for k, v in self.method.state_dict().items()}
+
+    @property
+    def sharded(self) -> bool:
+        """Whether a net's parameters are split over the ranks."""
+        return any(hasattr(p, "full_tensor") for p in self.method.parameters())
+
+    def counterpart(self, path: Sequence) -> Tensor | None:
+        """What is here at that place of the state dict, or, for an optimizer's state, the parameter of it."""
+        match path:
+            case ["method", name]:
+                return self.method.state_dict()[name]
+            case ["optimizers", player, "state", index, _]:
+                return self._optimizer_of(player)[1][index]
+            case ["callbacks", index, "average", name]:
+                return self.callbacks[index].state_dict()["average"][name]
+        return None
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """The inverse of `weights`."""
@@ -261,8 +287,7 @@ class Trainer:
         """The inverse of `state_dict`, on the same method, optimizers and callbacks."""
         self.load_weights(state["method"])
         for player, saved in state["optimizers"].items():
-            optimizer, _, _ = self.optimizers.setdefault(player, self._make_optimizer(player))
-            params = [p for group in optimizer.param_groups for p in group["params"]]
+            optimizer, params = self._optimizer_of(player)
             for index, slots in saved["state"].items():
                 saved["state"][index] = {k: parallel.part(v, params[index]) if v.ndim else v for k, v in slots.items()}
             for own, group in zip(optimizer.param_groups, saved["param_groups"]):
@@ -290,7 +315,8 @@ def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], 
         steps, epochs, minutes: the budget; minutes may be given beside one of the others, then what ends first counts.
         seed: of evaluation, of the ranks' random streams, and of the record; weights were initialised before.
         clip_norm, clip_value: largest norm of a player's gradient, largest element of it.
-        accumulate: parts that each batch is worked through in: the same gradient in less memory (methods with `loss`).
+        accumulate: parts that each batch is worked through in: the same gradient in less memory (methods with `loss`); where
+            it would be another, it is refused, or a warning says what of.
         bf16: forward passes under bfloat16 autocast, where the device has bfloat16 arithmetic; elsewhere float32 is faster and is kept.
         compile: names of nets to compile.
         ema: decay of an average of the weights, which is what is evaluated, sampled and saved.
@@ -319,7 +345,8 @@ def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], 
         return Run(method, callbacks=callbacks)
     device = options.torch_device()
     rank, world = (0, 1) if options.alone else parallel.start(device)
-    if options.start_from is not None and (note := warm_start(method, options.start_from, current_call())) and not options.quiet and rank == 0:
+    note = warm_start(method, options.start_from, current_call()) if options.start_from is not None else ""
+    if note and rank == 0 and not options.quiet:
         print(note, file=sys.stderr)
     method.to(device)
     data = data.to(device) if hasattr(data, "to") else data

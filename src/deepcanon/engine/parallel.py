@@ -1,6 +1,8 @@
 """Ranks: the same step on several processes, with gradients averaged between backward and step.
 
-    g <- (1 / W) sum_r g_r,    g_r = W (n_r / n) grad L_r,    W processes started by `torchrun`, of whose n rows (or what counts) n_r are on rank r
+    g <- (1 / W) sum_r g_r,    g_r = W (n_r / n) grad L_r,    W processes started by `torchrun`
+
+n_r of the n rows of a batch, or of what counts in it, are on rank r.
 
 `shard` instead splits the parameters of named nets over the ranks (ZeRO, Rajbhandari et al. 2020, arXiv 1910.02054), through torch's `fully_shard`.
 """
@@ -51,7 +53,7 @@ def lost_ranks_named() -> Iterator[None]:
     except RuntimeError as error:
         if not (dist.is_initialized() and (isinstance(error, dist.DistError) or "gloo" in str(error))):
             raise
-        raise ConnectionError("another process of this run has ended; what it says last is the reason") from error
+        raise ConnectionError("another process of this run has ended; what it said is the reason") from error
 
 
 def average_gradients(params: Sequence[Parameter]) -> None:
@@ -105,16 +107,18 @@ def tell_unequal(method: nn.Module) -> None:
     sums = from_all([b.double().abs().nan_to_num().sum().item() for _, b in named]) if named else []
     unequal = [name for i, (name, _) in enumerate(named) if len({values[i] for values in sums}) > 1]
     if unequal and dist.get_rank() == 0:
-        warnings.warn(f"{', '.join(unequal)} of {type(method).__name__} differ between the ranks: each goes on with its own, "
-                      "and the weights that are saved hold those of rank 0", stacklevel=4)
+        names = ", ".join(unequal)
+        warnings.warn(f"{names} of {type(method).__name__} differ between the ranks: each goes on with "
+                      "its own, and the weights that are saved hold those of rank 0", stacklevel=4)
 
 
 def part_of_data(data: Any, rank: int, world: int) -> Any:
-    """This rank's part, `data.shard(rank, world)`; data that cannot be divided are kept as this process makes them, with a warning."""
+    """This rank's part, `data.shard(rank, world)`; data that cannot be divided stay whole, with a warning."""
     if hasattr(data, "shard"):
         return data.shard(rank, world)
     if rank == 0:
-        warnings.warn(f"{type(data).__name__} has no shard(rank, world): every rank trains on the batches that its own process makes", stacklevel=3)
+        warnings.warn(f"{type(data).__name__} has no shard(rank, world): every rank trains on the batches "
+                      "that its own process makes", stacklevel=3)
     return data
 
 
@@ -171,7 +175,7 @@ def whole(tensor: Any) -> Tensor:
 
 def part(value: Tensor, like: Any) -> Tensor:
     """The inverse of `whole`: `value` split over the ranks as `like` is."""
-    if not hasattr(like, "full_tensor"):
+    if not hasattr(like, "full_tensor") or hasattr(value, "full_tensor"):
         return value
     from torch.distributed.tensor import distribute_tensor
 

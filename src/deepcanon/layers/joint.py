@@ -1,9 +1,10 @@
-"""Sums and rows of a whole batch, for what is computed from a batch as a whole: its mean, its variance, its pairs.
+"""Sums and rows of a whole batch, for what is computed from it as a whole: its mean, its variance, its pairs.
 
-    batch_sum(s) = sum_p s_p,      batch_rows(x) = (x_1; x_2; ...),      s_p, x_p of the parts p that the batch is worked on in
+    batch_sum(s) = sum_p s_p,     batch_rows(x) = (x_1; x_2; ...),     s_p and x_p of the parts p of a batch
 
-A batch that is in one piece is its own sum and its own rows. Whoever works on a batch in parts gives, by `joining`, the functions that join them;
-they pass gradients to every part. `apart` is for a piece that is a batch of its own, such as one task of several.
+A batch that is in one piece is its own sum and its own rows. Whoever works on a batch in parts gives, by
+`joining`, the functions that join them; they pass gradients to every part. `apart` is for a piece that is a
+batch of its own, such as one task of several.
 B rows of the part at hand, N of the whole batch.
 """
 
@@ -80,10 +81,12 @@ def batch_rows(x: Shaped[Tensor, "B *S"]) -> tuple[Shaped[Tensor, "N *S"], slice
     return (x, slice(0, len(x))) if join is None else join.rows(x)
 
 
-def batch_moments(x: Float[Tensor, "C M"]) -> tuple[Float[Tensor, "C"], Float[Tensor, "C"], Float[Tensor, ""]]:
-    """Mean and (biased) variance of each channel over the M values at hand and those of the other parts, and how many these are.
+def batch_moments(
+    x: Float[Tensor, "C M"],
+) -> tuple[Float[Tensor, "C"], Float[Tensor, "C"], Float[Tensor, ""]]:
+    """Mean and (biased) variance of each channel over the values of all parts, and how many these are.
 
-    mu = sum_p n_p mu_p / n,    n var = sum_p n_p (var_p + (mu_p - mu)^2)            Chan, Golub & LeVeque 1983
+    mu = sum_p n_p mu_p / n,    n var = sum_p n_p (var_p + (mu_p - mu)^2)        Chan, Golub & LeVeque 1983
     """
     var, mu = torch.var_mean(x, 1, correction=0)
     if not in_parts():
