@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from deepcanon.layers.eval_blur import EvalBlur as EvalBlur
     from deepcanon.layers.instance_noise import InstanceNoise as InstanceNoise
     from deepcanon.layers.labels import (
+        correct as correct,
         labelled_cross_entropy as labelled_cross_entropy,
         partly_labelled as partly_labelled,
     )

@@ -3,11 +3,18 @@
 B batch, D shape of an example, K classes.
 """
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
 UNLABELLED = -1
+
+
+def correct(logits: Float[Tensor, "*#B K"], y: Int[Tensor, "*#B"]) -> Float[Tensor, "*B"]:
+    """1 where the largest logit is that of y, else 0; nan where one is nan, which argmax calls the largest."""
+    hit = (logits.argmax(-1) == y).float()
+    return torch.where(logits.isnan().any(-1), torch.nan, hit)
 
 
 def partly_labelled(batch) -> tuple[Float[Tensor, "B *D"], Int[Tensor, "B"]]:
