@@ -11,6 +11,7 @@ from torch import nn
 from deepcanon.diffusion.ddpm import data, noise, velocity
 from deepcanon.diffusion.guidance import classifier_free
 from deepcanon.diffusion.score_matching import score_of
+from deepcanon.diffusion.score_sde import ScoreSDE
 from deepcanon.diffusion.sde import ve, vp
 from deepcanon.energy import gibbs_sampling, mcmc
 from deepcanon.engine import optimizers, schedules
@@ -142,6 +143,11 @@ def test_a_copied_part_gives_what_it_gave(name, copied):
         value = value.sample() if isinstance(value, torch.distributions.Distribution) else value
         values.append(value if isinstance(value, tuple) else (value,))
     assert all(torch.equal(a, b) for a, b in zip(*values, strict=True))
+
+
+def test_a_copied_prediction_is_still_known_as_velocity(copied):
+    with pytest.raises(ValueError, match="velocity turns data into noise where"):
+        ScoreSDE(mlp(2, 2), (2,), sde=ve(), predict=copied(velocity))
 
 
 def test_a_copied_constraint_clips_too(copied):

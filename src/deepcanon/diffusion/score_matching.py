@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.diffusion.divergence import Divergence, Field, exact, hutchinson
+from deepcanon.layers.checks import finite
 
 Objective = Callable[[Field, Tensor], Tensor]  # score, x (B, *D) -> (B,)
 
@@ -68,8 +69,12 @@ class ScoreModel(nn.Module):
         self.net, self.objective = net, objective
 
     def loss(self, batch) -> Float[Tensor, ""]:
-        """The mean of the objective."""
-        return self.objective(self.net, batch[0]).mean()
+        """The mean of the objective.
+
+        Raises:
+            ValueError: points that are not finite, which a net that saturates would not show.
+        """
+        return self.objective(self.net, finite(batch[0])).mean()
 
     def score(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
         """grad log p."""

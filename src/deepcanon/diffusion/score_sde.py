@@ -53,7 +53,7 @@ class ScoreSDE(nn.Module):
         if levels < 2 or steps < 1:
             raise ValueError(f"expected two levels or more and one step or more, got {levels} and {steps}")
         self.net, self.shape, self.sde, self.predict = net, shape, leads_to_noise(vp() if sde is None else sde), predict
-        if predict is velocity and not unit_variance(self.sde):
+        if predict == velocity and not unit_variance(self.sde):
             raise ValueError("velocity turns data into noise where a^2 + s^2 = 1, which is not so for this SDE; expected predict=noise or data")
         self.levels, self.sampler, self.steps, self.power = levels, sampler, steps, power
 

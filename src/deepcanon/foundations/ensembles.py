@@ -23,6 +23,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from deepcanon.layers.dropout import Dropout
+from deepcanon.layers.labels import correct
 from deepcanon.layers.modes import evaluating
 from deepcanon.nets.members import OneByOne, StackedMLPs
 
@@ -35,8 +36,9 @@ def average(logits: Float[Tensor, "M B K"]) -> Float[Tensor, "B K"]:
 
 
 def vote(logits: Float[Tensor, "M B K"]) -> Float[Tensor, "B K"]:
-    """Each class's share of the members' votes."""
-    return F.one_hot(logits.argmax(-1), logits.shape[-1]).to(logits.dtype).mean(0)
+    """Each class's share of the members' votes; nan where a member's logits are."""
+    votes = F.one_hot(logits.argmax(-1), logits.shape[-1]).to(logits.dtype)
+    return torch.where(logits.isnan().any(-1, keepdim=True), torch.nan, votes).mean(0)
 
 
 def members_loss(logits: Float[Tensor, "M B K"], y: Int[Tensor, "*M B"]) -> Float[Tensor, ""]:
@@ -52,9 +54,9 @@ def scores(logits: Float[Tensor, "M B K"], y: Int[Tensor, "B"]) -> dict[str, Flo
     """Accuracy and negative log-likelihood (nats), an example: of the average, of the vote, of the mean member, and what averaging gains."""
     log_p = average(logits)
     member_nll = F.cross_entropy(logits.flatten(0, 1), y.expand(logits.shape[:2]).flatten(), reduction="none").view(logits.shape[:2]).mean(0)
-    accuracy, member_accuracy = (log_p.argmax(-1) == y).float(), (logits.argmax(-1) == y).float().mean(0)
+    accuracy, member_accuracy = correct(log_p, y), correct(logits, y).mean(0)
     nll = F.nll_loss(log_p, y, reduction="none")
-    return {"accuracy": accuracy, "nll": nll, "vote_accuracy": (vote(logits).argmax(-1) == y).float(),
+    return {"accuracy": accuracy, "nll": nll, "vote_accuracy": correct(vote(logits), y),
             "member_accuracy": member_accuracy, "member_nll": member_nll,
             "accuracy_gain": accuracy - member_accuracy, "nll_gain": member_nll - nll}
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.foundations.losses import cross_entropy
+from deepcanon.layers.labels import correct
 
 
 class LinearClassifier(nn.Module):
@@ -36,7 +37,7 @@ class LinearClassifier(nn.Module):
         """Accuracy (1 or 0) and negative log-likelihood in nats, an example."""
         x, y = batch
         scores = self.scores(x)
-        return {"accuracy": (scores.argmax(1) == y).float(), "nll": cross_entropy(scores, y)}
+        return {"accuracy": correct(scores, y), "nll": cross_entropy(scores, y)}
 
     def scores(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B K"]:
         """W x + b. Raises ValueError for images of another size."""

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.foundations.ensembles import mean_probabilities, scores
+from deepcanon.layers.labels import correct
 
 
 @torch.no_grad()
@@ -68,7 +69,8 @@ class Snapshots(nn.Module):
         measured = scores(self.logits(x), y)
         for name, net in {"last": self.net, "averaged": self.averaged()}.items():
             logits = net(x)
-            measured |= {f"{name}_accuracy": (logits.argmax(-1) == y).float(), f"{name}_nll": F.cross_entropy(logits, y, reduction="none")}
+            nll = F.cross_entropy(logits, y, reduction="none")
+            measured |= {f"{name}_accuracy": correct(logits, y), f"{name}_nll": nll}
         return measured | {"averaged_gain": measured["averaged_accuracy"] - measured["last_accuracy"]}
 
     def members(self) -> list[nn.Module]:

@@ -17,7 +17,7 @@ from torch.nn.functional import softplus
 
 from deepcanon.gans.feature_matching import mean_distance
 from deepcanon.gans.functional import check
-from deepcanon.layers.labels import labelled_cross_entropy, partly_labelled
+from deepcanon.layers.labels import correct, labelled_cross_entropy, partly_labelled
 
 
 class SemiSupervisedGAN(nn.Module):
@@ -50,7 +50,7 @@ class SemiSupervisedGAN(nn.Module):
         yield "generator", mean_distance(goal, self.features(self.draw(x)))
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
-        return {"accuracy": (self.classifier(batch[0]).argmax(1) == batch[1]).float()}
+        return {"accuracy": correct(self.classifier(batch[0]), batch[1])}
 
     def score(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
         """D(x) = log Z(x), the log odds that x is no fake."""

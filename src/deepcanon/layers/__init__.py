@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         joining as joining,
     )
     from deepcanon.layers.labels import (
+        correct as correct,
         labelled_cross_entropy as labelled_cross_entropy,
         partly_labelled as partly_labelled,
     )

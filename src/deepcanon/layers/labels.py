@@ -3,6 +3,7 @@
 B batch, D shape of an example, K classes.
 """
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -10,6 +11,12 @@ from torch import Tensor
 from deepcanon.layers.joint import batch_sum
 
 UNLABELLED = -1
+
+
+def correct(logits: Float[Tensor, "*#B K"], y: Int[Tensor, "*#B"]) -> Float[Tensor, "*B"]:
+    """1 where the largest logit is that of y, else 0; nan where one is nan, which argmax calls the largest."""
+    hit = (logits.argmax(-1) == y).float()
+    return torch.where(logits.isnan().any(-1), torch.nan, hit)
 
 
 def partly_labelled(batch) -> tuple[Float[Tensor, "B *D"], Int[Tensor, "B"]]:

@@ -17,6 +17,7 @@ B batch, C channels, H x W pixels, D features.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -86,9 +87,13 @@ class BatchNorm(Float32Buffers, nn.Module):
 class Float32Averages(Float32Buffers):
     """Of torch's batch normalisation: running averages in float32, gains and biases in the net's type."""
 
+    weight: Any
+
     def forward(self, a: Float[Tensor, "B C *places"]) -> Float[Tensor, "B C *places"]:
-        wide = {name: p.float() for name, p in self.named_parameters() if p.dtype in SIXTEEN_BITS}
-        return torch.func.functional_call(self, wide, (a,)) if wide else super().forward(a)
+        if self.weight is None or self.weight.dtype not in SIXTEEN_BITS:
+            return super().forward(a)
+        wide = {name: p.float() for name, p in self.named_parameters()}
+        return torch.func.functional_call(self, wide, (a,))
 
 
 class BatchNorm1d(Float32Averages, nn.BatchNorm1d):

@@ -41,5 +41,5 @@ def narrowed(y: Float[Tensor, "*E"], like: Shaped[Tensor, "*D"]) -> Float[Tensor
 
 def typed_as(net: nn.Module, x: Float[Tensor, "*D"]) -> Float[Tensor, "*D"]:
     """x in the type of the net's weights; as it is for a net without any."""
-    weight = next(net.parameters(), None)
-    return x if weight is None else x.to(weight.dtype)
+    weights = (p for module in net.modules() for p in module._parameters.values() if p is not None)
+    return x.to(next(weights, x).dtype)

@@ -7,6 +7,8 @@ A net of such layers and of activations with slopes of at most one has a slope o
 A convolution's kernel counts as the matrix (O, I k k). O outputs, I all the rest.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -75,10 +77,11 @@ class Scale(nn.Module):
 def normalise(layer: nn.Module, norm: SpectralNorm, *, unsafe: bool = False) -> None:
     """Puts the parametrisation on a layer's weight; the layer can be pickled. unsafe: without a trial."""
     parametrize.register_parametrization(layer, "weight", norm, unsafe=unsafe)
-    type(layer).__reduce__ = parts
+    kind: Any = type(layer)
+    kind.__reduce__ = parts
 
 
-def parts(layer: nn.Module) -> tuple:
+def parts(layer: Any) -> tuple:
     """What a normalised layer is pickled as: its class without the parametrisation, state, weight, norm."""
     state, weight = vars(layer).copy(), layer.parametrizations.weight
     state["_modules"] = {name: m for name, m in layer._modules.items() if name != "parametrizations"}
@@ -87,7 +90,7 @@ def parts(layer: nn.Module) -> tuple:
 
 def restored(base: type[nn.Module], state: dict, weight: nn.Parameter, norm: SpectralNorm) -> nn.Module:
     """The layer of these parts."""
-    layer = base.__new__(base)
+    layer: Any = base.__new__(base)
     layer.__setstate__(state)
     layer.weight = weight
     normalise(layer, norm, unsafe=True)

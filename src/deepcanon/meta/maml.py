@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from deepcanon.layers.joint import apart
+from deepcanon.layers.labels import correct
 
 Parameters = dict[str, Tensor]
 
@@ -95,7 +96,7 @@ class MAML(nn.Module):
         """For each task, the error on its queries after adaptation, and, where the targets are classes, the accuracy."""
         outputs, y = self.each(lambda support_x, support_y, x, _: self.predict(support_x, support_y, x), tasks), tasks[3]
         found = {"error": torch.stack([self.error(*task) for task in zip(outputs, y)])}
-        return found if y.is_floating_point() else found | {"accuracy": (outputs.argmax(-1) == y).float().mean(1)}
+        return found if y.is_floating_point() else found | {"accuracy": correct(outputs, y).mean(1)}
 
     @torch.no_grad()
     def predict(self, support_x: Float[Tensor, "K *X"], support_y: Num[Tensor, "K *Y"], x: Float[Tensor, "Q *X"]) -> Float[Tensor, "Q *O"]:

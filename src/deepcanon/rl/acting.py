@@ -95,6 +95,18 @@ def relu(x: np.ndarray) -> np.ndarray:
     return np.maximum(x, 0.0)
 
 
+def to_act_on(outputs: np.ndarray) -> np.ndarray:
+    """What a net says of an observation.
+
+    Raises:
+        ValueError: nan or inf among it, of which argmax would make an action.
+    """
+    if not np.isfinite(outputs).all():
+        raise ValueError(f"expected finite numbers to choose an action by, got {outputs.tolist()}: the "
+                         "observation or the net's weights hold nan or inf")
+    return outputs
+
+
 @torch.no_grad()
 def torch_forward(net: nn.Module, x: np.ndarray) -> np.ndarray:
     """The same through torch, on the device of the net."""

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.layers.checks import of_shape
-from deepcanon.rl.acting import NumpyNet
+from deepcanon.rl.acting import NumpyNet, to_act_on
 from deepcanon.rl.functional import transitions
 
 
@@ -77,7 +77,7 @@ class DQN(nn.Module):
         self, observation: np.ndarray, *, epsilon: float = 0.0, rng: np.random.Generator | None = None
     ) -> int:
         """argmax_a Q(s, a); with probability epsilon, if there is an `rng`, any action."""
-        values = self.values(observation)
+        values = to_act_on(self.values(observation))
         if values.ndim != 1:
             raise ValueError(
                 f"expected one observation and a value for each action, got values of shape {values.shape}"

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from deepcanon.layers.checks import of_shape
 from deepcanon.layers.joint import batch_moments
-from deepcanon.rl.acting import NumpyNet
+from deepcanon.rl.acting import NumpyNet, to_act_on
 from deepcanon.rl.functional import gae
 from deepcanon.rl.policies import Policy, categorical
 
@@ -97,11 +97,11 @@ class PPO(nn.Module):
 
     def act(self, observation: np.ndarray):
         """The likeliest action."""
-        return self.kind.mode(self.actor.rows(observation[None]))[0]
+        return self.kind.mode(to_act_on(self.actor.rows(observation[None])))[0]
 
     def acts(self, observations: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
         """An action of pi for each of N observations."""
-        return self.kind.draw(self.actor.rows(observations), rng)
+        return self.kind.draw(to_act_on(self.actor.rows(observations)), rng)
 
 
 def rollout(batch) -> tuple[Tensor, ...]:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from deepcanon.layers.checks import of_shape
 from deepcanon.layers.ema import ema_
 from deepcanon.layers.precision import Float32Buffers, narrowed
-from deepcanon.rl.acting import NumpyNet
+from deepcanon.rl.acting import NumpyNet, to_act_on
 from deepcanon.rl.functional import constant, transitions
 from deepcanon.rl.policies import log_normal, log_slope
 
@@ -105,7 +105,7 @@ class SAC(Float32Buffers, nn.Module):
         center, scale = self.center.cpu().numpy(), self.scale.cpu().numpy()
         if rng and rng.random() < epsilon:
             return center + scale * rng.uniform(-1, 1, center.shape).astype(np.float32)
-        parameters = self.net(observation)
+        parameters = to_act_on(self.net(observation))
         if parameters.shape != (2 * len(center),):
             raise ValueError(
                 f"expected the actor's mu and log sigma of shape {(2 * len(center),)}, got {parameters.shape}"

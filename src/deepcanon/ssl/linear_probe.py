@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from deepcanon.layers.labels import correct
+
 Encode = Callable[[Tensor], Tensor]
 
 
@@ -59,7 +61,7 @@ class LinearProbe:
 
     def accuracy(self, h: Float[Tensor, "N F"], y: Int[Tensor, "N"]) -> Float[Tensor, ""]:
         """The share of right labels."""
-        return (self.predict(h).argmax(1) == y).float().mean()
+        return correct(self.predict(h), y).mean()
 
 
 def probe(encode: Encode, train: Iterable[tuple[Tensor, Tensor]], test: Iterable[tuple[Tensor, Tensor]], **options) -> Float[Tensor, ""]:

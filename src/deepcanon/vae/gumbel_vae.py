@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from deepcanon.layers.checks import finite
 from deepcanon.vae.likelihoods import bernoulli, log_likelihood
 from deepcanon.vae.schedule import Scheduled, value_at
 
@@ -92,8 +93,8 @@ class GumbelVAE(nn.Module):
 
     @torch.no_grad()
     def encode(self, x: Float[Tensor, "B *D"]) -> Int[Tensor, "B N"]:
-        """The likeliest code."""
-        return self.posterior(x).argmax(-1)
+        """The likeliest code. Raises ValueError for logits that are not finite."""
+        return finite(self.posterior(x)).argmax(-1)
 
     @torch.no_grad()
     def reconstruct(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:

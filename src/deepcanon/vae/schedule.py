@@ -35,7 +35,7 @@ class Scheduled(nn.Module):
     def forward(self) -> Float[Tensor, ""]:
         value = self.schedule(self.count)
         if self.training:
-            self.count += 1
+            self.count = self.count + 1                                          # not in place: a gradient reads it
         return value.float()
 
 

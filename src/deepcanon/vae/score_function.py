@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from deepcanon.layers.checks import finite
 from deepcanon.vae.likelihoods import bernoulli, log_likelihood
 
 Family = Callable[[Tensor], Distribution]
@@ -53,9 +54,9 @@ class ScoreFunctionVAE(nn.Module):
         """An estimate of L(x) by M draws, nats.
 
         Raises:
-            ValueError: data outside the support of the likelihood.
+            ValueError: data outside the support of the likelihood, an encoder's output that is not finite.
         """
-        q = self.posterior(self.encoder(x))
+        q = self.posterior(finite(self.encoder(x)))
         z = q.sample((self.samples,))                                            # (M, B, Z)
         r = torch.stack([self.log_joint(x, each) for each in z])                 # (M, B)
         log_q = q.log_prob(z)

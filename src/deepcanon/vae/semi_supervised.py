@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from deepcanon.layers.labels import UNLABELLED, labelled_cross_entropy, partly_labelled, within
+from deepcanon.layers.labels import UNLABELLED, correct, labelled_cross_entropy, partly_labelled, within
 from deepcanon.vae.likelihoods import bernoulli, log_likelihood
 from deepcanon.vae.vae import kl_standard_normal, moments, reparameterise
 
@@ -61,7 +61,8 @@ class SemiSupervisedVAE(nn.Module):
         """The bound of log p(x), and whether the likeliest class is right."""
         x, y = partly_labelled(batch)
         logits = self.classifier(x)
-        return {"elbo": self.marginal(x, logits.log_softmax(1)), "accuracy": (logits.argmax(1) == within(y, self.num_classes)).float()}
+        accuracy = correct(logits, within(y, self.num_classes))
+        return {"elbo": self.marginal(x, logits.log_softmax(1)), "accuracy": accuracy}
 
     def marginal(self, x: Float[Tensor, "B *D"], log_q: Float[Tensor, "B K"]) -> Float[Tensor, "B"]:
         """sum_y q(y) (-L(x, y)) + H(q), nats, with one draw of z for each y."""

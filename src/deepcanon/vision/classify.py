@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from deepcanon.layers.labels import correct
 from deepcanon.layers.modes import evaluating
 
 NO_LABEL = -(2**40)                                                              # which no label is: none is left out
@@ -38,7 +39,7 @@ class Classifier(nn.Module):
         x, y = batch
         logits = self.net(x)
         nll = cross_entropy(logits, y, reduction="none")
-        return {"accuracy": torch.where(nll.isnan(), nll, logits.argmax(1) == y).float(), "nll": nll}
+        return {"accuracy": correct(logits, y), "nll": nll}
 
     @torch.no_grad()
     def predict(self, x: Float[Tensor, "B *S"]) -> Float[Tensor, "B K"]:
