@@ -203,7 +203,7 @@ def rows(n: int = 64):
 
 def test_a_method_of_ones_own_has_a_folder_and_comes_back(workplace):
     run = fit(own(), rows(), Adam(1e-2), steps=5, folder="mine")
-    assert run.folder == Path("mine")
+    assert run.folder == workplace / "mine"
     again = deepcanon.load("mine", own())
     assert all(torch.equal(a, b) for a, b in zip(run.method.state_dict().values(), again.state_dict().values()))
     with pytest.raises(ValueError, match=r"mine holds a Regressor that no recipe has built: deepcanon\.load\(folder, method\)"):

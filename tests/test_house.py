@@ -148,6 +148,26 @@ def test_functions_are_short():
     none(f"{name}: {size} code lines" for name, size in sizes.items() if size > 40)
 
 
+def test_what_a_method_may_hold_can_be_pickled():
+    """No lambda in a constant, and no function that gives back one of its own functions."""
+    rooms = FAMILIES | {"metrics"}
+    body = [(name, node) for name, tree in TREES.items() for node in tree.body
+            if room(name) in rooms or name == "engine/schedules.py"]
+    none(f"{name}:{node.lineno} {ast.unparse(node)[:60]}" for name, node in body
+         if isinstance(node, ast.Assign | ast.AnnAssign)
+         and any(isinstance(part, ast.Lambda) for part in ast.walk(node)))
+    none(f"{name}:{node.lineno} {f.name}" for name, f in body if isinstance(f, ast.FunctionDef)
+         for node in ast.walk(f) if isinstance(node, ast.Return) and gives_back_a_function(node.value, f))
+
+
+def gives_back_a_function(value: ast.expr | None, f: ast.FunctionDef) -> bool:
+    """Whether this is a lambda or a function defined in f, alone or as an argument of a class."""
+    own = {node.name for node in f.body if isinstance(node, ast.FunctionDef)}
+    made = isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id[0].isupper()
+    candidates = [*value.args, *(k.value for k in value.keywords)] if made else [value]
+    return any(isinstance(c, ast.Lambda) or (isinstance(c, ast.Name) and c.id in own) for c in candidates)
+
+
 def test_methods_see_no_device_and_read_no_numbers_back():
     methods = {name: tree for name, tree in TREES.items() if room(name) in FAMILIES | {"layers", "nets"}}
     none(f"{name}:{node.lineno} .{node.func.attr}()" for name, tree in methods.items() for node in ast.walk(tree)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import pickle
 from pathlib import Path
 
 import gymnasium
@@ -100,10 +101,12 @@ def ran(name: str, *without: str, **arguments):
 
 
 def same_method(run) -> None:
-    """The folder gives the method back, to the bit."""
+    """The folder gives the method back, to the bit, and so does pickle."""
     again, saved = deepcanon.load(run.folder).state_dict(), run.method.state_dict()
     assert again.keys() == saved.keys()
     assert all(torch.equal(again[k], saved[k]) for k in saved)
+    pickled = pickle.loads(pickle.dumps(run.method)).state_dict()
+    assert all(torch.equal(pickled[k], saved[k]) for k in saved)
 
 
 @pytest.mark.parametrize(("name", "kind"), [(r.name, kind) for r in RECIPES.values() for kind in r.kinds])

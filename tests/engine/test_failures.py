@@ -77,7 +77,67 @@ def test_the_last_good_checkpoint_stays(workplace):
     assert same(weights_of(workplace / "run"), weights_of(workplace / "whole"))
 
 
+class Root(nn.Module):
+    """sqrt |w| x: at w = 0 the loss is finite and its gradient is not."""
+
+    def __init__(self, width=4):
+        super().__init__()
+        self.norm, self.weight = nn.BatchNorm1d(width), nn.Parameter(torch.ones(width))
+
+    def loss(self, x):
+        return (self.norm(x) * self.weight.abs().sqrt()).square().sum()
+
+
+def test_a_gradient_that_is_not_finite_is_never_used():
+    def zero(trainer):
+        trainer.method.weight.data[1] = 0
+        good.update({k: v.clone() for k, v in trainer.method.state_dict().items()})
+
+    method, good = Root(), {}
+    with pytest.raises(FloatingPointError, match=r"the gradient of weight is not finite at step 4, though the loss is"), options(quiet=True):
+        fit(method, [torch.randn(8, 4)], Adam(1e-3), steps=9, callbacks=[At(3, zero)])
+    assert all(torch.equal(v, good[k]) for k, v in method.state_dict().items())
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_a_batch_that_is_not_finite_is_named_and_leaves_nothing_behind(value):
+    rows = torch.randn(3, 8, 4)
+    rows[2, 5, 1] = value
+    method, good = Root(), {}
+    note = At(2, lambda trainer: good.update({k: v.clone() for k, v in trainer.method.state_dict().items()}))
+    with pytest.raises(FloatingPointError, match=rf"the batch of step 3 is not finite: {value} at \[5, 1\]; the weights are those before the step"), \
+            options(quiet=True):
+        fit(method, list(rows), Adam(1e-3), steps=9, callbacks=[note])
+    assert all(torch.equal(v, good[k]) for k, v in method.state_dict().items())
+
+
+def test_a_state_of_the_optimizer_that_is_not_finite_is_not_saved(workplace):
+    def overflow(trainer):
+        optimizer, (weight, *_) = trainer.optimizer("")
+        optimizer.state[weight]["exp_avg_sq"].fill_(torch.inf)
+
+    with pytest.raises(FloatingPointError, match=r"the state of the optimizer \(exp_avg_sq\) is not finite after step 9"):
+        train(workplace / "run", callbacks=[At(9, overflow)], save_seconds=0)
+    assert max(f.stem for f in (workplace / "run" / "state").glob("*.all")) == "000000008"
+
+
 # signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+def test_a_signal_saves_and_ends_the_run(number, workplace):
+    with pytest.raises(SystemExit) as stopped:
+        train(workplace / "run", callbacks=[At(7, lambda trainer: os.kill(os.getpid(), number))])
+    assert stopped.value.code == 128 + number
+    assert sorted(f.name for f in (workplace / "run" / "state").iterdir()) == ["000000007.all", "000000007.rank0"]
+
+
+def test_a_signal_that_the_process_ignores_stays_ignored(workplace):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert train(workplace / "run", callbacks=[At(7, lambda trainer: os.kill(os.getpid(), signal.SIGHUP))]).steps == 20
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_ctrl_c_saves_and_exits_and_resume_ends_with_the_same_bits(workplace, capfd):

@@ -1,6 +1,7 @@
 """Every option of `fit`, against a closed form or the same thing written out by hand."""
 
 import copy
+import csv
 import math
 import sys
 from collections.abc import Callable
@@ -18,12 +19,14 @@ from deepcanon.engine import (
     AdamW,
     EarlyStopping,
     Evaluate,
+    Factory,
     Samples,
     TensorBoard,
     Trainer,
     Until,
     WandB,
     at_least,
+    checkpoint,
     constant,
     cosine,
     evaluate,
@@ -359,6 +362,96 @@ def test_early_stopping(workplace):
         run = train(steps=100, evaluate=Given(1, 2, 1, 1, 1), evaluate_every=2, callbacks=[EarlyStopping(maximize("score"), patience=3)])
     assert run.steps == 10
     assert read_json(workplace / "run" / "result.json")["stopped"] == "no better score in 3 evaluations (best 2 at step 4)"
+
+
+@pytest.mark.parametrize("folder", [None, "run"])
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_the_method_holds_the_best_weights_at_the_end(ema, folder, workplace):
+    seen = {}
+
+    class Score:
+        def __init__(self):
+            self.values = iter([1, 2, 1, 1, 1])
+
+        def __call__(self, method):
+            seen[value := next(self.values)] = {k: v.clone() for k, v in method.state_dict().items()}
+            return {"score": value, "double": 2 * value}
+
+    class Look:
+        """What comes after the best weights works on them."""
+
+        def step(self, trainer):
+            pass
+
+        def end(self, trainer):
+            self.weight = trainer.method.net[0].weight.detach().clone()
+
+    look = Look()
+    with options(folder=folder, quiet=True):
+        run = train(steps=100, evaluate=Score(), evaluate_every=2, callbacks=[look, EarlyStopping(maximize("score"), patience=3)], ema=ema)
+    assert run.steps == 10
+    assert run.results["score"] == 2
+    assert run.results["double"] == 4
+    assert all(torch.equal(v, seen[2][k]) for k, v in run.method.state_dict().items())
+    assert torch.equal(look.weight, seen[2]["net.0.weight"])
+    if folder:
+        saved = read_weights(workplace / "run" / "weights.safetensors")
+        assert all(torch.equal(v, seen[2][k]) for k, v in saved.items())
+
+
+def test_the_statistics_of_batch_normalization_are_averaged_with_the_weights():
+    class Normal(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Sequential(nn.Linear(D, D), nn.BatchNorm1d(D))
+
+        def loss(self, x):
+            return self.net(x).square().mean()
+
+    method = Normal()
+    expected = method.net[1].running_mean.clone()
+
+    class Follow:
+        def step(self, trainer):
+            d = min(0.9, (1 + trainer.step) / (10 + trainer.step))
+            expected.lerp_(method.net[1].running_mean, 1 - d)
+            with trainer.averaged():
+                torch.testing.assert_close(method.net[1].running_mean, expected)
+
+    with options(quiet=True):
+        fit(method, [torch.randn(8, D)], SGD(0.1), steps=12, ema=0.9, callbacks=[Follow()])
+    torch.testing.assert_close(method.net[1].running_mean, expected)
+
+
+def test_groups_with_rates_of_their_own_follow_the_schedule_in_proportion():
+    seen = []
+
+    class Note:
+        def step(self, trainer):
+            optimizer, _, _ = trainer.optimizers[""]
+            seen.append([group["lr"] for group in optimizer.param_groups])
+
+    def groups(params):
+        first, *others = params
+        return torch.optim.SGD([{"params": [first], "lr": 0.02}, {"params": others}], lr=0.1)
+
+    train(Factory(lambda groups_, lr: groups([p for g in groups_ for p in g["params"]]), 0.1, linear()), steps=4, callbacks=[Note()])
+    torch.testing.assert_close(torch.tensor(seen), torch.tensor([[0.02, 0.1]]) * torch.tensor([1.0, 0.75, 0.5, 0.25])[:, None])
+    seen.clear()
+    train(groups, steps=2, callbacks=[Note()])
+    assert seen == [[0.02, 0.1]] * 2
+
+
+def test_metrics_are_appended_also_where_every_step_is_evaluated(workplace, monkeypatch):
+    written, write = [], checkpoint.write_rows
+    monkeypatch.setattr("deepcanon.engine.log.write_rows", lambda path, rows: written.append(len(rows)) or write(path, rows))
+    with options(folder=workplace / "run", quiet=True):
+        run = train(steps=40, evaluate=lambda method: {"one": 1.0}, evaluate_every=1, log_every=1)
+    assert len(written) <= 3
+    with open(workplace / "run" / "metrics.csv", newline="") as file:
+        rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    assert rows == run.history
+    assert len(rows) == 40
 
 
 def test_a_run_ends_when_its_goal_is_reached(workplace):

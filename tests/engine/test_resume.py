@@ -12,6 +12,8 @@ from torch import nn
 
 from deepcanon.engine import SGD, Adam, AdamW, EarlyStopping, Muon, Samples, cosine, fit, maximize, options
 from deepcanon.engine.checkpoint import read_weights
+from deepcanon.engine.fine_tuning import weights_of
+from deepcanon.engine.folder import restore_weights
 from tests.contracts.presets import PRESETS
 from tests.engine.shapes import SHAPES, D, Steps, build, net, points
 
@@ -185,6 +187,26 @@ def test_early_stopping_counts_on_after_a_resume(workplace):
     ways = {"steps": 100, "evaluate": lambda m: {"constant": 1.0}, "evaluate_every": 4, "callbacks": [lambda: EarlyStopping(maximize("constant"), 4)]}
     assert_same_bits(*broken_and_resumed(make, workplace, **ways), workplace)
     assert metrics(workplace / "resumed")[-1]["step"] == "20"
+
+
+def test_of_an_unfinished_averaged_run_the_averaged_weights_are_read(workplace, capsys):
+    restart()
+    method, data = build("vae")
+    averages = {}
+
+    class Note:
+        def step(self, trainer):
+            with trainer.averaged():
+                averages.update({name: p.detach().clone() for name, p in trainer.method.named_parameters()})
+
+    with options(folder=workplace / "run", quiet=True), pytest.raises(SystemExit):
+        fit(method, data, Adam(1e-2), steps=20, ema=0.9, callbacks=[Note(), Kill(10)])
+    fresh, _ = build("vae")
+    restore_weights(fresh, workplace / "run")
+    assert "using its checkpoint of step 10" in capsys.readouterr().err
+    assert all(torch.equal(p, averages[name]) for name, p in fresh.named_parameters())
+    assert not torch.equal(fresh.encoder[0].weight, method.encoder[0].weight)
+    assert all(torch.equal(weights_of(workplace / "run")[name], value) for name, value in averages.items())
 
 
 def test_a_finished_run_is_not_trained_further(workplace):

@@ -29,3 +29,10 @@ def test_killed_at_random_moments(tmp_path):
     results = [untimed(read_json(tmp_path / folder / "result.json")["results"]) for folder in ("unbroken", "killed")]
     assert results[0] == results[1]
     assert not [f for f in (tmp_path / "killed" / "state").iterdir() if f.suffix not in (".all", ".rank0")]
+
+
+def test_killed_at_file_operations():
+    script = [sys.executable, "-m", "tests.engine.kills", "11", "autoencoder", "vq_vae"]
+    ended = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("the same bits and files each time") == 2

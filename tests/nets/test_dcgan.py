@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from deepcanon.gans.gan import GAN
+from deepcanon.layers.norm import BatchNorm2d
 from deepcanon.nets.dcgan import critic, discriminator64, generator, generator64
 
 
@@ -36,7 +37,8 @@ def test_the_form_of_64_pixels_is_all_of_convolutions():
     assert 0 <= images.min() < images.max() <= 1
     assert judge(images).shape == (2, 1)
     kinds = {type(layer) for net in (maker, judge) for layer in net}
-    assert kinds == {nn.Unflatten, nn.Flatten, nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.ReLU, nn.LeakyReLU, nn.Sigmoid}
+    assert kinds == {nn.Unflatten, nn.Flatten, nn.Conv2d, nn.ConvTranspose2d, BatchNorm2d, nn.ReLU,
+                     nn.LeakyReLU, nn.Sigmoid}
     assert all(layer.stride == (2, 2) for layer in judge if isinstance(layer, nn.Conv2d) and layer is not judge[-2])
 
 

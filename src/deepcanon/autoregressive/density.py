@@ -18,6 +18,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from deepcanon.layers.checks import on_levels, shaped
+from deepcanon.layers.precision import typed_as
 
 
 class AutoregressiveDensity(nn.Module):
@@ -64,7 +65,8 @@ class AutoregressiveDensity(nn.Module):
             ValueError: x is not of the model's shape, outside [0, 1] or not on its levels; y is missing, or of no use; the net answers in
                 another shape than (P, *S).
         """
-        output = shaped(self.net(self.check(x), *labels(y)), (self.likelihood.size, *self.shape[1:]))
+        x = self.check(x)
+        output = shaped(self.net(typed_as(self.net, x), *labels(y)), (self.likelihood.size, *self.shape[1:]))
         return self.likelihood.log_prob(output.movedim(1, -1), x.movedim(1, -1)).flatten(1).sum(1)
 
     @torch.no_grad()

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from deepcanon.layers.likelihoods import Beta, DiscretizedLogistic, Kumaraswamy, LogitNormal
+from deepcanon.layers.precision import widened
 
 
 class Softmax(nn.Module):
@@ -113,6 +114,7 @@ class Continuous(nn.Module):
         self.density, self.channels, self.levels, self.size = density, channels, levels, 2 * channels
 
     def log_prob(self, output: Float[Tensor, "*B P"], x: Float[Tensor, "*B C"]) -> Float[Tensor, "*B"]:
+        output, x = widened(output), widened(x)                                  # places near 1 must not be 1
         place = (x * (self.levels - 1) + torch.rand_like(x).clamp(1e-3, 1 - 1e-3)) / self.levels
         return self.density(*output.chunk(2, -1)).log_prob(place).sum(-1) - self.channels * math.log(self.levels)
 

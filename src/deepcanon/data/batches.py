@@ -17,7 +17,6 @@ from torch import Tensor
 
 from .array_read import finite, is_array_file, label_rows, number_rows, rows_of
 from .metadata import Metadata, recorded
-from .notices import say
 from .order import Order, mix
 from .split import held_out
 
@@ -258,8 +257,7 @@ def array_content(x: Any, y: Any, classes: list[str] | None, split: str | None) 
 
 
 class Stream:
-    """Batches that an iterable gives, as they come: nothing is known of their order, so a resumed run sees
-    others.
+    """Batches that an iterable gives, as they come.
 
     Args:
         source: an iterable of batches that can be gone through again and again, such as a torch DataLoader.
@@ -286,20 +284,15 @@ class Stream:
 
 
 def batches_of(source: Any) -> Stream:
-    """Your own batches, from any iterable; says so when a DataLoader shuffles them, because then a resumed
-    run is not the unbroken one.
+    """Your own batches, from any iterable.
+
+    A resumed run sees the batches that an unbroken one sees where their order follows from the global random
+    streams or from the generator of a DataLoader, and says so where it does not.
 
     Raises:
         ValueError: no iterable, or an iterator, which is used up after one pass.
     """
-    stream = Stream(source)
-    sampler = getattr(source, "sampler", None)
-    if sampler is not None and type(sampler).__name__ != "SequentialSampler":
-        say([f"this {type(source).__name__} draws its rows anew in each pass and keeps no state: a resumed "
-             f"run sees other batches than an "
-             "unbroken one; pass its data set to arrays() for an order that is a function of seed and step"],
-            stream.key)
-    return stream
+    return Stream(source)
 
 
 def labels(y: Tensor, classes: list[str] | None) -> tuple[Tensor, list[str]]:

@@ -246,7 +246,8 @@ def describe_batches(source: Source) -> Metadata:
     x = values(train)
     levels = {"levels": train.metadata.get("levels", 256)} if source.kind == "images" else {}
     whole = {"mean": x.mean().item(), "std": max(x.std(correction=0).item(), 1e-6)} if source.kind != "table" else {}
-    return dict(train.metadata) | {"classes": train.classes, "count": train.count, "test_count": test.count} | whole | levels
+    tested = {"test_count": test.count, "test_sha256": test.metadata["sha256"]}
+    return dict(train.metadata) | {"classes": train.classes, "count": train.count} | tested | whole | levels
 
 
 def values(train: Any) -> Tensor:

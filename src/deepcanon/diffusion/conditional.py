@@ -52,7 +52,7 @@ class ConditionalDDPM(nn.Module):
         t = d.spread_times(torch.rand(1, device=x.device), len(x))
         c = torch.where(torch.rand(len(x), 1, device=x.device) < self.drop, self.nothing, c)
         eps, a, s = torch.randn_like(x_0), *d.scales(t)
-        return (d.predict.target(x_0, eps, a, s) - d.net(a * x_0 + s * eps, t, c)).square().mean()
+        return (d.predict.target(x_0, eps, a, s) - d.answer(a * x_0 + s * eps, t, c)).square().mean()
 
     def encode(self, y: Tensor, n: int) -> Float[Tensor, "n E"]:
         """The conditions of n images.
@@ -67,7 +67,7 @@ class ConditionalDDPM(nn.Module):
     def denoiser(self, c: Float[Tensor, "n E"]) -> Denoiser:
         """The denoiser of images under their conditions."""
         d = self.diffusion
-        return lambda x, t: d.predict.x_0(d.net(x, t, c), x, *d.scales(t)).clamp(-1, 1)
+        return lambda x, t: d.predict.x_0(d.answer(x, t, c), x, *d.scales(t)).clamp(-1, 1)
 
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None, *, weight: float | None = None) -> Float[Tensor, "n C H W"]:

@@ -19,6 +19,7 @@ from deepcanon.diffusion.samplers import ancestral
 from deepcanon.diffusion.schedules import linear_schedule, strided
 from deepcanon.diffusion.variational_bound import bits_per_dim
 from deepcanon.layers.checks import on_levels
+from deepcanon.layers.precision import Float32Buffers, typed_as
 
 
 class Prediction(NamedTuple):
@@ -28,13 +29,43 @@ class Prediction(NamedTuple):
     x_0: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]      # (answer, x_t, a, s) -> x_0
 
 
-noise = Prediction(lambda x_0, eps, a, s: eps, lambda eps, x_t, a, s: (x_t - s * eps) / a)
-data = Prediction(lambda x_0, eps, a, s: x_0, lambda x_0, x_t, a, s: x_0)
-velocity = Prediction(lambda x_0, eps, a, s: a * eps - s * x_0, lambda v, x_t, a, s: a * x_t - s * v)   # Salimans & Ho 2022, arXiv 2202.00512
+def noise_target(x_0: Tensor, eps: Tensor, a: Tensor, s: Tensor) -> Tensor:
+    """eps."""
+    return eps
 
 
-class DDPM(nn.Module):
-    """A diffusion model over images with values in [0, 1].
+def noise_to_data(eps: Tensor, x_t: Tensor, a: Tensor, s: Tensor) -> Tensor:
+    """x_0 = (x_t - s eps) / a."""
+    return (x_t - s * eps) / a
+
+
+def data_target(x_0: Tensor, eps: Tensor, a: Tensor, s: Tensor) -> Tensor:
+    """x_0."""
+    return x_0
+
+
+def data_to_data(x_0: Tensor, x_t: Tensor, a: Tensor, s: Tensor) -> Tensor:
+    """x_0."""
+    return x_0
+
+
+def velocity_target(x_0: Tensor, eps: Tensor, a: Tensor, s: Tensor) -> Tensor:
+    """v = a eps - s x_0 (Salimans & Ho 2022, arXiv 2202.00512)."""
+    return a * eps - s * x_0
+
+
+def velocity_to_data(v: Tensor, x_t: Tensor, a: Tensor, s: Tensor) -> Tensor:
+    """x_0 = a x_t - s v, since a^2 + s^2 = 1."""
+    return a * x_t - s * v
+
+
+noise = Prediction(noise_target, noise_to_data)
+data = Prediction(data_target, data_to_data)
+velocity = Prediction(velocity_target, velocity_to_data)
+
+
+class DDPM(Float32Buffers, nn.Module):
+    """A diffusion model over images with values in [0, 1]. Its arithmetic, but the net's, is in float32.
 
     Args:
         net: (x_t (B, C, H, W), t (B,)) -> (B, C, H, W), the prediction.
@@ -65,7 +96,7 @@ class DDPM(nn.Module):
         x_0 = self.check(batch[0])
         t = self.spread_times(torch.rand(1, device=x_0.device), len(x_0))
         eps, a, s = torch.randn_like(x_0), *self.scales(t)
-        return (self.predict.target(x_0, eps, a, s) - self.net(a * x_0 + s * eps, t)).square().mean()
+        return (self.predict.target(x_0, eps, a, s) - self.answer(a * x_0 + s * eps, t)).square().mean()
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """The paper's simple loss, squared error of the noise per pixel, on the same times and noise at every call."""
@@ -74,12 +105,17 @@ class DDPM(nn.Module):
         t = self.spread_times(torch.rand(1, device=x_0.device, generator=fixed), len(x_0))
         eps, a, s = torch.randn(x_0.shape, device=x_0.device, dtype=x_0.dtype, generator=fixed), *self.scales(t)
         x_t = a * x_0 + s * eps
-        answer = (x_t - a * self.predict.x_0(self.net(x_t, t), x_t, a, s)) / s
+        answer = (x_t - a * self.predict.x_0(self.answer(x_t, t), x_t, a, s)) / s
         return {"simple_loss": (eps - answer).square().flatten(1).mean(1)}
 
     def denoise(self, x_t: Float[Tensor, "B C H W"], t: Int[Tensor, "B"]) -> Float[Tensor, "B C H W"]:
         """The estimate of x_0, in [-1, 1]."""
-        return self.predict.x_0(self.net(x_t, t), x_t, *self.scales(t)).clamp(-1, 1)
+        return self.predict.x_0(self.answer(x_t, t), x_t, *self.scales(t)).clamp(-1, 1)
+
+    def answer(self, x_t: Float[Tensor, "B C H W"], t: Int[Tensor, "B"],
+               *condition: Tensor) -> Float[Tensor, "B C H W"]:
+        """What the net, in its own type, makes of x_t."""
+        return self.net(typed_as(self.net, x_t), t, *condition).to(x_t.dtype)
 
     @torch.no_grad()
     def sample(self, n: int, *, steps: int | None = None) -> Float[Tensor, "n C H W"]:

@@ -4,15 +4,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepcanon.layers.checks import shaped, unit
+from deepcanon.layers.precision import widened
 
 
 def centred(x: Float[Tensor, "B *D"], shape: tuple[int, ...]) -> Float[Tensor, "B *D"]:
-    """Images from [0, 1] to [-1, 1].
+    """Images from [0, 1] to [-1, 1], in float32 or float64.
 
     Raises:
         ValueError: another shape, a value outside [0, 1].
     """
-    return 2 * unit(shaped(x, shape)) - 1
+    return 2 * widened(unit(shaped(x, shape))) - 1
 
 
 def ends_in_noise(abar: Float[Tensor, "L"]) -> Float[Tensor, "L"]:

@@ -10,6 +10,7 @@ Each denoiser is a function (x_t, t) -> x_0 like those that it is made of: any s
 """
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -29,25 +30,29 @@ def classifier_guided(denoise: Denoiser, log_prob: Callable[[Tensor, Tensor], Te
         abar: the schedule.
         weight: w; 1 is Bayes' rule, more prefers images of which the classifier is sure.
     """
+    return partial(towards_class, denoise=denoise, log_prob=log_prob, abar=abar, weight=weight)
 
-    def guided(x: Tensor, t: Tensor) -> Tensor:
-        with torch.enable_grad():
-            leaf = x.detach().requires_grad_()
-            (slope,) = torch.autograd.grad(log_prob(leaf, t).sum(), leaf)
-        a = pad(abar[t], x)
-        return denoise(x, t) + weight * (1 - a) / a.sqrt() * slope
 
-    return guided
+def towards_class(x: Tensor, t: Tensor, *, denoise: Denoiser, log_prob: Callable[[Tensor, Tensor], Tensor],
+                  abar: Tensor, weight: float) -> Tensor:
+    """x_0 + w (1 - abar_t) / sqrt(abar_t) grad log p(y | x_t)."""
+    with torch.enable_grad():
+        leaf = x.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(log_prob(leaf, t).sum(), leaf)
+    a = pad(abar[t], x)
+    return denoise(x, t) + weight * (1 - a) / a.sqrt() * slope
 
 
 def classifier_free(conditional: Denoiser, unconditional: Denoiser, weight: float = 1.0) -> Denoiser:
     """A denoiser pushed from what any image would be to what the condition asks for; `weight` 0 is the conditional one itself."""
+    return partial(away_from_any, conditional=conditional, unconditional=unconditional, weight=weight)
 
-    def guided(x: Tensor, t: Tensor) -> Tensor:
-        asked = conditional(x, t)
-        return asked + weight * (asked - unconditional(x, t)) if weight else asked
 
-    return guided
+def away_from_any(x: Tensor, t: Tensor, *, conditional: Denoiser, unconditional: Denoiser,
+                  weight: float) -> Tensor:
+    """x_0(y) + w (x_0(y) - x_0)."""
+    asked = conditional(x, t)
+    return asked + weight * (asked - unconditional(x, t)) if weight else asked
 
 
 @torch.no_grad()

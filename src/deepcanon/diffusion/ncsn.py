@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from deepcanon.diffusion.annealed import annealed_langevin
 from deepcanon.diffusion.functional import centred, falling, pad
+from deepcanon.layers.precision import Float32Buffers, typed_as, widened
 
 
-class NCSN(nn.Module):
+class NCSN(Float32Buffers, nn.Module):
     """A score of data at every noise level.
 
     Args:
@@ -56,7 +57,8 @@ class NCSN(nn.Module):
         """grad log of the density of noisy data."""
         first, last = self.sigmas[0].log(), self.sigmas[-1].log()
         tau = 1000 * (sigma.log() - last) / (first - last)
-        return -self.net(x / (1 + pad(sigma, x).square()).sqrt(), tau) / pad(sigma, x)
+        scaled = typed_as(self.net, x / (1 + pad(sigma, x).square()).sqrt())
+        return -self.net(scaled, tau).to(x.dtype) / pad(sigma, x)
 
     def denoise(self, x: Float[Tensor, "B *D"], sigma: Float[Tensor, "B"]) -> Float[Tensor, "B *D"]:
         """E[x_0 | x] = x + sigma^2 s(x, sigma) (Tweedie's formula)."""
@@ -65,9 +67,10 @@ class NCSN(nn.Module):
     @torch.no_grad()
     def sample(self, n: int) -> Float[Tensor, "n *D"]:
         """n images in [0, 1], or n points."""
-        x = self.sampler(self.denoise, self.sigmas[0] * torch.randn(n, *self.shape, device=self.sigmas.device), self.sigmas)
+        x = self.sigmas[0] * self.sigmas.new_empty(n, *self.shape).normal_()
+        x = self.sampler(self.denoise, x, self.sigmas)
         return ((x + 1) / 2).clamp(0, 1) if self.bounded else x
 
     def check(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
         """Images from [0, 1] to [-1, 1]; points as they are."""
-        return centred(x, self.shape) if self.bounded else x
+        return centred(x, self.shape) if self.bounded else widened(x)

@@ -9,6 +9,7 @@ B batch, D shape of a point.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -43,14 +44,15 @@ def denoising(score: Field, x: Float[Tensor, "B *D"], *, sigma: float) -> Float[
 
 def score_of(energy: Callable[[Tensor], Tensor]) -> Field:
     """-grad E of an energy (B, *D) -> (B,): the score of exp(-E) / Z, whatever Z is."""
+    return partial(descent, energy=energy)
 
-    def score(x: Tensor) -> Tensor:
-        kept = torch.is_grad_enabled()
-        with torch.enable_grad():
-            x = x if x.requires_grad else x.detach().requires_grad_()
-            return -torch.autograd.grad(energy(x).sum(), x, create_graph=kept)[0]
 
-    return score
+def descent(x: Float[Tensor, "B *D"], *, energy: Callable[[Tensor], Tensor]) -> Float[Tensor, "B *D"]:
+    """-grad E at x, differentiable where gradients are on."""
+    kept = torch.is_grad_enabled()
+    with torch.enable_grad():
+        x = x if x.requires_grad else x.detach().requires_grad_()
+        return -torch.autograd.grad(energy(x).sum(), x, create_graph=kept)[0]
 
 
 class ScoreModel(nn.Module):

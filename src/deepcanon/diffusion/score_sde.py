@@ -20,6 +20,7 @@ from deepcanon.diffusion.divergence import Divergence, hutchinson
 from deepcanon.diffusion.functional import pad
 from deepcanon.diffusion.sde import SDE, heun, log_prob, vp
 from deepcanon.layers.checks import on_levels, shaped
+from deepcanon.layers.precision import typed_as, widened
 
 START = 1e-3                                                                     # t_0, where data are almost as they are
 
@@ -74,7 +75,7 @@ class ScoreSDE(nn.Module):
     def answer(self, x: Float[Tensor, "B *D"], t: Float[Tensor, "B"]) -> Float[Tensor, "B *D"]:
         """The net's prediction, of an input whose size does not change with t."""
         a, s = self.scales(t, x)
-        return self.net(x / (a.square() + s.square()).sqrt(), 1000 * t)
+        return self.net(typed_as(self.net, x / (a.square() + s.square()).sqrt()), 1000 * t).to(x.dtype)
 
     def denoise(self, x: Float[Tensor, "B *D"], t: Float[Tensor, "B"]) -> Float[Tensor, "B *D"]:
         """The estimate of x_0."""
@@ -88,7 +89,7 @@ class ScoreSDE(nn.Module):
     def sample(self, n: int, *, steps: int | None = None) -> Float[Tensor, "n *D"]:
         """n images of L levels in [0, 1]."""
         times = self.sde.times(steps or self.steps, START).flip(0)
-        like = next(self.net.parameters())
+        like = widened(next(self.net.parameters()))
         x_1 = self.sde.noise(times[0]).to(like) * torch.randn(n, *self.shape, dtype=like.dtype, device=like.device)
         cells = (self.sampler(self.denoise, x_1, self.sde, times) + 1) / 2 * self.levels
         return cells.floor().clamp(0, self.levels - 1) / (self.levels - 1)
@@ -110,7 +111,7 @@ class ScoreSDE(nn.Module):
         Raises:
             ValueError: another shape, values outside [0, 1] or between the levels.
         """
-        level = on_levels(shaped(x, self.shape), self.levels) * (self.levels - 1)
+        level = widened(on_levels(shaped(x, self.shape), self.levels)) * (self.levels - 1)
         return 2 * (level.round() + torch.rand_like(level)) / self.levels - 1
 
 

@@ -42,23 +42,58 @@ class SDE(NamedTuple):
         return torch.linspace(start ** (1 / self.power), 1, steps + 1, dtype=torch.float64) ** self.power
 
 
+class VariancePreserving(NamedTuple):
+    """The functions of time of VP; beta from `slowest` to `fastest`."""
+
+    slowest: float
+    fastest: float
+
+    def beta(self, t: Tensor) -> Tensor:
+        """beta(t), which is g^2 too."""
+        return self.slowest + t * (self.fastest - self.slowest)
+
+    def log_a2(self, t: Tensor) -> Tensor:
+        """log a^2 = -int_0^t beta."""
+        return -t * self.slowest - t.square() * (self.fastest - self.slowest) / 2
+
+    def scale(self, t: Tensor) -> Tensor:
+        """a."""
+        return (self.log_a2(t) / 2).exp()
+
+    def noise(self, t: Tensor) -> Tensor:
+        """s, of s^2 = 1 - a^2."""
+        return (-torch.expm1(self.log_a2(t))).sqrt()
+
+    def drift(self, t: Tensor) -> Tensor:
+        """f = -beta / 2."""
+        return -self.beta(t) / 2
+
+
+class VarianceExploding(NamedTuple):
+    """The functions of time of VE; s from `smallest` to `largest`."""
+
+    smallest: float
+    largest: float
+
+    def noise(self, t: Tensor) -> Tensor:
+        """s."""
+        return self.smallest * (self.largest / self.smallest) ** t
+
+    def diffusion(self, t: Tensor) -> Tensor:
+        """g^2 = (s^2)'."""
+        return self.noise(t).square() * (2 * math.log(self.largest / self.smallest))
+
+
 def vp(slowest: float = 0.1, fastest: float = 20.0) -> SDE:
     """Variance preserving; beta from `slowest` to `fastest`."""
-    def log_a2(t: Tensor) -> Tensor:
-        return -t * slowest - t.square() * (fastest - slowest) / 2
-
-    def beta(t: Tensor) -> Tensor:
-        return slowest + t * (fastest - slowest)
-
-    return SDE(lambda t: (log_a2(t) / 2).exp(), lambda t: (-torch.expm1(log_a2(t))).sqrt(), lambda t: -beta(t) / 2, beta, power=3.0)
+    law = VariancePreserving(slowest, fastest)
+    return SDE(law.scale, law.noise, law.drift, law.beta, power=3.0)
 
 
 def ve(smallest: float = 0.01, largest: float = 50.0) -> SDE:
     """Variance exploding; s from `smallest` to `largest`."""
-    def noise(t: Tensor) -> Tensor:
-        return smallest * (largest / smallest) ** t
-
-    return SDE(torch.ones_like, noise, torch.zeros_like, lambda t: noise(t).square() * (2 * math.log(largest / smallest)), power=1.0)
+    law = VarianceExploding(smallest, largest)
+    return SDE(torch.ones_like, law.noise, torch.zeros_like, law.diffusion, power=1.0)
 
 
 def score(denoise: Denoiser, x: Float[Tensor, "B *D"], sde: SDE, t: Float[Tensor, ""]) -> Float[Tensor, "B *D"]:

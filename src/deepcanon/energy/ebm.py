@@ -20,11 +20,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.energy.langevin_dynamics import Energy
+from deepcanon.layers.precision import Float32Buffers, typed_as, widened
 
 Sampler = Callable[[Energy, Tensor], Tensor]  # (energy, chains) -> the chains, moved towards exp(-energy)
 
 
-class EBM(nn.Module):
+class EBM(Float32Buffers, nn.Module):
     """An energy and the chains that sample it.
 
     Args:
@@ -61,14 +62,14 @@ class EBM(nn.Module):
         """
         if not isinstance(batch, tuple | list):
             raise ValueError(f"expected batches (x, ...), got {type(batch).__name__}, whose first point alone would be learned")
-        x = batch[0]                                                             # (B, *D)
+        x = widened(batch[0])                                                    # (B, *D)
         data, model = self.energy(x + self.noise * torch.randn_like(x)), self.energy(self.draw(len(x)))
         size = data.square().mean() + model.square().mean()
         return {"loss": data.mean() - model.mean() + self.alpha * size, "data": data.mean(), "model": model.mean()}
 
     def energy(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
         """E(x): minus the log density, up to a constant that nobody knows."""
-        return self.net(x).flatten()
+        return widened(self.net(typed_as(self.net, x))).flatten()
 
     @torch.no_grad()
     def draw(self, n: int) -> Float[Tensor, "n *D"]:

@@ -7,6 +7,7 @@ B chains, D coordinates, S sweeps.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -38,12 +39,14 @@ def gaussian(mean: Float[Tensor, "D"], precision: Float[Tensor, "D D"]) -> Condi
     """
     if not torch.allclose(precision, precision.T) or torch.linalg.cholesky_ex(precision).info:
         raise ValueError("expected a symmetric precision whose eigenvalues are above 0")
+    return partial(gaussian_given_rest, mean=mean, precision=precision)
 
-    def conditional(x: Tensor, i: int) -> Normal:
-        pull = (x - mean) @ precision[i] / precision[i, i]
-        return Normal(x[:, i] - pull, precision[i, i].rsqrt().expand(len(x)), validate_args=False)
 
-    return conditional
+def gaussian_given_rest(x: Float[Tensor, "B D"], i: int, *, mean: Float[Tensor, "D"],
+                        precision: Float[Tensor, "D D"]) -> Normal:
+    """The law of x_i under `gaussian`."""
+    pull = (x - mean) @ precision[i] / precision[i, i]
+    return Normal(x[:, i] - pull, precision[i, i].rsqrt().expand(len(x)), validate_args=False)
 
 
 def ising(coupling: Float[Tensor, "D D"], field: Float[Tensor, "D"]) -> Conditional:
@@ -53,7 +56,13 @@ def ising(coupling: Float[Tensor, "D D"], field: Float[Tensor, "D"]) -> Conditio
         ValueError: another J.
     """
     couplings(coupling)
-    return lambda x, i: Spin(2 * (x @ coupling[i] + field[i]))
+    return partial(spin_given_rest, coupling=coupling, field=field)
+
+
+def spin_given_rest(x: Float[Tensor, "B D"], i: int, *, coupling: Float[Tensor, "D D"],
+                    field: Float[Tensor, "D"]) -> "Spin":
+    """The law of x_i under `ising`."""
+    return Spin(2 * (x @ coupling[i] + field[i]))
 
 
 class Spin(Distribution):

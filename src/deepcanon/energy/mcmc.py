@@ -9,6 +9,7 @@ B chains run side by side, one call of the energy for all. S steps, D shape of a
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from deepcanon.energy.langevin_dynamics import Energy
+from deepcanon.layers.precision import widened
 
 Proposal = Callable[[Tensor], tuple[Tensor, Tensor]]  # x (B, *D) -> x' (B, *D) and log q(x | x') - log q(x' | x), (B,)
 
@@ -35,7 +37,12 @@ def random_walk(scale: float) -> Proposal:
     """
     if not scale > 0:
         raise ValueError(f"expected a scale above 0, got {scale}")
-    return lambda x: (x + scale * torch.randn_like(x), x.new_zeros(len(x)))
+    return partial(nearby, scale=scale)
+
+
+def nearby(x: Float[Tensor, "B *D"], *, scale: float) -> tuple[Float[Tensor, "B *D"], Float[Tensor, "B"]]:
+    """x + scale z, and the zero that the log ratio of q is."""
+    return x + scale * torch.randn_like(x), x.new_zeros(len(x))
 
 
 @torch.no_grad()
@@ -96,7 +103,7 @@ def transition_matrix(energy: Float[Tensor, "K"], proposal: Float[Tensor, "K K"]
 
 def accepted(log_ratio: Float[Tensor, "B"]) -> Tensor:
     """True with probability min(1, exp(log_ratio)); never where it is not a number."""
-    return torch.rand_like(log_ratio).log() < log_ratio
+    return torch.rand_like(widened(log_ratio)).log() < log_ratio
 
 
 def choose(accept: Tensor, new: Float[Tensor, "B *D"], old: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:

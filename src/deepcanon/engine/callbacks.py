@@ -64,8 +64,8 @@ def evaluation_mode(method: nn.Module, seed: int = 0):
 
 
 def running_statistics(method: nn.Module) -> list[Tensor]:
-    """The running means and variances of its batch normalization."""
-    found = [getattr(m, name, None) for m in method.modules() for name in ("running_mean", "running_var")]
+    """What its batch normalization counts: running means and variances, and the number of batches."""
+    found = [getattr(m, name, None) for m in method.modules() for name in ("running_mean", "running_var", "num_batches_tracked")]
     return [statistic for statistic in found if isinstance(statistic, Tensor)]
 
 
@@ -84,7 +84,7 @@ class EMA:
         self.decay, self.count = decay, 0
 
     def start(self, trainer: Trainer) -> None:
-        statistics = {id(t) for t in running_statistics(trainer.method)}
+        statistics = {id(t) for t in running_statistics(trainer.method) if t.is_floating_point()}
         named = {name: p for name, p in trainer.method.named_parameters() if p.requires_grad}
         named |= {name: b for name, b in trainer.method.named_buffers() if id(b) in statistics}
         self.names, self.weights = list(named), list(named.values())

@@ -151,9 +151,11 @@ class RunFolder:
             return
         shared, own = found
         differ = differences(shared.get("call", {}), bound(read_call(self.path)))
+        told = f"the checkpoint in {self.path} was not made by the call in its call.json: {'; '.join(differ)}"
         if differ and not current_options().anyway:
-            raise ValueError(f"the checkpoint in {self.path} was not made by the call in its call.json: {'; '.join(differ)}; "
-                             "one of them was changed or comes from elsewhere; resume with --anyway to follow call.json")
+            raise ValueError(f"{told}; one of them was changed or comes from elsewhere; resume with --anyway to follow call.json")
+        if differ and self.rank == 0:
+            print(told, file=sys.stderr)
         with fitting(self.path / "state", trainer.method):
             trainer.load_state_dict(shared)
             load_local_state(trainer, own)

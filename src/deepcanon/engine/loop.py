@@ -294,13 +294,18 @@ def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], 
         log = Log(kept.path if kept and rank == 0 else None, every=log_every, quiet=options.quiet or rank > 0)
         trainer = Trainer(method, data, optimizers, total=total, clip_norm=clip_norm, clip_value=clip_value, accumulate=accumulate,
                           bf16=bf16 and native_bf16(device), callbacks=callbacks, log=log, rank=rank, world=world)
-        for callback in trainer.callbacks:
-            if hasattr(callback, "start"):
-                callback.start(trainer)
-        if kept:
-            kept.restore(trainer)
+        begin(trainer, kept)
         trainer.run(options.minutes or minutes, kept)
         return finish(trainer, kept)
+
+
+def begin(trainer: Trainer, folder: RunFolder | None) -> None:
+    """The callbacks' start, and the last checkpoint of a run that is resumed."""
+    for callback in trainer.callbacks:
+        if hasattr(callback, "start"):
+            callback.start(trainer)
+    if folder:
+        folder.restore(trainer)
 
 
 def finish(trainer: Trainer, folder: RunFolder | None) -> Run:

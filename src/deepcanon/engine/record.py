@@ -24,7 +24,7 @@ from torch import nn
 
 from deepcanon.commands import reading_words, train_words
 from deepcanon.data.env_sources import named_object
-from deepcanon.data.source import current_reading
+from deepcanon.data.source import current_reading, opener
 from deepcanon.engine.calls import Call, held_to
 from deepcanon.engine.checkpoint import read_json
 from deepcanon.engine.passes import digest
@@ -113,9 +113,10 @@ def commit() -> str | None:
 
 
 def code_of(call: Call) -> list[Any]:
-    """The function of a recipe, and the environments that it was given."""
+    """The function of a recipe, what opens its data, and the environments that it was given."""
     given = [source.data for source in call.sources if source.kind == "env"]
-    return [call.code, *(named_object(env) if isinstance(env, str) and ":" in env else env for env in given)]
+    environments = [named_object(env) if isinstance(env, str) and ":" in env else env for env in given]
+    return [call.code, *(opener(source.kind) for source in call.sources), *environments]
 
 
 def about_data(data: Any) -> dict[str, Any]:

@@ -8,37 +8,38 @@
 
 t is the number of optimizer steps taken, T the length of the run, w a linear warm-up (Goyal et al. 2017, arXiv 1706.02677),
 u = (t - w) / (T - w) the part of the run behind us after the warm-up, f the final factor. Every factory takes `warmup`
-in steps or, below 1, as a part of the run.
+in steps or, below 1, as a part of the run. What they give back can be copied and pickled.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 Schedule = Callable[[int, int | None], float]
 
 
 def constant() -> Schedule:
     """The peak rate throughout."""
-    return lambda step, total: 1.0
+    return _always
 
 
 def warmup(steps: float) -> Schedule:
     """Linear rise to the peak rate over the first `steps`, then constant."""
     if steps == 0:
         raise ValueError("expected a warm-up of 1 step or more, or of a part of the run, got 0: use constant()")
-    return _after_warmup(steps, lambda u: 1.0, needs_total=False)
+    return _after_warmup(steps, _flat, needs_total=False)
 
 
 def linear(warmup: float = 0, final: float = 0.0) -> Schedule:
     """A straight line from the peak rate to `final` times it."""
     _check_final(final)
-    return _after_warmup(warmup, lambda u: 1 - (1 - final) * u)
+    return _after_warmup(warmup, partial(_line, final=final))
 
 
 def cosine(warmup: float = 0, final: float = 0.0) -> Schedule:
     """Half a cosine from the peak rate to `final` times it."""
     _check_final(final)
-    return _after_warmup(warmup, lambda u: final + (1 - final) * (1 + math.cos(math.pi * u)) / 2)
+    return _after_warmup(warmup, partial(_half_cosine, final=final))
 
 
 def step_decay(milestones: Sequence[float] = (0.5, 0.75), gamma: float = 0.1, warmup: float = 0) -> Schedule:
@@ -47,7 +48,7 @@ def step_decay(milestones: Sequence[float] = (0.5, 0.75), gamma: float = 0.1, wa
         raise ValueError(f"expected milestones as fractions of the run in (0, 1), got {tuple(milestones)}")
     if not gamma > 0:
         raise ValueError(f"expected a gamma above 0, got {gamma}")
-    return _after_warmup(warmup, lambda u: gamma ** sum(m <= u for m in milestones))
+    return _after_warmup(warmup, partial(_stairs, milestones=tuple(milestones), gamma=gamma))
 
 
 def _check_final(final: float) -> None:
@@ -55,22 +56,44 @@ def _check_final(final: float) -> None:
         raise ValueError(f"expected a final factor of 0 or more, got {final}")
 
 
+def _always(step: int, total: int | None) -> float:
+    return 1.0
+
+
+def _flat(u: float) -> float:
+    return 1.0
+
+
+def _line(u: float, *, final: float) -> float:
+    return 1 - (1 - final) * u
+
+
+def _half_cosine(u: float, *, final: float) -> float:
+    return final + (1 - final) * (1 + math.cos(math.pi * u)) / 2
+
+
+def _stairs(u: float, *, milestones: Sequence[float], gamma: float) -> float:
+    return gamma ** sum(m <= u for m in milestones)
+
+
 def _after_warmup(warmup: float, shape: Callable[[float], float], needs_total: bool = True) -> Schedule:
     if not warmup >= 0:
         raise ValueError(f"expected a warm-up of 0 steps or more, got {warmup}")
+    return partial(_factor, warmup=warmup, shape=shape, needs_total=needs_total)
 
-    def factor(step: int, total: int | None) -> float:
-        if total is None:
-            if needs_total or 0 < warmup < 1:
-                raise ValueError("this schedule needs a run of known length: give steps or epochs, or use constant() or warmup(steps)")
-            return min(1.0, (step + 1) / warmup) if warmup else 1.0
-        if total < 1:
-            raise ValueError(f"a schedule needs a run of 1 step or more, got {total}")
-        rise = warmup if warmup >= 1 else warmup * total
-        if needs_total and total <= rise:
-            raise ValueError(f"the warm-up of {warmup} steps leaves nothing of a run of {total} steps")
-        if step < rise:
-            return min(1.0, (step + 1) / rise)
-        return shape(min(1.0, (step - rise) / (total - rise))) if needs_total else 1.0
 
-    return factor
+def _factor(step: int, total: int | None, *, warmup: float, shape: Callable[[float], float],
+            needs_total: bool) -> float:
+    if total is None:
+        if needs_total or 0 < warmup < 1:
+            raise ValueError("this schedule needs a run of known length: give steps or epochs, or use "
+                             "constant() or warmup(steps)")
+        return min(1.0, (step + 1) / warmup) if warmup else 1.0
+    if total < 1:
+        raise ValueError(f"a schedule needs a run of 1 step or more, got {total}")
+    rise = warmup if warmup >= 1 else warmup * total
+    if needs_total and total <= rise:
+        raise ValueError(f"the warm-up of {warmup} steps leaves nothing of a run of {total} steps")
+    if step < rise:
+        return min(1.0, (step + 1) / rise)
+    return shape(min(1.0, (step - rise) / (total - rise))) if needs_total else 1.0

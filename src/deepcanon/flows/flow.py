@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.flows.functional import standard_normal, unchanged
+from deepcanon.layers.precision import typed_as
 
 Mapped = tuple[Float[Tensor, "B *Z"], Float[Tensor, "B"]]             # a point and the logarithm of a determinant
 
@@ -70,7 +71,7 @@ class Flow(nn.Module):
 
     def mapped(self, x: Float[Tensor, "B *D"]) -> Mapped:
         """f(x) and log|det dz/dx|. Raises ValueError for data points that do not become z of the flow's shape, number by number."""
-        z, log_det = self.transform(x)
+        z, log_det = self.transform(typed_as(self, x))
         if z.shape != (len(x), *self.shape) or z.numel() != x.numel():
             raise ValueError(f"expected data points that become z of shape {self.shape}, got shape {tuple(x.shape[1:])}, "
                              f"z {tuple(z.shape[1:])}")

@@ -19,6 +19,7 @@ from deepcanon.flows.flow import Chain, Mapped
 from deepcanon.flows.functional import half_sizes
 from deepcanon.flows.multiscale_flow import Squeezed, multiscale
 from deepcanon.flows.realnvp_flow import AffineCoupling
+from deepcanon.layers.precision import narrowed, widened
 from deepcanon.nets.coupling import coupling_net
 
 
@@ -43,11 +44,12 @@ class Conv1x1(nn.Module):
 
     def inverse(self, z: Float[Tensor, "B C H W"]) -> Mapped:
         with plain(z):
-            return mixed(z, torch.linalg.inv(regular(self.weight))), -self.log_det(z)
+            inverse = torch.linalg.inv(widened(regular(self.weight)))
+            return mixed(z, narrowed(inverse, like=self.weight)), -self.log_det(z)
 
     def log_det(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B"]:
         """H W log|det W|, for each example."""
-        return (x[0, 0].numel() * torch.linalg.slogdet(self.weight)[1]).expand(len(x))
+        return (x[0, 0].numel() * torch.linalg.slogdet(widened(self.weight))[1]).expand(len(x))
 
 
 class Conv1x1LU(nn.Module):
@@ -77,9 +79,11 @@ class Conv1x1LU(nn.Module):
 
     def inverse(self, z: Float[Tensor, "B C H W"]) -> Mapped:
         with plain(z):
-            lower, upper = self.triangular()
-            back = torch.linalg.solve_triangular(lower, self.permutation.T, upper=False, unitriangular=True)
-            return mixed(z, torch.linalg.solve_triangular(upper, back, upper=True)), -self.log_det(z)
+            lower, upper = (widened(factor) for factor in self.triangular())
+            permuted = self.permutation.T.to(lower)
+            back = torch.linalg.solve_triangular(lower, permuted, upper=False, unitriangular=True)
+            inverse = torch.linalg.solve_triangular(upper, back, upper=True)
+            return mixed(z, narrowed(inverse, like=self.lower)), -self.log_det(z)
 
     def triangular(self) -> tuple[Float[Tensor, "C C"], Float[Tensor, "C C"]]:
         """L, with ones on its diagonal, and U + diag(s)."""
@@ -103,7 +107,7 @@ def plain(x: Tensor) -> torch.autocast:
 def regular(weight: Float[Tensor, "C D"]) -> Float[Tensor, "C C"]:
     """The weight, if it is square and can be inverted in its precision."""
     rows, columns = weight.shape
-    if rows != columns or torch.linalg.cond(weight.detach()) > 0.1 / torch.finfo(weight.dtype).eps:
+    if rows != columns or torch.linalg.cond(widened(weight.detach())) > 0.1 / torch.finfo(weight.dtype).eps:
         raise ValueError(f"a 1 x 1 convolution of a flow needs a square weight that can be inverted, got {rows} x {columns}"
                          f"{', which is singular' if rows == columns else ''}")
     return weight

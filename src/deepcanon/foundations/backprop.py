@@ -8,9 +8,12 @@ from all of them, and a parameter used at several steps (a recurrent net's) gets
 B batch, I inputs, O outputs.
 """
 
+import operator
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
+from jaxtyping import Float
 from torch import Tensor
 
 from deepcanon.foundations import activations
@@ -38,13 +41,48 @@ class Step(NamedTuple):
 
 def elementwise(f: Callable[[Tensor], Tensor], slope: Callable[[Tensor], Tensor]) -> Function:
     """An activation; its Jacobian is diagonal."""
-    return Function(f, lambda delta, a: (slope(a) * delta,))
+    return Function(f, partial(scaled, slope=slope))
 
 
-LINEAR = Function(lambda a, w, b: a @ w.T + b, lambda delta, a, w, b: (delta @ w, delta.T @ a, delta.sum(0)))  # a (B, I), w (O, I), b (O,)
-ADD = Function(lambda a, b: a + b, lambda delta, a, b: (delta, delta))
-MULTIPLY = Function(lambda a, b: a * b, lambda delta, a, b: (delta * b, delta * a))
-SQUARED_ERROR = Function(lambda a, y: (a - y).square().sum() / 2, lambda delta, a, y: (delta * (a - y), delta * (y - a)))
+def scaled(delta: Tensor, a: Tensor, *, slope: Callable[[Tensor], Tensor]) -> tuple[Tensor]:
+    """f'(a) delta, value by value."""
+    return (slope(a) * delta,)
+
+
+def affine(a: Float[Tensor, "B I"], w: Float[Tensor, "O I"], b: Float[Tensor, "O"]) -> Float[Tensor, "B O"]:
+    """a w' + b."""
+    return a @ w.T + b
+
+
+def affine_pull(delta: Tensor, a: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """delta w, delta' a, and the sum of delta over the batch."""
+    return delta @ w, delta.T @ a, delta.sum(0)
+
+
+def add_pull(delta: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """delta for both."""
+    return delta, delta
+
+
+def multiply_pull(delta: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """delta times the other."""
+    return delta * b, delta * a
+
+
+def half_square(a: Tensor, y: Tensor) -> Float[Tensor, ""]:
+    """||a - y||^2 / 2."""
+    return (a - y).square().sum() / 2
+
+
+def half_square_pull(delta: Tensor, a: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """delta (a - y), and its negative."""
+    return delta * (a - y), delta * (y - a)
+
+
+LINEAR = Function(affine, affine_pull)
+ADD = Function(operator.add, add_pull)
+MULTIPLY = Function(operator.mul, multiply_pull)
+SQUARED_ERROR = Function(half_square, half_square_pull)
 RELU = elementwise(activations.relu, activations.relu_slope)
 SIGMOID = elementwise(activations.sigmoid, activations.sigmoid_slope)
 TANH = elementwise(activations.tanh, activations.tanh_slope)

@@ -102,12 +102,22 @@ class Nesterov(Optimizer):
         return self.state[p]["theta"] if p in self.state else p.detach()
 
 
-class AdaGrad(Optimizer):
+class Rooted(Optimizer):
+    """An optimizer that divides by `root` of its squared gradients, also after it was copied."""
+
+    def __init__(self, params: ParamsT, defaults: dict, root: Root):
+        super().__init__(params, defaults)
+        self.root = root
+
+    def __getstate__(self) -> dict:
+        return super().__getstate__() | {"root": self.root}
+
+
+class AdaGrad(Rooted):
     """Rates that fall with the sum of squared gradients: under a constant gradient, step k has length a / sqrt(k)."""
 
     def __init__(self, params: ParamsT, lr: float = 0.01, eps: float = 1e-10, root: Root = eps_outside):
-        super().__init__(params, {"lr": non_negative("lr", lr), "eps": positive("eps", eps)})
-        self.root = root
+        super().__init__(params, {"lr": non_negative("lr", lr), "eps": positive("eps", eps)}, root)
 
     @torch.no_grad()
     def step(self, closure: Closure | None = None) -> Tensor | None:
@@ -118,12 +128,12 @@ class AdaGrad(Optimizer):
         return loss
 
 
-class RMSProp(Optimizer):
+class RMSProp(Rooted):
     """AdaGrad with a mean that forgets: under a constant gradient the steps tend to length a."""
 
     def __init__(self, params: ParamsT, lr: float = 0.01, decay: float = 0.99, eps: float = 1e-8, root: Root = eps_outside):
-        super().__init__(params, {"lr": non_negative("lr", lr), "decay": fraction("decay", decay), "eps": positive("eps", eps)})
-        self.root = root
+        rates = {"lr": non_negative("lr", lr), "decay": fraction("decay", decay)}
+        super().__init__(params, rates | {"eps": positive("eps", eps)}, root)
 
     @torch.no_grad()
     def step(self, closure: Closure | None = None) -> Tensor | None:
@@ -134,13 +144,13 @@ class RMSProp(Optimizer):
         return loss
 
 
-class Adam(Optimizer):
+class Adam(Rooted):
     """Momentum and RMSProp, both started at zero and corrected for it: the first step has length a in every coordinate."""
 
     def __init__(self, params: ParamsT, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, root: Root = eps_outside):
         betas = (fraction("betas[0]", betas[0]), fraction("betas[1]", betas[1]))
-        super().__init__(params, {"lr": non_negative("lr", lr), "betas": betas, "eps": positive("eps", eps)})
-        self.root = root
+        rates = {"lr": non_negative("lr", lr), "betas": betas}
+        super().__init__(params, rates | {"eps": positive("eps", eps)}, root)
 
     @torch.no_grad()
     def step(self, closure: Closure | None = None) -> Tensor | None:

@@ -11,9 +11,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.layers.modes import evaluating
+from deepcanon.layers.precision import Float32Buffers, widened
 
 
-class Regressor(nn.Module):
+class Regressor(Float32Buffers, nn.Module):
     """Any net from rows to one number, trained on (row, value) pairs.
 
     Args:
@@ -38,17 +39,17 @@ class Regressor(nn.Module):
     def loss(self, batch) -> Float[Tensor, ""]:
         """Squared error of the standardised values."""
         x, y = batch
-        return (self.standard(x, y) - (y - self.mean) / self.std).square().mean()
+        return (self.standard(x, y) - (widened(y) - self.mean) / self.std).square().mean()
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """Squared and absolute error of each prediction, in the units of y (and their square)."""
         x, y = batch
-        error = self.standard(x, y) * self.std + self.mean - y
+        error = self.standard(x, y) * self.std + self.mean - widened(y)
         return {"mse": error.square(), "mae": error.abs()}
 
     def standard(self, x: Float[Tensor, "B *D"], y: Float[Tensor, "B"]) -> Float[Tensor, "B"]:
-        """net(x), one number a row."""
-        out = self.net(x).squeeze(-1)
+        """net(x), one number a row, in float32 or float64."""
+        out = widened(self.net(x)).squeeze(-1)
         if out.shape != y.shape:
             raise ValueError(f"expected one value a row, {tuple(out.shape)}, got values of shape {tuple(y.shape)}")
         return out
@@ -57,4 +58,4 @@ class Regressor(nn.Module):
     def predict(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
         """Values in the units of y."""
         with evaluating(self):
-            return self.net(x).squeeze(-1) * self.std + self.mean
+            return widened(self.net(x)).squeeze(-1) * self.std + self.mean

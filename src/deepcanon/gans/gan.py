@@ -15,6 +15,7 @@ B batch, D shape of a data point, Z latent.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -90,10 +91,11 @@ def clip(c: float = 0.01) -> Callable[[nn.Module], None]:
     """
     if not c > 0:
         raise ValueError(f"expected weights to be clipped to a number above 0, got {c}")
+    return partial(clamp_weights, c=c)
 
-    @torch.no_grad()
-    def constrain(net: nn.Module) -> None:
-        for weight in net.parameters():
-            weight.clamp_(-c, c)
 
-    return constrain
+@torch.no_grad()
+def clamp_weights(net: nn.Module, *, c: float) -> None:
+    """All weights into [-c, c], in place."""
+    for weight in net.parameters():
+        weight.clamp_(-c, c)

@@ -12,8 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deepcanon.layers.precision import Float32Buffers, widened
 
-class RunningMean(nn.Module):
+
+class RunningMean(Float32Buffers, nn.Module):
     """The mean of all values that some parameters have had."""
 
     count: Tensor
@@ -22,7 +24,7 @@ class RunningMean(nn.Module):
         super().__init__()
         self.register_buffer("count", torch.tensor(0))
         for i, p in enumerate(params):
-            self.register_buffer(f"mean{i}", p.detach().clone())
+            self.register_buffer(f"mean{i}", widened(p.detach()).clone())
 
     def distance(self, params: list[nn.Parameter]) -> Tensor:
         """||theta - mean||^2."""

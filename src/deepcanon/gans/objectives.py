@@ -16,6 +16,7 @@ B batch.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from torch import Tensor
@@ -29,6 +30,66 @@ class Objective(NamedTuple):
     generator: Callable[[Tensor, Tensor], Tensor]
 
 
+def source(a: Tensor, b: Tensor) -> Tensor:
+    """-log s(a) - log(1 - s(b)): data are real, fakes are not."""
+    return softplus(-a) + softplus(b)
+
+
+def one_sided(a: Tensor, b: Tensor, *, r: float) -> Tensor:
+    """-r log s(a) - (1 - r) log(1 - s(a)) - log(1 - s(b))."""
+    return r * softplus(-a) + (1 - r) * softplus(a) + softplus(b)
+
+
+def called_fake(a: Tensor, b: Tensor) -> Tensor:
+    """log(1 - s(b))."""
+    return -softplus(b)
+
+
+def called_real(a: Tensor, b: Tensor) -> Tensor:
+    """-log s(b)."""
+    return softplus(-b)
+
+
+def exchanged(a: Tensor, b: Tensor) -> Tensor:
+    """-log s(b) - log(1 - s(a)): fakes are real, data are not."""
+    return softplus(-b) + softplus(a)
+
+
+def apart(a: Tensor, b: Tensor, *, real: float, fake: float) -> Tensor:
+    """(a - real)^2 + (b - fake)^2."""
+    return (a - real).square() + (b - fake).square()
+
+
+def near(a: Tensor, b: Tensor, *, goal: float) -> Tensor:
+    """(b - goal)^2."""
+    return (b - goal).square()
+
+
+def margins(a: Tensor, b: Tensor) -> Tensor:
+    """max(0, 1 - a) + max(0, 1 + b)."""
+    return (1 - a).relu() + (1 + b).relu()
+
+
+def difference(a: Tensor, b: Tensor) -> Tensor:
+    """b - a."""
+    return b - a
+
+
+def raised(a: Tensor, b: Tensor) -> Tensor:
+    """-b."""
+    return -b
+
+
+def real_above_fake(a: Tensor, b: Tensor) -> Tensor:
+    """-log s(a - b)."""
+    return softplus(b - a)
+
+
+def fake_above_real(a: Tensor, b: Tensor) -> Tensor:
+    """-log s(b - a)."""
+    return softplus(a - b)
+
+
 def smoothed(r: float = 0.9) -> Objective:
     """One-sided label smoothing: data are called real with r < 1, so that D = r p / (p + p_G) at best; the fakes' label stays 0.
 
@@ -37,18 +98,18 @@ def smoothed(r: float = 0.9) -> Objective:
     """
     if not 0 < r <= 1:
         raise ValueError(f"expected a smoothed label in (0, 1], got {r}")
-    return Objective(lambda a, b: r * softplus(-a) + (1 - r) * softplus(a) + softplus(b), lambda a, b: softplus(-b))
+    return Objective(partial(one_sided, r=r), called_real)
 
 
 def squares(real: float = 1.0, fake: float = 0.0, goal: float = 1.0) -> Objective:
     """Squared distances from the scores wanted of data and of fakes by the discriminator, and of fakes by the generator."""
-    return Objective(lambda a, b: (a - real).square() + (b - fake).square(), lambda a, b: (b - goal).square())
+    return Objective(partial(apart, real=real, fake=fake), partial(near, goal=goal))
 
 
-minimax = Objective(lambda a, b: softplus(-a) + softplus(b), lambda a, b: -softplus(b))
-non_saturating = Objective(lambda a, b: softplus(-a) + softplus(b), lambda a, b: softplus(-b))
-swapped = Objective(non_saturating.discriminator, lambda a, b: softplus(-b) + softplus(a))
+minimax = Objective(source, called_fake)
+non_saturating = Objective(source, called_real)
+swapped = Objective(source, exchanged)
 least_squares = squares()
-hinge = Objective(lambda a, b: (1 - a).relu() + (1 + b).relu(), lambda a, b: -b)
-wasserstein = Objective(lambda a, b: b - a, lambda a, b: -b)
-relativistic = Objective(lambda a, b: softplus(b - a), lambda a, b: softplus(a - b))
+hinge = Objective(margins, raised)
+wasserstein = Objective(difference, raised)
+relativistic = Objective(real_above_fake, fake_above_real)

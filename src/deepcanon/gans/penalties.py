@@ -9,6 +9,7 @@ B batch, D shape of a data point.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -43,17 +44,25 @@ def off_one(score: Score, u: Float[Tensor, "B *D"]) -> Float[Tensor, ""]:
 
 def towards_one(lam: float = 10.0, where: Callable[[Tensor, Tensor], Tensor] = between) -> Penalty:
     """The slope is held at one `between` data and fakes, or `at_data`."""
-    return lambda score, x, fake: lam * off_one(score, where(x, fake))
+    return partial(slope_off_one, lam=lam, where=where)
+
+
+def slope_off_one(score: Score, x: Float[Tensor, "B *D"], fake: Float[Tensor, "B *D"], *, lam: float,
+                  where: Callable[[Tensor, Tensor], Tensor]) -> Float[Tensor, ""]:
+    """lam E[(||grad_u D(u)|| - 1)^2], u = where(x, x')."""
+    return lam * off_one(score, where(x, fake))
 
 
 def in_units(penalty: Penalty, units: Float[Tensor, "N"]) -> Penalty:
     """The penalty of points (B, N) with slopes measured per unit of each value, such as the deviations of the columns."""
+    return partial(measured, penalty=penalty, units=units)
 
-    def measured(score: Score, x: Tensor, fake: Tensor) -> Tensor:
-        u = units.to(x)
-        return penalty(lambda v: score(v * u), x / u, fake / u)
 
-    return measured
+def measured(score: Score, x: Float[Tensor, "B N"], fake: Float[Tensor, "B N"], *, penalty: Penalty,
+             units: Float[Tensor, "N"]) -> Float[Tensor, ""]:
+    """The penalty as a function of the points in their units."""
+    u = units.to(x)
+    return penalty(lambda v: score(v * u), x / u, fake / u)
 
 
 def zero_centred(r1: float = 1.0, r2: float = 0.0) -> Penalty:
@@ -64,9 +73,12 @@ def zero_centred(r1: float = 1.0, r2: float = 0.0) -> Penalty:
     """
     if not (min(r1, r2) >= 0 and r1 + r2 > 0):
         raise ValueError(f"expected weights of 0 or more, one of them above 0, got {r1} and {r2}")
+    return partial(squared_slopes, r1=r1, r2=r2)
 
-    def penalty(score: Score, x: Tensor, fake: Tensor) -> Tensor:
-        terms = [gamma / 2 * gradients(score, u).square().sum(1).mean() for gamma, u in ((r1, x), (r2, fake)) if gamma]
-        return torch.stack(terms).sum()
 
-    return penalty
+def squared_slopes(score: Score, x: Float[Tensor, "B *D"], fake: Float[Tensor, "B *D"], *, r1: float,
+                   r2: float) -> Float[Tensor, ""]:
+    """r1 / 2 E_x[||grad_x D(x)||^2] + r2 / 2 E_x'[||grad_x' D(x')||^2]."""
+    weighted = [(gamma, u) for gamma, u in ((r1, x), (r2, fake)) if gamma]
+    terms = [gamma / 2 * gradients(score, u).square().sum(1).mean() for gamma, u in weighted]
+    return torch.stack(terms).sum()

@@ -39,12 +39,20 @@ if TYPE_CHECKING:
     from deepcanon.layers.modes import evaluating as evaluating
     from deepcanon.layers.norm import (
         BatchNorm as BatchNorm,
+        BatchNorm1d as BatchNorm1d,
+        BatchNorm2d as BatchNorm2d,
         GroupNorm as GroupNorm,
         InstanceNorm as InstanceNorm,
         LayerNorm as LayerNorm,
         Standardize as Standardize,
         normalize as normalize,
         standardize as standardize,
+    )
+    from deepcanon.layers.precision import (
+        Float32Buffers as Float32Buffers,
+        narrowed as narrowed,
+        typed_as as typed_as,
+        widened as widened,
     )
     from deepcanon.layers.quantize import (
         AveragedQuantizer as AveragedQuantizer,

@@ -6,8 +6,11 @@ B batch, D shape of an example, K levels or classes.
 
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
+
+from deepcanon.layers.precision import SIXTEEN_BITS, widened
 
 
 def shaped(x: Shaped[Tensor, "B *D"], shape: tuple[int, ...]) -> Shaped[Tensor, "B *D"]:
@@ -64,17 +67,18 @@ def unit(x: Shaped[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
 
 
 def on_levels(x: Shaped[Tensor, "B *D"], levels: int) -> Float[Tensor, "B *D"]:
-    """x.
+    """x; of 16 bits, which hardly hold 256 levels apart, the levels that are meant, in float32.
 
     Raises:
         ValueError: values outside [0, 1], or between the K levels.
     """
-    v = unit(x) * (levels - 1)
-    if not (v - v.round()).abs().amax() < 0.01:
+    v = widened(unit(x)) * (levels - 1)
+    rounding = torch.finfo(x.dtype).eps / 2 * (levels - 1) if x.dtype in SIXTEEN_BITS else 0.0
+    if not (v - v.round()).abs().amax() < 0.01 + rounding:
         raise ValueError(
             f"expected values on the {levels} levels 0, 1/{levels - 1}, ..., 1, got others between"
         )
-    return x
+    return v.round() / (levels - 1) if x.dtype in SIXTEEN_BITS else x
 
 
 def classes(y: Shaped[Tensor, "*B"], num_classes: int, n: int | None = None) -> Shaped[Tensor, "B"]:

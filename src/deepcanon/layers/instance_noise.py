@@ -9,8 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.precision import Float32Buffers
 
-class InstanceNoise(nn.Module):
+
+class InstanceNoise(Float32Buffers, nn.Module):
     """The first layer of a discriminator; it adds noise in training only.
 
     Args:

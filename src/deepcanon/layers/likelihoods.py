@@ -18,6 +18,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Categorical, Distribution, Normal
 
+from deepcanon.layers.precision import narrowed, widened
+
 
 class Levels(Distribution):
     """A categorical distribution over the levels 0, 1/(K-1), ..., 1; logits (..., K)."""
@@ -55,8 +57,9 @@ class DiscretizedLogistic(Distribution):
 
     def sample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
         shape = self._extended_shape(torch.Size(sample_shape))
-        noise = torch.rand(shape, dtype=self.loc.dtype, device=self.loc.device).logit()
-        return ((self.loc + self.scale * noise).clamp(0, 1) * (self.levels - 1)).round() / (self.levels - 1)
+        noise = torch.rand_like(widened(self.loc.expand(shape))).logit()
+        v = ((self.loc + self.scale * noise).clamp(0, 1) * (self.levels - 1)).round()
+        return narrowed(v / (self.levels - 1), like=self.loc)
 
     @property
     def mean(self) -> Tensor:
@@ -92,8 +95,9 @@ class Kumaraswamy(Distribution):
         return self.a.log() + self.b.log() + (self.a - 1) * log_x + (self.b - 1) * log_rest
 
     def sample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
-        u = torch.rand(self._extended_shape(torch.Size(sample_shape)), dtype=self.a.dtype, device=self.a.device)
-        return (1 - (1 - u) ** (1 / self.b)) ** (1 / self.a)                     # F^-1(u)
+        u = torch.rand_like(widened(self.a.expand(self._extended_shape(torch.Size(sample_shape)))))
+        x = (1 - (1 - u) ** (1 / self.b)) ** (1 / self.a)                        # F^-1(u)
+        return narrowed(x, like=self.a)
 
 
 class LogitNormal(Distribution):

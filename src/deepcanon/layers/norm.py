@@ -10,7 +10,9 @@
 
 Batch normalisation makes the examples of a batch depend on each other, so outside training it takes running averages for mu and var,
 m <- (1 - momentum) m + momentum mu (var there with n - 1 in the denominator); the other three do the same in training and in use.
-Names, defaults and state dicts are those of torch's layers, which are the same functions fused and the faster choice inside a net.
+Names, defaults and state dicts are those of torch's layers, which are the same functions fused and the
+faster choice inside a net; `BatchNorm1d` and `BatchNorm2d` are torch's with running averages in float32.
+Moments of 16-bit numbers are computed in float32: the variance of numbers above 256 is beyond float16.
 B batch, C channels, H x W pixels, D features.
 """
 
@@ -20,24 +22,26 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.precision import SIXTEEN_BITS, Float32Buffers, narrowed, widened
+
 
 def normalize(a: Tensor, dims: Sequence[int], eps: float = 1e-5) -> Tensor:
-    """(a - mu) / sqrt(var + eps), mean and variance shared over the axes `dims`."""
+    """(a - mu) / sqrt(var + eps), mean and variance shared over the axes `dims`, in the type of a."""
     return standard(a, *moments(a, dims), eps)
 
 
 def moments(a: Tensor, dims: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Mean and (biased) variance over the axes `dims`, which stay with length 1."""
-    var, mu = torch.var_mean(a, tuple(dims), correction=0, keepdim=True)
+    """Mean and (biased) variance over the axes `dims`, which stay with length 1; in float32 or float64."""
+    var, mu = torch.var_mean(widened(a), tuple(dims), correction=0, keepdim=True)
     return mu, var
 
 
 def standard(a: Tensor, mu: Tensor, var: Tensor, eps: float) -> Tensor:
-    """(a - mu) / sqrt(var + eps)."""
-    return (a - mu) * (var + eps).rsqrt()
+    """(a - mu) / sqrt(var + eps), in 16 bits if a is."""
+    return narrowed((a - mu) * (var + eps).rsqrt(), like=a)
 
 
-class BatchNorm(nn.Module):
+class BatchNorm(Float32Buffers, nn.Module):
     """Normalises each channel over the batch and all places; outside training by running averages.
 
     Args:
@@ -77,6 +81,22 @@ class BatchNorm(nn.Module):
         self.num_batches_tracked += 1
         self.running_mean.lerp_(mu, self.momentum)
         self.running_var.lerp_(var, self.momentum)
+
+
+class Float32Averages(Float32Buffers):
+    """Of torch's batch normalisation: running averages in float32, gains and biases in the net's type."""
+
+    def forward(self, a: Float[Tensor, "B C *places"]) -> Float[Tensor, "B C *places"]:
+        wide = {name: p.float() for name, p in self.named_parameters() if p.dtype in SIXTEEN_BITS}
+        return torch.func.functional_call(self, wide, (a,)) if wide else super().forward(a)
+
+
+class BatchNorm1d(Float32Averages, nn.BatchNorm1d):
+    """torch's, with running averages in float32."""
+
+
+class BatchNorm2d(Float32Averages, nn.BatchNorm2d):
+    """torch's, with running averages in float32."""
 
 
 class LayerNorm(nn.Module):
@@ -140,7 +160,7 @@ class InstanceNorm(nn.Module):
         return normalize(a, range(2, a.ndim), self.eps)
 
 
-class Standardize(nn.Module):
+class Standardize(Float32Buffers, nn.Module):
     """Takes images in [0, 1] to mean 0 and deviation 1, so that the zeros of padding are the average intensity.
 
     The constants are buffers: they travel with the weights, and a saved net reads raw images.
@@ -165,7 +185,7 @@ class Standardize(nn.Module):
             raise ValueError(f"expected deviations above 0, got {std}")
 
     def forward(self, x: Float[Tensor, "B C *places"]) -> Float[Tensor, "B C *places"]:
-        return (x - self.mean) / self.std
+        return narrowed((x - self.mean) / self.std, like=x)
 
 
 def standardize(train: Iterable) -> Standardize:

@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from deepcanon.layers.checks import finite
+from deepcanon.layers.precision import Float32Buffers, widened
 
 
 class Quantized(NamedTuple):
@@ -28,7 +29,7 @@ class Quantized(NamedTuple):
     loss: Float[Tensor, "*P"]
 
 
-class VectorQuantizer(nn.Module):
+class VectorQuantizer(Float32Buffers, nn.Module):
     """A codebook that learns by gradient.
 
     Args:
@@ -57,7 +58,7 @@ class VectorQuantizer(nn.Module):
         return Quantized(straight_through(z, q), codes, loss)
 
 
-class AveragedQuantizer(nn.Module):
+class AveragedQuantizer(Float32Buffers, nn.Module):
     """A codebook that follows the running means of the vectors it stands for: k-means, a batch at a time, without gradient.
 
     Args:
@@ -116,14 +117,15 @@ def nearest(z: Float[Tensor, "*P _"], codebook: Float[Tensor, "K Z"]) -> Int[Ten
     if not torch.is_grad_enabled():
         finite(z)
     with torch.autocast(z.device.type, enabled=False):                           # a difference of large numbers, the smaller about the codes' mean
-        mean = codebook.detach().mean(0)
-        z, e = z.detach().to(mean) - mean, codebook.detach() - mean
+        codebook = widened(codebook.detach())
+        mean = codebook.mean(0)
+        z, e = z.detach().to(mean) - mean, codebook - mean
         return (e.square().sum(1) - 2 * z @ e.T).argmin(-1)
 
 
 def straight_through(z: Float[Tensor, "*P Z"], q: Float[Tensor, "*P Z"]) -> Float[Tensor, "*P Z"]:
-    """The value of q with the gradient of z."""
-    return z + (q - z).detach()
+    """The value of q with the gradient of z, in the type of z."""
+    return z + (q.to(z.dtype) - z).detach()
 
 
 @torch.no_grad()
@@ -140,7 +142,7 @@ def revive(codebook: Tensor, share: Tensor, z: Tensor, codes: Tensor, threshold:
 
 def squared(x: Float[Tensor, "*P Z"]) -> Float[Tensor, "*P"]:
     """||x||^2."""
-    return x.square().sum(-1)
+    return widened(x).square().sum(-1)
 
 
 def check(num_codes: int, dim: int) -> None:

@@ -13,10 +13,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from deepcanon.layers.precision import Float32Buffers, narrowed, widened
+
 NORMALISED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
-class SpectralNorm(nn.Module):
+class SpectralNorm(Float32Buffers, nn.Module):
     """A parametrisation of one weight.
 
     Args:
@@ -32,16 +34,17 @@ class SpectralNorm(nn.Module):
         super().__init__()
         self.dim = dim
         matrix = self.matrix(weight.detach())
-        self.register_buffer("u", F.normalize(torch.randn(len(matrix), dtype=weight.dtype, device=weight.device), dim=0))
+        self.register_buffer("u", F.normalize(torch.randn_like(matrix[:, 0]), dim=0))
         self.register_buffer("v", F.normalize(matrix.T @ self.u, dim=0))
         for _ in range(iterations):
             self.iterate(matrix)
 
     def forward(self, weight: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        matrix = self.matrix(weight)
-        if self.training:
-            self.iterate(matrix.detach())
-        return weight / self.sigma(matrix)
+        with torch.autocast(weight.device.type, enabled=False):                  # u, v: running averages
+            matrix = self.matrix(weight)
+            if self.training:
+                self.iterate(matrix.detach())
+            return narrowed(weight / self.sigma(matrix), like=weight)
 
     def sigma(self, matrix: Float[Tensor, "O I"]) -> Float[Tensor, ""]:
         """u' W v; the vectors are copied, since the next step writes over them."""
@@ -54,8 +57,8 @@ class SpectralNorm(nn.Module):
         self.v.copy_(F.normalize(matrix.T @ self.u, dim=0))
 
     def matrix(self, weight: Tensor) -> Float[Tensor, "O I"]:
-        """The weight as the matrix of its outputs."""
-        return weight.movedim(self.dim, 0).flatten(1)
+        """The weight as the matrix of its outputs, in float32 or float64."""
+        return widened(weight).movedim(self.dim, 0).flatten(1)
 
 
 class Scale(nn.Module):
@@ -69,6 +72,29 @@ class Scale(nn.Module):
         return self.factor * x
 
 
+def normalise(layer: nn.Module, norm: SpectralNorm, *, unsafe: bool = False) -> None:
+    """Puts the parametrisation on a layer's weight; the layer can be pickled. unsafe: without a trial."""
+    parametrize.register_parametrization(layer, "weight", norm, unsafe=unsafe)
+    type(layer).__reduce__ = parts
+
+
+def parts(layer: nn.Module) -> tuple:
+    """What a normalised layer is pickled as: its class without the parametrisation, state, weight, norm."""
+    state, weight = vars(layer).copy(), layer.parametrizations.weight
+    state["_modules"] = {name: m for name, m in layer._modules.items() if name != "parametrizations"}
+    return restored, (type(layer).__bases__[0], state, weight.original, weight[0])
+
+
+def restored(base: type[nn.Module], state: dict, weight: nn.Parameter, norm: SpectralNorm) -> nn.Module:
+    """The layer of these parts."""
+    layer = base.__new__(base)
+    layer.__setstate__(state)
+    layer.weight = weight
+    normalise(layer, norm, unsafe=True)
+    layer.parametrizations.train(layer.training)
+    return layer
+
+
 def spectral_norm(net: nn.Module, *, slope: float = 1.0) -> nn.Module:
     """The net with every linear map and convolution in it normalised, in place, and with its answer times the slope that it may have at most.
 
@@ -80,7 +106,7 @@ def spectral_norm(net: nn.Module, *, slope: float = 1.0) -> nn.Module:
             if parametrize.is_parametrized(layer, "weight") or not layer.weight.any():
                 raise ValueError(f"expected weights that are not 0 and not normalised yet, got those of {layer}")
             outputs = 1 if "Transpose" in type(layer).__name__ else 0
-            parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight, dim=outputs))
+            normalise(layer, SpectralNorm(layer.weight, dim=outputs))
     if slope == 1:
         return net
     layers = [*list(net)[:-1], nn.Sequential(net[-1], Scale(slope))] if isinstance(net, nn.Sequential) else [net, Scale(slope)]

@@ -14,6 +14,7 @@ Sums are accumulated in float64, a block of rows at a time. N and M points, F fe
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -33,12 +34,24 @@ def gaussian(width: float) -> Kernel:
     """
     if not width > 0:
         raise ValueError(f"expected a width above 0, got {width}")
-    return lambda x, y: torch.exp(-torch.cdist(x, y).square() / (2 * width**2))
+    return partial(gaussian_kernel, width=width)
 
 
 def polynomial(degree: int = 3, offset: float = 1.0) -> Kernel:
     """(x y / F + offset)^degree."""
-    return lambda x, y: (x @ y.T / x.shape[1] + offset) ** degree
+    return partial(polynomial_kernel, degree=degree, offset=offset)
+
+
+def gaussian_kernel(x: Float[Tensor, "N F"], y: Float[Tensor, "M F"], *,
+                    width: float) -> Float[Tensor, "N M"]:
+    """k(x, y) of `gaussian`."""
+    return torch.exp(-torch.cdist(x, y).square() / (2 * width**2))
+
+
+def polynomial_kernel(x: Float[Tensor, "N F"], y: Float[Tensor, "M F"], *, degree: int,
+                      offset: float) -> Float[Tensor, "N M"]:
+    """k(x, y) of `polynomial`."""
+    return (x @ y.T / x.shape[1] + offset) ** degree
 
 
 def mmd_squared(x: Float[Tensor, "N F"], y: Float[Tensor, "M F"], kernel: Kernel) -> Float[Tensor, ""]:

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from deepcanon.layers.norm import BatchNorm2d
 from deepcanon.layers.spectral import spectral_norm
 
 
@@ -46,7 +47,8 @@ class BigGenerator(nn.Module):
         self.classes = nn.Embedding(num_classes, class_dim)
         self.enter = nn.Linear(self.part, widths[0] * self.side**2)
         self.blocks = nn.ModuleList(Up(a, b, self.part + class_dim) for a, b in pairwise(widths))
-        self.leave = nn.Sequential(nn.BatchNorm2d(widths[-1]), nn.ReLU(), nn.Conv2d(widths[-1], channels, 3, padding=1), nn.Sigmoid())
+        last = nn.Conv2d(widths[-1], channels, 3, padding=1)
+        self.leave = nn.Sequential(BatchNorm2d(widths[-1]), nn.ReLU(), last, nn.Sigmoid())
         spectral_norm(orthogonal(self))
 
     def forward(self, z: Float[Tensor, "B Z"], y: Int[Tensor, "B"]) -> Float[Tensor, "B C S S"]:
@@ -108,7 +110,7 @@ class ConditionalNorm(nn.Module):
 
     def __init__(self, channels: int, condition_dim: int):
         super().__init__()
-        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.norm = BatchNorm2d(channels, affine=False)
         self.gain, self.bias = nn.Linear(condition_dim, channels, bias=False), nn.Linear(condition_dim, channels, bias=False)
 
     def forward(self, h: Float[Tensor, "B C S S"], condition: Float[Tensor, "B c"]) -> Float[Tensor, "B C S S"]:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from deepcanon.layers.norm import normalize
+from deepcanon.layers.norm import BatchNorm2d, normalize
 
 
 class Conv4(nn.Module):
@@ -54,7 +54,7 @@ class Conv4(nn.Module):
 def block(in_channels: int, out_channels: int, strided: bool, running_statistics: bool) -> nn.Sequential:
     """Convolution, normalisation (which brings the bias), ReLU; half the side."""
     conv = nn.Conv2d(in_channels, out_channels, 3, stride=2 if strided else 1, padding=1, bias=False)
-    norm = nn.BatchNorm2d(out_channels) if running_statistics else BatchStatistics(out_channels)
+    norm = BatchNorm2d(out_channels) if running_statistics else BatchStatistics(out_channels)
     return nn.Sequential(conv, norm, nn.ReLU(), *([] if strided else [nn.MaxPool2d(2)]))
 
 

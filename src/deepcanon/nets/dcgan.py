@@ -13,13 +13,16 @@ from itertools import pairwise
 
 from torch import nn
 
+from deepcanon.layers.norm import BatchNorm2d
+
 
 def generator(latent_dim: int, *, channels: int = 1, image_size: int = 28, width: int = 32) -> nn.Sequential:
     """(B, Z) -> images (B, channels, image_size, image_size) in [0, 1]."""
     s = quarter(image_size)
     return nn.Sequential(
-        nn.Linear(latent_dim, 4 * width * s * s, bias=False), nn.Unflatten(1, (4 * width, s, s)), nn.BatchNorm2d(4 * width), nn.ReLU(),
-        nn.ConvTranspose2d(4 * width, 2 * width, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * width), nn.ReLU(),
+        nn.Linear(latent_dim, 4 * width * s * s, bias=False), nn.Unflatten(1, (4 * width, s, s)),
+        BatchNorm2d(4 * width), nn.ReLU(),
+        nn.ConvTranspose2d(4 * width, 2 * width, 4, 2, 1, bias=False), BatchNorm2d(2 * width), nn.ReLU(),
         nn.ConvTranspose2d(2 * width, channels, 4, 2, 1), nn.Sigmoid(),
     )  # fmt: skip
 
@@ -38,15 +41,16 @@ def generator64(latent_dim: int = 100, *, channels: int = 3, width: int = 64) ->
     """(B, Z) -> images (B, channels, 64, 64) in [0, 1], all of transposed convolutions."""
     net = nn.Sequential(nn.Unflatten(1, (latent_dim, 1, 1)), nn.ConvTranspose2d(latent_dim, 8 * width, 4, 1, 0, bias=False))
     for c_in, c_out in pairwise((8 * width, 4 * width, 2 * width, width)):
-        net.extend([nn.BatchNorm2d(c_in), nn.ReLU(), nn.ConvTranspose2d(c_in, c_out, 4, 2, 1, bias=False)])
-    return initialise(net.extend([nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, channels, 4, 2, 1), nn.Sigmoid()]))
+        net.extend([BatchNorm2d(c_in), nn.ReLU(), nn.ConvTranspose2d(c_in, c_out, 4, 2, 1, bias=False)])
+    last = nn.ConvTranspose2d(width, channels, 4, 2, 1)
+    return initialise(net.extend([BatchNorm2d(width), nn.ReLU(), last, nn.Sigmoid()]))
 
 
 def discriminator64(*, channels: int = 3, width: int = 64) -> nn.Sequential:
     """(B, channels, 64, 64) -> scores (B, 1), all of convolutions with strides."""
     net = nn.Sequential(nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2))
     for c_in, c_out in pairwise((width, 2 * width, 4 * width, 8 * width)):
-        net.extend([nn.Conv2d(c_in, c_out, 4, 2, 1, bias=False), nn.BatchNorm2d(c_out), nn.LeakyReLU(0.2)])
+        net.extend([nn.Conv2d(c_in, c_out, 4, 2, 1, bias=False), BatchNorm2d(c_out), nn.LeakyReLU(0.2)])
     return initialise(net.extend([nn.Conv2d(8 * width, 1, 4, 1, 0), nn.Flatten()]))
 
 
@@ -55,7 +59,7 @@ def initialise(net: nn.Sequential) -> nn.Sequential:
     for layer in net:
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(layer.weight, 0.0, 0.02)
-        elif isinstance(layer, nn.BatchNorm2d):
+        elif isinstance(layer, BatchNorm2d):
             nn.init.normal_(layer.weight, 1.0, 0.02)
     return net
 

@@ -15,7 +15,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from deepcanon.layers.linear_map import Linear
-from deepcanon.nets.unet import TimeFeatures
+from deepcanon.nets.unet import TimeEmbedding, TimeFeatures
 
 
 class ResidualMLP(nn.Module):
@@ -32,7 +32,8 @@ class ResidualMLP(nn.Module):
     def __init__(self, shape: tuple[int, ...], *, width: int = 1024, num_layers: int = 3, time_dim: int = 256, condition_dim: int | None = None):
         super().__init__()
         self.shape, pixels = shape, math.prod(shape)
-        self.time = nn.Sequential(TimeFeatures(time_dim), Linear(time_dim, time_dim), nn.SiLU(), Linear(time_dim, time_dim), nn.SiLU())
+        layers = Linear(time_dim, time_dim), nn.SiLU(), Linear(time_dim, time_dim), nn.SiLU()
+        self.time = TimeEmbedding(TimeFeatures(time_dim), *layers)
         self.enter = Linear(pixels, width)
         self.layers = nn.ModuleList(Layer(width, time_dim) for _ in range(num_layers))
         self.leave = nn.Sequential(nn.LayerNorm(width), zeros(Linear(width, pixels)))

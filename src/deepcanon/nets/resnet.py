@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.norm import BatchNorm2d
+
 Block = Callable[[int, int, int], tuple[nn.Module, int]]  # (channels in, width, stride) -> block, channels out
 Stem = Callable[[int, int], nn.Module]  # (channels in, channels out) -> stem
 
@@ -103,7 +105,7 @@ def shortcut(channels: int, out_channels: int, stride: int) -> nn.Module:
 def conv_norm(channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Sequential:
     """A convolution that keeps the resolution (or divides it by the stride), then batch normalisation."""
     conv = nn.Conv2d(channels, out_channels, kernel, stride, kernel // 2, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(out_channels))
+    return nn.Sequential(conv, BatchNorm2d(out_channels))
 
 
 def he_normal(layer: nn.Module) -> None:

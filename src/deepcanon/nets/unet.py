@@ -16,6 +16,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from deepcanon.layers.dot_product_attention import attention
+from deepcanon.layers.precision import Float32Buffers, typed_as, widened
 
 
 class UNet(nn.Module):
@@ -43,7 +44,8 @@ class UNet(nn.Module):
         def block(c_in: int, c_out: int, attend: bool) -> Block:
             return Block(c_in, c_out, time_dim, head_dim=head_dim if attend else None, groups=groups, dropout=dropout)
 
-        self.time = nn.Sequential(TimeFeatures(widths[0]), nn.Linear(widths[0], time_dim), nn.SiLU(), nn.Linear(time_dim, time_dim), nn.SiLU())
+        layers = nn.Linear(widths[0], time_dim), nn.SiLU(), nn.Linear(time_dim, time_dim), nn.SiLU()
+        self.time = TimeEmbedding(TimeFeatures(widths[0]), *layers)
         self.stem = nn.Conv2d(folded, widths[0], 3, padding=1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         c, skips = widths[0], [widths[0]]
@@ -127,11 +129,22 @@ class GroupNorm(nn.GroupNorm):
         super().__init__(math.gcd(groups, channels), channels)
 
     def forward(self, h: Float[Tensor, "B C *places"]) -> Float[Tensor, "B C *places"]:
-        h_32, weight, bias = (t.to(torch.promote_types(t.dtype, torch.float32)) for t in (h, self.weight, self.bias))
+        h_32, weight, bias = (widened(t) for t in (h, self.weight, self.bias))
         return F.group_norm(h_32, self.num_groups, weight, bias, self.eps).to(h.dtype)
 
 
-class TimeFeatures(nn.Module):
+class TimeEmbedding(nn.Sequential):
+    """Time features, in float32 or more, and the layers that read them, in their own type."""
+
+    def forward(self, t: Shaped[Tensor, "B"]) -> Float[Tensor, "B T"]:
+        features, first, *others = self
+        h = first(typed_as(first, features(t)))
+        for layer in others:
+            h = layer(h)
+        return h
+
+
+class TimeFeatures(Float32Buffers, nn.Module):
     """(cos(w_i t), sin(w_i t)) at `dim` / 2 frequencies w_i, from 1 down to nearly 1/10000 radians a step."""
 
     frequency: Tensor
@@ -141,7 +154,7 @@ class TimeFeatures(nn.Module):
         self.register_buffer("frequency", 10_000 ** (-torch.arange(dim // 2) / (dim // 2)), persistent=False)
 
     def forward(self, t: Shaped[Tensor, "B"]) -> Float[Tensor, "B C"]:
-        angle = t[:, None] * self.frequency
+        angle = widened(t)[:, None] * self.frequency
         return torch.cat([angle.cos(), angle.sin()], -1)
 
 

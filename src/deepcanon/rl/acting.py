@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import nn
 
 from deepcanon.layers.linear_map import Linear
+from deepcanon.layers.precision import widened
 
 Layer = Callable[[np.ndarray], np.ndarray]
 
@@ -38,6 +39,10 @@ class NumpyNet:
         ]
         self.places: list[int] = []
         self.layers: list[Layer] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the views: a copy finds its own weights, even where they lie at the addresses of these."""
+        return vars(self) | {"places": [], "layers": None}
 
     def __call__(self, x: np.ndarray) -> Float[np.ndarray, "out"]:
         return self.forward(x) if self.has_layers() else torch_forward(self.net, x[None])[0]
@@ -95,4 +100,4 @@ def torch_forward(net: nn.Module, x: np.ndarray) -> np.ndarray:
     """The same through torch, on the device of the net."""
     weight = next(net.parameters())
     inputs = torch.from_numpy(x).to(weight.device)
-    return net(inputs.to(weight.dtype) if inputs.is_floating_point() else inputs).cpu().numpy()
+    return widened(net(inputs.to(weight.dtype) if inputs.is_floating_point() else inputs)).cpu().numpy()

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from deepcanon.layers.checks import of_shape
 from deepcanon.layers.ema import ema_
+from deepcanon.layers.precision import Float32Buffers, narrowed
 from deepcanon.rl.acting import NumpyNet
 from deepcanon.rl.functional import constant, transitions
 from deepcanon.rl.policies import log_normal, log_slope
@@ -27,7 +28,7 @@ from deepcanon.rl.policies import log_normal, log_slope
 LOG_STD = -5.0, 2.0  # of u; what the actor says is clamped
 
 
-class SAC(nn.Module):
+class SAC(Float32Buffers, nn.Module):
     """Off-policy learning of a stochastic policy over bounded real actions.
 
     Args:
@@ -94,7 +95,8 @@ class SAC(nn.Module):
         mu, log_std = parameters.chunk(2, -1)                                    # (B, A) each
         log_std, noise = log_std.clamp(*LOG_STD), torch.randn_like(mu)
         u = mu + log_std.exp() * noise
-        return self.center + self.scale * u.tanh(), log_normal(noise, log_std) - log_slope(u)
+        a = narrowed(self.center + self.scale * u.tanh(), like=u)
+        return a, log_normal(noise, log_std) - log_slope(u)
 
     def act(
         self, observation: np.ndarray, *, epsilon: float = 0.0, rng: np.random.Generator | None = None

@@ -10,6 +10,7 @@ The corruptions c are arguments of `Autoencoder` and `VAE`. B batch, D shape of 
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -26,7 +27,7 @@ def gaussian_noise(sigma: float) -> Corruption:
     """
     if not sigma > 0:
         raise ValueError(f"expected noise of a deviation above 0, got {sigma}")
-    return lambda x: x + sigma * torch.randn_like(x)
+    return partial(noisy, sigma=sigma)
 
 
 def masking(p: float) -> Corruption:
@@ -37,7 +38,17 @@ def masking(p: float) -> Corruption:
     """
     if not 0 < p < 1:
         raise ValueError(f"expected a probability between 0 and 1, got {p}")
-    return lambda x: x * (torch.rand_like(x) >= p)
+    return partial(masked, p=p)
+
+
+def noisy(x: Float[Tensor, "B *D"], *, sigma: float) -> Float[Tensor, "B *D"]:
+    """x + sigma e at one draw of e."""
+    return x + sigma * torch.randn_like(x)
+
+
+def masked(x: Float[Tensor, "B *D"], *, p: float) -> Float[Tensor, "B *D"]:
+    """x with one draw of the values set to 0."""
+    return x * (torch.rand_like(x) >= p)
 
 
 def score(reconstruct: Callable[[Tensor], Tensor], x: Float[Tensor, "B *D"], sigma: float) -> Float[Tensor, "B *D"]:

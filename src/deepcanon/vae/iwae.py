@@ -50,16 +50,16 @@ class IWAE(nn.Module):
     def log_weights(self, x: Float[Tensor, "B *D"], *, doubly: bool = False) -> Float[Tensor, "K B"]:
         """log w_k at K draws of q; their logsumexp has the plain gradient or the doubly reparameterised one."""
         mu, log_var = (t.repeat(self.samples, 1) for t in self.vae.posterior(x))                              # (K B, Z)
-        z = reparameterise(mu, log_var)
+        z, shares = reparameterise(mu, log_var), []
+        if doubly and z.requires_grad:                                           # before any reading of z
+            z.register_hook(lambda grad: (shares[0] * grad).to(grad.dtype))      # v_k, beside logsumexp's own
         if doubly:
             mu, log_var = mu.detach(), log_var.detach()                          # z alone leads to the encoder
         eps_squared = (z - mu).square() / log_var.exp()
         log_ratio = 0.5 * (eps_squared + log_var - z.square()).sum(1)            # log p(z) - log q(z|x)
         log_likelihood = self.vae.log_likelihood(x.repeat(self.samples, *[1] * (x.ndim - 1)), z)
         log_weights = (log_likelihood + log_ratio).unflatten(0, (self.samples, -1))
-        if doubly and z.requires_grad:
-            share = log_weights.detach().softmax(0).flatten()[:, None]
-            z.register_hook(lambda grad: share * grad)                           # one v_k; the other is logsumexp's own
+        shares.append(log_weights.detach().softmax(0).flatten()[:, None])
         return log_weights
 
     def log_prob(self, x: Float[Tensor, "B *D"], samples: int = 500) -> Float[Tensor, "B"]:

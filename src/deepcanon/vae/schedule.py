@@ -9,6 +9,7 @@ where it was. t step, T steps.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -40,17 +41,32 @@ class Scheduled(nn.Module):
 
 def ramp(low: float, high: float, steps: int) -> Schedule:
     """Straight from low to high, then constant."""
-    return lambda t: low + (high - low) * (t / positive(steps)).clamp(max=1)
+    return partial(rising, low=low, high=high, steps=positive(steps))
 
 
 def cycle(low: float, high: float, steps: int) -> Schedule:
     """Up in the first half of each `steps`, constant in the second."""
-    return lambda t: low + (high - low) * (2 * (t % positive(steps)) / steps).clamp(max=1)
+    return partial(cycling, low=low, high=high, steps=positive(steps))
 
 
 def cooling(high: float, low: float, steps: int) -> Schedule:
     """From high towards low, by a factor e nearer every `steps`."""
-    return lambda t: low + (high - low) * torch.exp(-t / positive(steps))
+    return partial(falling, high=high, low=low, steps=positive(steps))
+
+
+def rising(t: Tensor, *, low: float, high: float, steps: int) -> Tensor:
+    """v(t) of `ramp`."""
+    return low + (high - low) * (t / steps).clamp(max=1)
+
+
+def cycling(t: Tensor, *, low: float, high: float, steps: int) -> Tensor:
+    """v(t) of `cycle`."""
+    return low + (high - low) * (2 * (t % steps) / steps).clamp(max=1)
+
+
+def falling(t: Tensor, *, high: float, low: float, steps: int) -> Tensor:
+    """v(t) of `cooling`."""
+    return low + (high - low) * torch.exp(-t / steps)
 
 
 def value_at(value: float | Scheduled) -> float | Tensor:

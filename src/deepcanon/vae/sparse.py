@@ -11,6 +11,7 @@ B batch, U units, D features.
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +21,12 @@ from torch import Tensor, nn
 
 def l1(weight: float) -> Callable[[Tensor], Tensor]:
     """The penalty lam sum_i |h_i|, in the mean over the examples."""
-    return lambda h: weight * h.abs().flatten(1).sum(1).mean()
+    return partial(absolute, weight=weight)
+
+
+def absolute(h: Float[Tensor, "B ..."], *, weight: float) -> Float[Tensor, ""]:
+    """lam E[sum_i |h_i|]."""
+    return weight * h.abs().flatten(1).sum(1).mean()
 
 
 class Lifetime(nn.Module):

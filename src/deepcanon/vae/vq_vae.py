@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from deepcanon.layers.precision import typed_as
 from deepcanon.layers.quantize import AveragedQuantizer, VectorQuantizer, nearest
 from deepcanon.vae.likelihoods import check, gaussian, log_likelihood
 
@@ -71,7 +72,8 @@ class VQVAE(nn.Module):
 
     def decode(self, codes: Int[Tensor, "B *S"]) -> Distribution:
         """p(x|z) of these codes; its `mean` is their picture."""
-        return self.likelihood(self.decoder(self.quantizer.codebook[codes].movedim(-1, 1)))
+        q = typed_as(self.decoder, self.quantizer.codebook[codes])               # (B, *S, Z)
+        return self.likelihood(self.decoder(q.movedim(-1, 1)))
 
     @torch.no_grad()
     def reconstruct(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:

@@ -43,6 +43,8 @@ def told_ddpm() -> ConditionalDDPM:
 
 PRESETS = {
     "ddpm": Preset(small_ddpm, lambda: images(8), verbs={"sample": (3,)}),
+    "ddpm_of_a_thousand_levels": Preset(lambda: DDPM(small_resmlp(), (1, 8, 8), steps=10), lambda: images(8),
+                                        verbs={"sample": (3,)}),
     "score": Preset(lambda: ScoreModel(mlp(3, 16, 3, activation=nn.Tanh)), lambda: (torch.randn(16, 3),)),
     "ncsn": Preset(lambda: NCSN(small_resmlp(), (1, 8, 8), sigmas=geometric(5.0, 0.1, 4)), lambda: images(8), verbs={"sample": (3,)}),
     "score_sde": Preset(lambda: ScoreSDE(small_resmlp(), (1, 8, 8), levels=256, steps=4), in_levels, verbs={

@@ -3,7 +3,7 @@
 from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from deepcanon.energy.ebm import EBM
 from deepcanon.energy.hopfield import Hopfield
@@ -12,10 +12,15 @@ from deepcanon.nets.perceptron import mlp
 from tests.contracts.presets.common import Preset, images
 
 
+def uniform(n: int) -> Tensor:
+    """Where chains begin."""
+    return torch.rand(n, 1, 8, 8)
+
+
 def small_ebm() -> EBM:
     """On 8x8 images, sixteen chains."""
     net = nn.Sequential(nn.Flatten(), mlp(64, 32, 1, activation=nn.SiLU))
-    return EBM(net, lambda n: torch.rand(n, 1, 8, 8), sampler=partial(langevin, steps=3, step_size=0.01), chains=16, alpha=0.1)
+    return EBM(net, uniform, sampler=partial(langevin, steps=3, step_size=0.01), chains=16, alpha=0.1)
 
 
 def memory() -> Hopfield:

@@ -1,7 +1,7 @@
 """Presets of the family gans."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from deepcanon.gans.acgan import ACGAN
 from deepcanon.gans.bigan import BiGAN
@@ -18,6 +18,8 @@ from deepcanon.gans.progressive import ProgressiveGAN
 from deepcanon.gans.semi_supervised import SemiSupervisedGAN
 from deepcanon.gans.unrolled import UnrolledGAN
 from deepcanon.gans.wgan import WGANGP
+from deepcanon.layers.instance_noise import InstanceNoise
+from deepcanon.layers.spectral import spectral_norm
 from deepcanon.nets.conditional import Joined
 from deepcanon.nets.dcgan import critic, generator
 from deepcanon.nets.patchgan import Translator, judge
@@ -35,6 +37,12 @@ def smooth_gan() -> GAN:
     """On 8x8 images, R3GAN's loss."""
     return GAN(generator(4, image_size=8, width=4), critic(image_size=8, width=4), latent_dim=4, objective=relativistic,
                penalty=zero_centred(1.0, 1.0))
+
+
+def held_gan() -> GAN:
+    """Of points, the discriminator's slope held by spectral normalisation, with noise on what it sees."""
+    discriminator = nn.Sequential(InstanceNoise(0.1, decay=0.9), spectral_norm(mlp(2, 16, 1)))
+    return GAN(mlp(2, 16, 2), discriminator, latent_dim=2)
 
 
 def corners(n: int = 32) -> tuple[Tensor, Tensor]:
@@ -64,6 +72,7 @@ def two_domains() -> CycleGAN:
 PRESETS = {
     "wgan_gp": Preset(quiet_gan, lambda: images(8), learns="critic", verbs={"sample": (3,)}),
     "gan": Preset(smooth_gan, lambda: images(8), learns="discriminator", verbs={"sample": (3,)}),
+    "gan_under_spectral_norm": Preset(held_gan, corners, learns="discriminator", verbs={"sample": (3,)}),
     "conditional_gan": Preset(lambda: ConditionalGAN(joined(2), joined(1), latent_dim=2, num_classes=3), corners, learns="discriminator",
                               verbs={"sample": (3,)}),
     "acgan": Preset(lambda: ACGAN(joined(2), mlp(2, 16, 4), latent_dim=2, num_classes=3), corners, learns="discriminator",

@@ -41,7 +41,7 @@ def ebm(data: Images | Points = "digits", *, size: int | None = None, width: int
     values, points = math.prod(source.shape), source.kind == "points"
     first = [Zoom(6.0)] if points else [Standardize(source.mean, 0.5), nn.Flatten()]
     net = nn.Sequential(*first, mlp(values, width, width, 1, activation=nn.SiLU))
-    start = partial(anywhere, source.shape) if points else (lambda n: torch.rand(n, *source.shape))
+    start = partial(anywhere if points else grey, source.shape)
     method = EBM(net, start, sampler=partial(langevin, steps=chain_steps, step_size=step_size, temperature=temperature),
                  restart=restart, noise=noise, alpha=1e-3)
     known = source.name in TOYS
@@ -53,6 +53,11 @@ def ebm(data: Images | Points = "digits", *, size: int | None = None, width: int
 def anywhere(shape: tuple[int, ...], n: int) -> Tensor:
     """n points of the square, or cube, where the toys lie."""
     return HALF * (2 * torch.rand(n, *shape) - 1)
+
+
+def grey(shape: tuple[int, ...], n: int) -> Tensor:
+    """n pictures of uniform noise."""
+    return torch.rand(n, *shape)
 
 
 class Zoom(nn.Module):

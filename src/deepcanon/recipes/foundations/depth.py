@@ -16,7 +16,7 @@ from torch import nn
 from deepcanon.data import Images, Source, Table, open_data
 from deepcanon.engine import SGD, Run, at_least, fit, preset, recipe
 from deepcanon.foundations.initialization import Weights, initialize, kaiming, normal, orthogonal, xavier
-from deepcanon.layers.norm import Standardize
+from deepcanon.layers.norm import BatchNorm1d, Standardize
 from deepcanon.nets.perceptron import mlp
 from deepcanon.recipes.evaluation import evaluations
 from deepcanon.recipes.inputs import class_count
@@ -24,7 +24,7 @@ from deepcanon.vision.classify import Classifier
 
 WEIGHTS: dict[str, Weights] = {"small": normal, "xavier": xavier, "kaiming": kaiming, "orthogonal": partial(orthogonal, gain=2**0.5)}
 NORMS: dict[str, Callable[[int], nn.Module] | None] = {
-    "none": None, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm, "group": partial(nn.GroupNorm, 10)}
+    "none": None, "batch": BatchNorm1d, "layer": nn.LayerNorm, "group": partial(nn.GroupNorm, 10)}
 
 
 @recipe(paper="Glorot & Bengio 2010; He et al. 2015; Saxe et al. 2014", systems=["FND-31", "FND-32", "FND-33", "FND-35"], presets=[

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -145,10 +146,10 @@ def averaged(source: Source) -> Callable[[Ensemble], dict[str, float]]:
 
 def restarts(cycles: int) -> Schedule:
     """Half a cosine from the peak rate to zero, `cycles` times in a run (Loshchilov & Hutter 2017)."""
-    fall = cosine()
+    return partial(restarted, fall=cosine(), cycles=cycles)
 
-    def factor(step: int, total: int | None) -> float:
-        length = max(1, (total or 0) // cycles)
-        return fall(step % length, length)
 
-    return factor
+def restarted(step: int, total: int | None, *, fall: Schedule, cycles: int) -> float:
+    """The factor of a schedule that begins anew `cycles` times in a run."""
+    length = max(1, (total or 0) // cycles)
+    return fall(step % length, length)

@@ -15,6 +15,7 @@ from deepcanon.gans.acgan import ACGAN
 from deepcanon.gans.conditional import ConditionalGAN
 from deepcanon.gans.infogan import InfoGAN
 from deepcanon.gans.semi_supervised import SemiSupervisedGAN
+from deepcanon.layers.norm import BatchNorm1d
 from deepcanon.nets.conditional import Joined, Projected
 from deepcanon.nets.perceptron import mlp
 from deepcanon.recipes.evaluation import Measure, evaluations, judge_of, pictures
@@ -120,7 +121,7 @@ def semi_supervised_gan(data: Images = "digits", *, size: int | None = None, lab
     classes, values = class_count(source), math.prod(source.shape)
     every, test = source.train(batch=batch, seed=seed), source.test()
     few = few_labelled(every, labels)
-    makes = mlp(latent, hidden, hidden, values, norm=nn.BatchNorm1d)
+    makes = mlp(latent, hidden, hidden, values, norm=BatchNorm1d)
     method = SemiSupervisedGAN(nn.Sequential(makes, nn.Unflatten(1, source.shape), nn.Sigmoid()),
                                noisy(values, hidden, classes), latent_dim=latent)
     first = fit(Classifier(noisy(values, hidden, classes)), few, Adam(lr, schedule=linear()),

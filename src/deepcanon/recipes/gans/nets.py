@@ -16,7 +16,7 @@ from deepcanon.data.source import Source
 from deepcanon.data.toys import TOYS
 from deepcanon.engine import Adam, Run, fit, linear
 from deepcanon.gans.penalties import Penalty, in_units, zero_centred
-from deepcanon.layers.norm import Standardize
+from deepcanon.layers.norm import BatchNorm1d, Standardize
 from deepcanon.nets.perceptron import mlp
 from deepcanon.recipes.evaluation import Measure, evaluations, pictures
 
@@ -27,7 +27,7 @@ def generator(source: Source, latent: int, hidden: int, layers: int = 2, *, besi
     """(B, latent + beside) -> data points; of images, with batch normalisation."""
     values, inside, scale = math.prod(source.shape), widths(source, hidden, layers), units(source)
     if source.kind == "images":
-        net = mlp(latent + beside, *reversed(inside), values, norm=nn.BatchNorm1d)
+        net = mlp(latent + beside, *reversed(inside), values, norm=BatchNorm1d)
         return nn.Sequential(net, nn.Unflatten(1, source.shape), nn.Sigmoid())
     net = mlp(latent + beside, *inside, values)
     return net.append(standardize(-scale[0] / scale[1], 1 / scale[1])) if scale else net

@@ -4,10 +4,10 @@ import copy
 from collections.abc import Callable
 
 import torch
-from torch import nn
 
 from deepcanon.data import Images, Source, augment, open_data
 from deepcanon.engine import AdamW, Run, at_least, cosine, fit, preset, recipe
+from deepcanon.layers.norm import BatchNorm1d
 from deepcanon.nets.conv4 import Conv4
 from deepcanon.nets.perceptron import mlp
 from deepcanon.ssl.byol import BYOL
@@ -30,7 +30,7 @@ def byol(data: Images = "digits", *, size: int | None = None, distort: str = "cr
     """
     source = open_data(data, "images", size=size)
     encoder = Conv4(width=width, in_channels=source.shape[0], strided=True, running_statistics=True).body
-    projector, predictor = (mlp(width, hidden, width, norm=nn.BatchNorm1d) for _ in range(2))
+    projector, predictor = (mlp(width, hidden, width, norm=BatchNorm1d) for _ in range(2))
     method = BYOL(encoder, projector=projector, predictor=predictor, decay=decay)
     train = source.train(batch=batch, seed=seed, augment=augment.views(views(distort, source.shape[-1])))
     measured = probe_gain(method, source) if source.num_classes >= 2 else None

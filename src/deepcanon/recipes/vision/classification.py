@@ -5,7 +5,7 @@ from torch import nn
 from deepcanon.data import Images, open_data
 from deepcanon.engine import AdamW, Run, at_least, cosine, fit, preset, recipe
 from deepcanon.layers.eval_blur import EvalBlur
-from deepcanon.layers.norm import Standardize
+from deepcanon.layers.norm import BatchNorm2d, Standardize
 from deepcanon.nets.lenet import LeNet
 from deepcanon.recipes.evaluation import evaluations
 from deepcanon.recipes.inputs import class_count
@@ -52,7 +52,7 @@ def lenet(data: Images = "digits", *, size: int | None = None, widths: str = "wi
     standardize = Standardize(source.mean, source.std)
     net = LeNet(class_count(source), in_channels=channels, image_size=height, widths=WIDTHS[widths],
                 activation=lambda: nn.Sequential(nn.ReLU(), nn.Dropout(dropout)) if dropout else nn.ReLU(), pool=nn.MaxPool2d,
-                norm=nn.BatchNorm2d if norm else None,
+                norm=BatchNorm2d if norm else None,
                 standardize=nn.Sequential(EvalBlur(blur), standardize) if blur else standardize)
     method = Classifier(net, label_smoothing=smoothing)
     train = source.train(batch=batch, seed=seed, augment=distortion(distort, source))
