@@ -1,4 +1,4 @@
-"""Runs of comparisons and proofs as commands of their own: behind a launcher, several at once, or printed to be run anywhere."""
+"""Runs of comparisons and proofs as commands: behind a launcher, several at once, or printed."""
 
 import json
 import os
@@ -109,7 +109,8 @@ def test_a_proof_is_printed_and_collected(workplace, capsys, monkeypatch):
 def test_a_run_that_fails_is_named_with_status_and_tail_and_the_others_go_on(workplace, capsys):
     srun = script(
         "srun",
-        'case "$*" in *width4*) for i in $(seq 30); do echo "line $i"; done; echo "node 7 is down" >&2; exit 3;; esac\n'
+        'case "$*" in *width4*) for i in $(seq 30); do echo "line $i"; done\n'
+        'echo "node 7 is down" >&2; exit 3;; esac\n'
         "mkdir -p cmp/mlp-iris-width8-steps5-seed0; touch cmp/mlp-iris-width8-steps5-seed0/report.html",
     )
     assert command(f"{COMPARE} --launcher {srun}") == 1

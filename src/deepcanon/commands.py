@@ -1,10 +1,10 @@
-"""Commands as they are printed and run: pasted into a shell, a line makes its call again, whatever its values hold.
+"""Commands as they are printed and run: pasted into a shell, a line makes its call again, whatever it holds.
 
     train_words("vae", {"data": "my photos", "beta": 4.0, "fast": False})
     ->  ["deepcanon", "train", "vae", "--data", "my photos", "--beta", "4.0", "--no-fast"]
 
-The words become a line by `shlex.join`, which quotes each. What a recipe is given decides the flags; how data are
-read, the minutes and the weights that a run starts from are flags as well.
+The words become a line by `shlex.join`, which quotes each. What a recipe is given decides the flags; how data
+are read, the minutes and the weights that a run starts from are flags as well.
 """
 
 import csv

@@ -90,8 +90,8 @@ def compare(names: Sequence[str], values: Mapping[str, Sequence[Any]] | None = N
             failed = launch(made, words, jobs, device)
         if failed:
             lost = ", ".join(job.name for job in failed)
-            raise ValueError(f"{len(failed)} of {len(made)} runs failed: {lost}; the others are kept, the same "
-                             "command runs these again")
+            raise ValueError(f"{len(failed)} of {len(made)} runs failed: {lost}; the others are kept, the "
+                             "same command runs these again")
     return resume(root)
 
 

@@ -5,7 +5,8 @@
     1    an exception of the user's own code (an environment, a data set, a callback), with its file and line
     1    out of memory, with what to lower
     1    anything else: a bug of ours, and the line says so
-    128 + n    ended by signal n: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 138 SIGUSR1; 141 when a pipe lost its reader
+    128 + n    ended by signal n: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 138 SIGUSR1
+    141        the reader of a pipe went away
 
 `--debug` shows the traceback instead.
 """
@@ -156,8 +157,8 @@ def _say(message: str, status: int) -> int:
 
 
 def _drop_unwritten() -> None:
-    """Where standard output takes nothing more (a full disk, a reader that went away), drop what waits for it,
-    so that Python's last flush does not fail again."""
+    """Where standard output takes nothing more (a full disk, a reader that went away), drop what waits for
+    it, so that Python's last flush does not fail again."""
     try:
         sys.stdout.flush()
     except OSError:

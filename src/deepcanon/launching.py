@@ -1,10 +1,10 @@
 """Runs of a comparison or a proof as commands: one after the other, several at once, or on a cluster.
 
-    deepcanon train vae --seed 0 --folder runs/compare/mine/vae-digits-seed0              the command of a run
-    srun -n1 deepcanon train vae --seed 0 --folder runs/compare/mine/vae-digits-seed0     behind a launcher's words
+    deepcanon train vae --seed 0 --folder cmp/vae-digits-seed0              the command of a run
+    srun -n1 deepcanon train vae --seed 0 --folder cmp/vae-digits-seed0     behind the words of a launcher
 
-A run has come back when its folder has a report; the others are trained, or resumed where they have begun. What a
-command prints goes to a file beside the run folder, `<folder>.log`.
+A run has come back when its folder has a report; the others are trained, or resumed where they have begun.
+What a command prints goes to a file beside the run folder, `<folder>.log`.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class Job:
         given = {**self.call.given, "seed": self.seed}
         for name, value in given.items():
             if not isinstance(value, bool | int | float | str | Path | None):
-                raise ValueError(f"{self.name}: {name} is a {type(value).__name__}, which no command can hold: give a "
-                                 "name or a path")
+                kind = type(value).__name__
+                raise ValueError(f"{self.name}: {name} is a {kind}, which no command holds: give a name or a path")
         where = {"minutes": self.minutes, "from": current_options().start_from, "folder": self.folder}
         train = train_words(self.call.recipe, given, self.call.budget, **where)
         return [*train, *reading_words(current_reading()), *how]
@@ -79,10 +79,8 @@ class Job:
         expected |= {name: as_json(value) for name, value in self.call.arguments.items() if name != "seed"}
         known = {"recipe": found["recipe"], "seed": found.get("seed")} | found["arguments"]
         if other := next((name for name, value in expected.items() if known.get(name, value) != value), None):
-            raise ValueError(
-                f"{self.folder} holds another run: its {other} is {known[other]}, expected {expected[other]}; "
-                "name another folder"
-            )
+            differs = f"its {other} is {known[other]}, expected {expected[other]}"
+            raise ValueError(f"{self.folder} holds another run: {differs}; name another folder")
 
 
 def launcher_words(text: str | None) -> list[str]:
@@ -115,7 +113,7 @@ def launch(
     """Run the commands of the jobs that have not come back, `at_once` at a time.
 
     Returns:
-        the jobs that have failed; each was named with its status and the end of its output, the others went on.
+        the jobs that have failed; each was named with its status and the end of its output, others went on.
 
     Raises:
         ValueError: less than one at a time, or a folder that holds another run.
@@ -158,7 +156,7 @@ def log_of(job: Job) -> Path:
 
 
 def ended(job: Job, status: int) -> bool:
-    """Whether a command has done its run; one that has not is named, with its status and the end of its output."""
+    """Whether a command has done its run; one that has not is named, with its status and its last lines."""
     if status == 0 and job.finished:
         say(f"{job.name}: done")
         return True

@@ -102,7 +102,8 @@ def open_rows(what: Any, source: Metadata) -> tuple[list[str], list[Tensor]]:
     if isinstance(what, list | tuple) and what and all(isinstance(part, str | Path) for part in what):
         files = [*map(str, what)]
         if len(files) > 1:
-            raise ValueError(f"expected one file with the rows of a table, got {len(files)}: {', '.join(files[:3])}")
+            names = ", ".join(files[:3])
+            raise ValueError(f"expected one file with the rows of a table, got {len(files)}: {names}")
         what = files[0]
     rows = encode_rows(source, str(what) if isinstance(what, Path) else what)
     return [str(i) for i in range(1, len(rows) + 1)], list(rows.split(1_000))

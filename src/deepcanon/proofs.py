@@ -65,8 +65,8 @@ def called(name: str, given: dict[str, Any], budget: str = "") -> Resolved:
     """
     form = catalogue.recipe(name).form
     if changed := sorted(given.keys() - {form.data, *form.variants}):
-        raise ValueError("a proof is of a call that the recipe states: data, variant and budget may be chosen, "
-                         f"not {changed[0]}")
+        raise ValueError("a proof is of a call that the recipe states: data, variant and budget may be "
+                         f"chosen, not {changed[0]}")
     return resolve(form, given, budget)
 
 

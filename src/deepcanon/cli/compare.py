@@ -57,8 +57,8 @@ def add_launch_options(parser: Parser) -> None:
     group.add_argument("--jobs", type=whole, default=1, metavar="N",
                        help="runs at once, each a command of its own (default 1, in this process)")
     group.add_argument("--dry-run", action="store_true",
-                       help="print the commands of the runs that are missing, one a line, and run nothing; the same "
-                       "line without it collects what came back")
+                       help="print the commands of the runs that are missing, one a line, and run nothing; "
+                       "the same line without it collects what came back")
 
 
 def check_launch(asked: argparse.Namespace, folder: Path | None) -> None:

@@ -156,8 +156,8 @@ READING = {"separator", "decimal", "encoding", "task", "fill", "fit", "types", *
 
 
 def reading_option(text: str) -> tuple[str, object]:
-    """OPTION=VALUE as the functions of `deepcanon.data` take it: lists are written a,b (what has a comma in double
-    quotes) and types column:type,column:type."""
+    """OPTION=VALUE as the functions of `deepcanon.data` take it: lists are written a,b (what has a comma in
+    double quotes) and types column:type,column:type."""
     name, equals, value = text.partition("=")
     if not equals or name not in READING:
         raise argparse.ArgumentTypeError(f"expected OPTION=VALUE with one of {', '.join(sorted(READING))}, got '{text}'{suggest(name, READING)}")

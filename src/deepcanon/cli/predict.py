@@ -16,8 +16,8 @@ def main(words: list[str]) -> None:
     parser.add_argument("files", nargs="+", metavar="FILES", type=data,
                         help="images, folders of images, or a CSV file")
     parser.add_argument("--out", metavar="FILE", type=data,
-                        help="the CSV file, - for standard output (default: predictions/predictions.csv in the "
-                        "run folder)")
+                        help="the CSV file, - for standard output (default: predictions/predictions.csv in "
+                        "the run folder)")
     add_weights(parser)
     add_run_options(parser, folder=None, quiet=False)
     asked = parser.parse(words)

@@ -79,8 +79,8 @@ def prove_calls(calls: list[Resolved], asked: argparse.Namespace, folder: Path |
                 passed = passed and record["passed"]
     if failed:
         names = ", ".join(job.name for job in failed)
-        raise ValueError(f"{len(failed)} of {len(every)} runs failed: {names}; the others are kept, {again(root)} "
-                         "makes these again")
+        raise ValueError(f"{len(failed)} of {len(every)} runs failed: {names}; the others are kept, "
+                         f"{again(root)} makes these again")
     return 0 if passed else 1
 
 

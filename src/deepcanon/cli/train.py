@@ -34,8 +34,8 @@ def main(words: list[str]) -> None:
 
 
 def name_and_flags(words: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The method's name, which may stand anywhere, and the other words. It is the first word that is a method's
-    name and does not follow a flag, else one that does, else a word that does not follow a flag; or None."""
+    """The method's name, which may stand anywhere, and the other words. It is the first word that is the name
+    of a method and does not follow a flag, else one that does, else any word that does not; or None."""
     values = [i for i, word in enumerate(words)
               if i and re.match("--[^=]+$", words[i - 1]) and not word.startswith("--")]
     operands = [i for i, word in enumerate(words) if i not in values and not word.startswith("-")]

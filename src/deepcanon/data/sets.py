@@ -65,7 +65,8 @@ SETS = {s.name: s for s in [
             (File("cifar-10-binary.tar.gz", "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
                   "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"),)),
     DataSet("omniglot", "images", "4,840 drawings of 242 characters of 8 alphabets, 105x105, black and white (Lake et al. 2015)", "MIT",
-            tuple(File(name, f"{GITHUB}/brendenlake/omniglot/master/python/{name}", sha256) for name, sha256 in {
+            tuple(File(name, f"{GITHUB}/brendenlake/omniglot/master/python/{name}", sha256)
+                  for name, sha256 in {
                 "images_background_small1.zip": "f38eb80f801274ac2b4dff5b24289016bfaba4a7d5bb50deebf27104ad6cb8a4",
                 "images_background_small2.zip": "3ccaa407515a8778e5d0861875af38b17e418f301ad5bb3b5a6b65d901a41c7f"}.items())),
     DataSet("pydoc", "text", "the topics of Python's own help(), half a million characters of English", "PSF"),
