@@ -11,7 +11,10 @@ from PIL import Image
 from deepcanon import catalogue, cli
 from deepcanon.cli.compare import add_launch_options, separate
 from deepcanon.cli.flags import Parser, add_run_options, recipe_parser
+from deepcanon.data import images
+from deepcanon.nets.lenet import LeNet
 from deepcanon.proofs import DOZEN, table
+from deepcanon.vision import Classifier
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -43,6 +46,14 @@ def test_the_ten_lines_run(workplace, capsys):
     assert names["pictures"].shape == (16, 1, 8, 8)
     assert names["run"].results["accuracy"] > 0.9
     assert "accuracy" in capsys.readouterr().out
+
+
+def test_the_best_weights_are_kept_as_is_shown(workplace):
+    code = re.search(r"```python\n(.*?)```", PAGES["runs.md"], re.DOTALL).group(1)
+    method, batches, held_out = Classifier(LeNet()), images("digits", size=28), images("digits", split="test", size=28)
+    names = {"method": method, "batches": batches, "held_out": held_out}
+    exec(code.replace("epochs=50", "epochs=1").replace("evaluate_every=200", "evaluate_every=4"), names)
+    assert names["run"].results["accuracy"] == max(row.get("eval/accuracy", 0) for row in names["run"].history)
 
 
 def test_the_tables_of_proofs_are_made_from_the_records():

@@ -151,8 +151,9 @@ def _message(error: BaseException) -> str:
 
 
 def _say(message: str, status: int) -> int:
+    rank = os.environ.get("RANK", "0") if os.environ.get("WORLD_SIZE", "1") != "1" else "0"
     with contextlib.suppress(OSError):                 # nobody reads it any more
-        print(f"deepcanon: {message}", file=sys.stderr)
+        print(f"deepcanon{'' if rank == '0' else f', rank {rank}'}: {message}", file=sys.stderr)
     return status
 
 

@@ -20,6 +20,7 @@ from deepcanon.data.source import known_names, reading
 from deepcanon.engine.callbacks import Evaluate, evaluation_mode
 from deepcanon.engine.checkpoint import load_weights
 from deepcanon.engine.folder import last_stage, restore_weights
+from deepcanon.engine.parallel import is_first, lost_ranks_named, wait_for_all
 from deepcanon.engine.record import read_call
 from deepcanon.engine.run import Run
 from deepcanon.engine.run_options import current_options, options
@@ -35,11 +36,13 @@ def find_recipe(name: str) -> Any:
         raise ValueError(str(error)) from None
 
 
+@lost_ranks_named()
 def train(name: str, arguments: dict[str, Any], budget: str = "") -> Run:
-    """Call a recipe and write the report of its run."""
+    """Call a recipe and write the report of its run; of several ranks the first writes it."""
     run = find_recipe(name)(**arguments, budget=budget)
-    if run.folder:
+    if run.folder and is_first():
         write_report([run.folder], run.folder / "report.html")
+    wait_for_all()
     return run
 
 

@@ -131,8 +131,6 @@ def test_accumulation_cuts_any_batch(wrap):
 
 
 def test_accumulation_that_cannot_be_is_refused():
-    with pytest.raises(ValueError, match="accumulate=3 does not divide a batch of 32"):
-        train(accumulate=3)
     method, data = build("wgan_gp")
     with pytest.raises(ValueError, match="accumulate=2 needs a method with one loss; WGANGP makes several updates a step"):
         fit(method, data, Adam(1e-3), steps=3, accumulate=2)

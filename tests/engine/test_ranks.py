@@ -7,7 +7,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from deepcanon.engine import SGD, Adam, AdamW, Muon, cosine, fit, maximize, options
+from deepcanon.engine import Adam, AdamW, Muon, cosine, fit, maximize, options
 from deepcanon.engine.parallel import whole
 from tests.engine.ranks import JoinedNoise, together
 from tests.engine.shapes import EBM, SHAPES, build
@@ -128,4 +128,4 @@ def test_a_run_of_two_ranks_is_not_resumed_by_one(folder):
     method, data = build("vq_vae")
     (run,) = folder.glob("run () ()")
     with options(folder=run, resume=True, quiet=True), pytest.raises(ValueError, match="was run by 2 processes and cannot be resumed by 1"):
-        fit(method, data, SGD(0.1), steps=9)
+        fit(method, data, AdamW(1e-2), steps=STEPS, ema=0.9)

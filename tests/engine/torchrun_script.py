@@ -1,4 +1,4 @@
-"""A user's own script, started by `torchrun`: python -m torch.distributed.run --nproc-per-node 2 torchrun_script.py FOLDER STEPS [resume]."""
+"""A user's own script, started by `torchrun`: python -m torch.distributed.run --nproc-per-node 2 torchrun_script.py FOLDER STEPS [resume] [fail]."""
 
 import os
 import sys
@@ -19,6 +19,8 @@ class Slow:
 
     def step(self, trainer):
         time.sleep(0.02)
+        if "fail" in sys.argv and trainer.rank == 1 and trainer.step == 3:
+            raise ValueError("this rank fails")
         if trainer.step == 10:
             (folder / f"begun{trainer.rank}").touch()
 

@@ -4,9 +4,11 @@ Looking around (list, find, show, any --help) reads the catalogue and imports no
 so that `deepcanon train vae --data mnist --beta 4` and `deepcanon.recipes.vae("mnist", beta=4)` are the same call.
 """
 
+import contextlib
+import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import TextIO
 
@@ -50,6 +52,7 @@ anywhere
 
 first steps: deepcanon train vae
 """
+SEVERAL = ("train", "resume")                            # what several processes do together
 VERBS = ("list", "find", "show", "claims", "train", "resume", "evaluate", "compare", "prove", "predict", "sample", "export", "data")
 
 
@@ -59,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     try:
         warnings.showwarning = plainly
-        with errors.stopped_by_signals():
+        with one_voice(), errors.stopped_by_signals():
             status = dispatch([word for word in words if word != "--debug"])
             sys.stdout.flush()
             return status
@@ -74,6 +77,21 @@ def plainly(message: Warning | str, category: type[Warning], filename: str, line
     print(f"deepcanon: note: {errors.as_flags(str(message))}", file=file or sys.stderr)
 
 
+@contextlib.contextmanager
+def one_voice() -> Iterator[None]:
+    """Of the processes that torchrun starts, the first prints what there is to say; the others print nothing but errors."""
+    if not several() or os.environ.get("RANK") == "0":
+        yield
+        return
+    with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing), contextlib.redirect_stderr(nothing):
+        yield
+
+
+def several() -> bool:
+    """Whether this process is one of several that torchrun has started."""
+    return os.environ.get("WORLD_SIZE", "1") != "1"
+
+
 def dispatch(words: list[str]) -> int:
     """Call the verb; 0, or the status that it returns."""
     verb, rest = (words[0], words[1:]) if words else ("--help", [])
@@ -86,4 +104,6 @@ def dispatch(words: list[str]) -> int:
     if verb not in VERBS:
         kind = "flag" if verb.startswith("-") else "verb"
         raise UsageError(f"no {kind} '{verb}'{suggest(verb, [*VERBS, '--help', '--version']) or '; see deepcanon --help'}")
+    if several() and verb not in SEVERAL:
+        raise UsageError(f"'{verb}' runs on one process: leave torchrun out; {' and '.join(SEVERAL)} run on several")
     return import_module(f"deepcanon.cli.{verb}").main(rest) or 0

@@ -1,8 +1,10 @@
 """`deepcanon resume`: go on with a run or a comparison that was stopped."""
 
+from deepcanon.cli import several
 from deepcanon.cli.flags import Parser, add_run_options, path, run_options
 from deepcanon.cli.terminal import readable
 from deepcanon.cli.train import show_run
+from deepcanon.errors import UsageError
 
 
 def main(words: list[str]) -> None:
@@ -18,6 +20,8 @@ def main(words: list[str]) -> None:
 
     with engine.options(**how):
         if comparison.is_comparison(asked.run):
+            if several():
+                raise UsageError(f"{asked.run} holds a comparison, which runs on one process: leave torchrun out")
             print(readable(comparison.resume(asked.run)))
             return
         run = runs.resume(asked.run, asked.anyway)

@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.joint import batch_rows
+
 
 def energy(weight: Float[Tensor, "N N"], y: Float[Tensor, "B N"]) -> Float[Tensor, "B"]:
     """E of each state."""
@@ -98,7 +100,8 @@ class Hopfield(nn.Module):
         """The contrast; the batch holds all of P."""
         y, weight = self.check(batch[0]), self.weight
         near = recall(weight, y, self.sweeps)
-        lost = (near @ y.T).amax(1) < self.units                                 # y' is no pattern
+        patterns, _ = batch_rows(y)
+        lost = (near @ patterns.T).amax(1) < self.units                          # y' is no pattern
         return (energy(weight, y[lost]) - energy(weight, near[lost])).sum() / len(y)
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "P"]]:

@@ -27,14 +27,29 @@ def device_of(method: nn.Module) -> torch.device:
     return next((p.device for p in method.parameters()), torch.device("cpu"))
 
 
-def split(batch, parts: int) -> list:
-    """A batch cut into `parts` equal pieces along the first axis."""
-    def cut(tensor: Tensor, index: int) -> Tensor:
-        if len(tensor) % parts:
-            raise ValueError(f"accumulate={parts} does not divide a batch of {len(tensor)}")
-        return tensor.chunk(parts)[index]
+def rows(batch) -> int:
+    """The rows of a batch: the length of its first tensor; 1 for a batch that holds none."""
+    lengths: list[int] = []
+    map_tensors(batch, lambda t: lengths.append(len(t)) or t if t.ndim else t)
+    return lengths[0] if lengths else 1
 
-    return [batch] if parts == 1 else [map_tensors(batch, lambda t, i=i: cut(t, i)) for i in range(parts)]
+
+def split(batch, parts: int) -> list:
+    """A batch cut into `parts` pieces along the first axis, the first ones a row longer where they do not divide it.
+
+    Raises:
+        ValueError: tensors of several lengths.
+    """
+    if parts == 1:
+        return [batch]
+    n = rows(batch)
+
+    def cut(tensor: Tensor, index: int) -> Tensor:
+        if not tensor.ndim or len(tensor) != n:
+            raise ValueError(f"a batch is cut by its rows, which are {n} of one tensor and of another {tuple(tensor.shape)}")
+        return tensor.tensor_split(parts)[index]
+
+    return [map_tensors(batch, lambda t, i=i: cut(t, i)) for i in range(parts)]
 
 
 def endless(data: Iterable) -> Iterator:

@@ -150,7 +150,7 @@ class Evaluate:
         self.at = trainer.step
         with trainer.averaged(), evaluation_mode(trainer.method, self.seed):
             results = self.measure(trainer.method)
-        trainer.log.row(trainer.step, parallel.from_first(results))
+        trainer.log.row(trainer.step, parallel.from_first(results) if trainer.world > 1 else results)
 
     def measure(self, method: nn.Module) -> dict[str, float]:
         """Every number of the evaluation."""

@@ -128,7 +128,8 @@ def aside():
     """Inside the block a `fit` belongs to no recipe and has no folder: what a recipe trains for its own use, such as a judge of images."""
     token = _call.set(None)
     try:
-        with torch.random.fork_rng(), options(folder=None, quiet=True, resume=False, build_only=False, minutes=None, start_from=None, track=()):
+        with torch.random.fork_rng(), options(folder=None, quiet=True, resume=False, build_only=False, minutes=None, start_from=None,
+                                              track=(), alone=True):
             seed_everything(0)
             yield
     finally:

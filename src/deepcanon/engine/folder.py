@@ -220,7 +220,7 @@ def place(call: Call | None, folder: str | Path | None) -> Path | None:
 
 def new_folder(name: str) -> Path:
     """runs/<name>/<stamp>, made for this run alone: with a suffix where another one has that stamp; the ranks of one run agree on it."""
-    return from_first(make_folder(Path("runs") / name) if is_first() else None)
+    return Path(from_first(make_folder(Path("runs") / name) if is_first() else ""))
 
 
 def make_folder(parent: Path) -> Path:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from deepcanon.engine.checkpoint import write_rows
+from deepcanon.engine.parallel import mean_of_ranks
 
 
 class Log:
@@ -36,6 +37,7 @@ class Log:
         self.pending: dict[str, list[tuple[int, Tensor | float]]] = {}
         self.evaluation: dict[str, float] = {}                         # the latest
         self.before, self.started = 0.0, None                          # seconds of earlier sessions, start of this one
+        self.shared = False                                            # whether the ranks of a run each note their part
         self.bar: Any = None
         self.output: NotebookOutput | None = None
         self.drawn = 0.0
@@ -50,7 +52,7 @@ class Log:
         self.pending.setdefault(name, []).append((step, value.detach()))
 
     def add_terms(self, player: str, terms: dict[str, Tensor], step: int) -> None:
-        """Note the entries of a loss dict: the loss under the player's name, the others beside it."""
+        """Note the entries of a loss dict: the loss under the player's name, the others beside it. Of several ranks, each notes its share."""
         for name, value in terms.items():
             self.add((player or "loss") if name == "loss" else f"{player}/{name}" if player else name, value, step)
 
@@ -93,6 +95,9 @@ class Log:
         means = {}
         for name, values in self.pending.items():
             numbers = torch.stack([torch.as_tensor(v, dtype=torch.float64) for _, v in values]).cpu()
+            if self.shared:
+                numbers = mean_of_ranks(numbers)
+                self.pending[name] = [(step, number) for (step, _), number in zip(values, numbers)]
             finite = numbers.isfinite()
             if not finite.all():
                 self._alarm(name, [step for step, _ in values], numbers, int((~finite).nonzero()[0]))
@@ -190,7 +195,7 @@ class Log:
 
     def _shown(self) -> str:
         for name, values in self.pending.items():
-            if values:
+            if values and not self.shared:
                 return f"{name} {float(values[-1][1]):.4g}"
         names = [n for n in (self.history[-1] if self.history else {}) if n not in ("step", "seconds") and not n.startswith("eval/")]
         return f"{names[0]} {self.history[-1][names[0]]:.4g}" if names else ""

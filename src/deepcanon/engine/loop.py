@@ -23,12 +23,13 @@ from torch import Tensor, nn
 
 from deepcanon.commands import resume_line
 from deepcanon.engine import parallel
-from deepcanon.engine.batches import device_of, endless, map_tensors, split, to
+from deepcanon.engine.batches import device_of, endless, map_tensors, rows, split, to
 from deepcanon.engine.callbacks import EMA, Best, Evaluate, evaluation_mode, running_statistics
 from deepcanon.engine.calls import current_call
 from deepcanon.engine.fine_tuning import warm_start
 from deepcanon.engine.finite import all_finite, where_not_finite
 from deepcanon.engine.folder import RunFolder
+from deepcanon.engine.joint import Accumulated, Ranks, has_batch_norm, joint_batch_norm
 from deepcanon.engine.log import Log
 from deepcanon.engine.optimizers import Factory, builders, described, spare_dynamo, update
 from deepcanon.engine.passes import Passes
@@ -37,6 +38,7 @@ from deepcanon.engine.run_options import current_options
 from deepcanon.engine.seeds import seed_everything
 from deepcanon.engine.signals import SIGNALS, interruptible
 from deepcanon.engine.trackers import tracker
+from deepcanon.layers.joint import joining
 from deepcanon.paths import readable
 
 Loss = Tensor | dict[str, Tensor]
@@ -61,11 +63,24 @@ class Trainer:
         self.optimizers: dict[str, tuple[torch.optim.Optimizer, list[nn.Parameter], Factory]] = {}
         self.clip_norm, self.clip_value, self.accumulate, self.bf16 = clip_norm, clip_value, accumulate, bf16
         self.callbacks, self.log, self.rank, self.world = list(callbacks), log or Log(), rank, world
+        self.log.shared = world > 1
         self.device = device_of(method)
         self.step, self.stop, self.signal = 0, "", ""                  # stop: why the run ends early; signal: one that has arrived
         self.averaged: Callable = contextlib.nullcontext               # swaps in the averaged weights, see EMA
         self.passes = None if hasattr(data, "at") or hasattr(data, "state_dict") else Passes(data)
         self.statistics = running_statistics(method)                   # of batch normalization: what a forward pass moves
+        self.join = self._make_join()
+
+    def _make_join(self):
+        """What joins the parts of a batch; None where a batch is in one piece."""
+        ranks = Ranks() if self.world > 1 else None
+        if self.accumulate == 1:
+            return ranks
+        owner = type(self.method).__name__
+        if has_batch_norm(self.method) and self.rank == 0:
+            warnings.warn(f"accumulate={self.accumulate}: the batch normalization of {owner} is over each part of a batch, "
+                          "so that the gradient is not that of the whole", stacklevel=3)
+        return Accumulated(owner, self.accumulate, ranks)
 
     # the step
 
@@ -77,24 +92,31 @@ class Trainer:
         """
         before = [statistic.clone() for statistic in self.statistics]
         (first, share), *rest = self.parts(batch)
-        for player, loss in self.forward(first):
-            optimizer, params = self.optimizer(player)
-            optimizer.zero_grad(set_to_none=True)
-            self.backward(player, loss, share)
-            for part, share in rest:                                   # accumulation: more of the batch, the same gradient
-                self.backward(*next(self.forward(part)), share)
-            if self.world > 1:
-                parallel.average_gradients(params)
-            if not all_finite(params):
-                for statistic, value in zip(self.statistics, before):
-                    statistic.copy_(value)
-                self.alarm(player, params, batch)
-            if self.clip_value is not None:
-                parallel.clip_value(params, self.clip_value)
-            if self.clip_norm is not None:
-                parallel.clip_norm(params, self.clip_norm)
-            update(optimizer)
+        counters = self.counters() if rest else {}
+        with joining(self.join):
+            for player, loss in self.forward(first):
+                optimizer, params = self.optimizer(player)
+                optimizer.zero_grad(set_to_none=True)
+                terms = self.backward(loss, share)
+                for part, part_share in rest:                          # accumulation: more of the batch, the same gradient
+                    self.rewind(counters)
+                    _, loss = next(self.forward(part))
+                    terms = {name: terms[name] + term for name, term in self.backward(loss, part_share).items()}
+                self.log.add_terms(player, terms, self.step)
+                if self.world > 1:
+                    parallel.average_gradients(params)
+                if not all_finite(params):
+                    for statistic, value in zip(self.statistics, before):
+                        statistic.copy_(value)
+                    self.alarm(player, params, batch)
+                if self.clip_value is not None:
+                    parallel.clip_value(params, self.clip_value)
+                if self.clip_norm is not None:
+                    parallel.clip_norm(params, self.clip_norm)
+                update(optimizer)
         self.step += 1
+        if self.step == 1 and self.world > 1:
+            parallel.tell_unequal(self.method)
 
     def alarm(self, player: str, params: list[nn.Parameter], batch) -> NoReturn:
         """Say what is not finite: the batch, the loss or only the gradient."""
@@ -121,27 +143,48 @@ class Trainer:
                 return
             yield piece
 
-    def parts(self, batch) -> list[tuple[Any, float | Tensor]]:
-        """The parts of a batch, each with its share of the units that the batch's mean loss is taken over.
+    def parts(self, batch) -> list[tuple[Any, float]]:
+        """The parts of a batch, each with the factor of its loss: the part's share in the joined batch of all ranks, times their number.
 
-        A method whose loss is no mean over examples says over how many units it is, `weight(batch)`: the tokens that count, say.
+        Shares are of rows, or of what the method counts, `weight(batch)`: of the tokens that are predicted, say, whose mean its loss is.
+        All ranks cut their rows into as many parts.
+
+        Raises:
+            ValueError: fewer rows than ranks.
         """
-        parts = split(batch, self.accumulate)
-        if len(parts) == 1 or not hasattr(self.method, "weight"):
-            return [(part, 1 / len(parts)) for part in parts]
-        weights = torch.stack([torch.as_tensor(self.method.weight(part), dtype=torch.float32) for part in parts])  # pyright: ignore[reportCallIssue]
-        return list(zip(parts, weights / weights.sum().clamp(min=1)))
+        if self.world == self.accumulate == 1:
+            return [(batch, 1.0)]
+        own = [rows(batch), self.weight(batch)]
+        numbers = parallel.from_all(own) if self.world > 1 else [own]
+        fewest = int(min(n for n, _ in numbers))
+        if fewest < 1:
+            n = int(sum(n for n, _ in numbers))
+            raise ValueError(f"the batch of step {self.step + 1} has {n} row{'s' * (n != 1)} for {self.world} ranks: each needs one or more")
+        parts = split(batch, min(self.accumulate, fewest))
+        total = sum(weight for _, weight in numbers) or 1.0
+        return [(part, self.world * self.weight(part) / total) for part in parts]
 
-    def backward(self, player: str, loss: Loss, share: float | Tensor = 1.0) -> None:
-        """Gradients of one part's loss, which is also noted in the log, so that the parts' mean there is the loss of the batch."""
+    def weight(self, batch) -> float:
+        """Over how many units the loss of this batch is a mean."""
+        count: Any = getattr(self.method, "weight", None)
+        return float(count(batch) if callable(count) else rows(batch))  # pyright: ignore[reportArgumentType]
+
+    def backward(self, loss: Loss, share: float) -> dict[str, Tensor]:
+        """Gradients of one part's loss; its terms, scaled by its share, so that the parts' sum is that of the batch."""
         terms = loss if isinstance(loss, dict) else {"loss": loss}
-        if self.accumulate > 1:
-            terms = {name: self.accumulate * share * term for name, term in terms.items()}
-        if isinstance(loss, dict):
-            self.log.add_terms(player, terms, self.step)
-        else:
-            self.log.add(player or "loss", terms["loss"], self.step)
-        (terms["loss"] / self.accumulate if self.accumulate > 1 else terms["loss"]).backward()
+        terms = terms if share == 1.0 else {name: share * term for name, term in terms.items()}
+        terms["loss"].backward()
+        return {name: term.detach() for name, term in terms.items()}
+
+    def counters(self) -> dict[str, Tensor]:
+        """What the method counts by, as it is now: its buffers of one number."""
+        return {name: b.clone() for name, b in self.method.named_buffers() if not b.ndim and b.dtype != torch.bool}
+
+    def rewind(self, counters: dict[str, Tensor]) -> None:
+        """Set the counters back: a step counts once, in however many parts."""
+        for name, buffer in self.method.named_buffers():
+            if name in counters:
+                buffer.copy_(counters[name])
 
     def optimizer(self, player: str) -> tuple[torch.optim.Optimizer, list[nn.Parameter]]:
         """The player's optimizer, made when it first plays, at this step's learning rate, and its parameters."""
@@ -169,7 +212,8 @@ class Trainer:
         """Steps until the budget is spent, a callback sets `stop`, or a signal arrives."""
         self.method.train()
         batches = self._batches()
-        with interruptible(self), self.log.open(self):
+        norms = joint_batch_norm(self.method) if self.world > 1 else contextlib.nullcontext()
+        with norms, interruptible(self), self.log.open(self):
             while not self.stop and (self.total is None or self.step < self.total):
                 self.train_step(next(batches))
                 for callback in self.callbacks:
@@ -231,6 +275,7 @@ class Trainer:
         self.step, self.stop = state["step"], state["stop"]
 
 
+@parallel.lost_ranks_named()
 def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], *, steps: int | None = None, epochs: float | None = None,
         minutes: float | None = None, seed: int = 0, clip_norm: float | None = None, clip_value: float | None = None, accumulate: int = 1,
         bf16: bool = False, compile: Sequence[str] = (), ema: float | None = None, shard: Sequence[str] = (), evaluate=None,
@@ -272,14 +317,14 @@ def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], 
                  *sorted(callbacks, key=lambda c: not isinstance(c, Best)), *map(tracker, options.track)]
     if options.build_only:
         return Run(method, callbacks=callbacks)
-    if options.start_from is not None and (note := warm_start(method, options.start_from, current_call())) and not options.quiet:
+    rank, world = parallel.start(device := options.torch_device()) if not options.alone else (0, 1)
+    if options.start_from is not None and (note := warm_start(method, options.start_from, current_call())) and not options.quiet and rank == 0:
         print(note, file=sys.stderr)
-    rank, world = parallel.start(device := options.torch_device())
     method.to(device)
     data = data.to(device) if hasattr(data, "to") else data
     if world > 1:
         parallel.share_weights(method)
-        data = data.shard(rank, world) if hasattr(data, "shard") else data
+        data = parallel.part_of_data(data, rank, world)
         seed_everything(seed * world + rank)
     if shard:
         if world == 1:

@@ -1,12 +1,14 @@
 """Ranks: the same step on several processes, with gradients averaged between backward and step.
 
-    g <- (1 / W) sum_r g_r,    W processes started by `torchrun`
+    g <- (1 / W) sum_r g_r,    g_r = W (n_r / n) grad L_r,    W processes started by `torchrun`, of whose n rows (or what counts) n_r are on rank r
 
 `shard` instead splits the parameters of named nets over the ranks (ZeRO, Rajbhandari et al. 2020, arXiv 1910.02054), through torch's `fully_shard`.
 """
 
+import contextlib
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -24,6 +26,32 @@ def start(device: torch.device) -> tuple[int, int]:
             torch.accelerator.set_device_index(int(os.environ["LOCAL_RANK"]))
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def is_first() -> bool:
+    """Whether this process writes and speaks for all: rank 0, or the only one."""
+    return not dist.is_initialized() or dist.get_rank() == 0
+
+
+def wait_for_all() -> None:
+    """Return when every rank has come here."""
+    if dist.is_initialized():
+        dist.barrier()
+
+
+@contextlib.contextmanager
+def lost_ranks_named() -> Iterator[None]:
+    """Inside the block, a connection that breaks because another rank has ended says so.
+
+    Raises:
+        ConnectionError: another rank has ended.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not (dist.is_initialized() and (isinstance(error, dist.DistError) or "gloo" in str(error))):
+            raise
+        raise ConnectionError("another process of this run has ended; what it says last is the reason") from error
 
 
 def average_gradients(params: Sequence[Parameter]) -> None:
@@ -58,6 +86,38 @@ def by_kind(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
     return [kind for kind in kinds if kind]
 
 
+def from_all(numbers: list[float]) -> list[list[float]]:
+    """The numbers of every rank."""
+    own = torch.tensor(numbers, dtype=torch.float64)
+    dist.all_gather(found := [torch.empty_like(own) for _ in range(dist.get_world_size())], own)
+    return [t.tolist() for t in found]
+
+
+def mean_of_ranks(values: Tensor) -> Tensor:
+    """The mean over the ranks of a tensor on the CPU."""
+    dist.all_reduce(total := values.clone())
+    return total / dist.get_world_size()
+
+
+def tell_unequal(method: nn.Module) -> None:
+    """Warn, on rank 0, of buffers that differ between the ranks."""
+    named = [(name, b) for name, b in method.named_buffers() if b.numel() and not b.is_complex()]
+    sums = from_all([b.double().abs().nan_to_num().sum().item() for _, b in named]) if named else []
+    unequal = [name for i, (name, _) in enumerate(named) if len({values[i] for values in sums}) > 1]
+    if unequal and dist.get_rank() == 0:
+        warnings.warn(f"{', '.join(unequal)} of {type(method).__name__} differ between the ranks: each goes on with its own, "
+                      "and the weights that are saved hold those of rank 0", stacklevel=4)
+
+
+def part_of_data(data: Any, rank: int, world: int) -> Any:
+    """This rank's part, `data.shard(rank, world)`; data that cannot be divided are kept as this process makes them, with a warning."""
+    if hasattr(data, "shard"):
+        return data.shard(rank, world)
+    if rank == 0:
+        warnings.warn(f"{type(data).__name__} has no shard(rank, world): every rank trains on the batches that its own process makes", stacklevel=3)
+    return data
+
+
 def share_weights(method: nn.Module) -> None:
     """Rank 0's parameters and buffers on every rank."""
     for t in [*method.parameters(), *method.buffers()]:
@@ -80,11 +140,6 @@ def from_first(value):
     shared = [value]
     dist.broadcast_object_list(shared)
     return shared[0]
-
-
-def is_first() -> bool:
-    """Whether this is rank 0, or the only process."""
-    return not dist.is_initialized() or dist.get_rank() == 0
 
 
 def common(holds: bool) -> bool:

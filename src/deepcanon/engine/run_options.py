@@ -24,6 +24,7 @@ class Options:
         build_only: build the method and train nothing.
         start_from: a run folder whose weights this run starts from.
         track: names of trackers that get every row of metrics.csv.
+        alone: train on this process by itself, also where there are several ranks.
     """
 
     folder: Path | None = None
@@ -36,6 +37,7 @@ class Options:
     build_only: bool = False
     start_from: Path | None = None
     track: tuple[str, ...] = ()
+    alone: bool = False
 
     def torch_device(self) -> torch.device:
         """The device asked for; by default an accelerator where there is one."""

@@ -2,17 +2,17 @@
 
     z = exp(s) (x + b),      log|det| = H W sum s,      s and b one a channel
 
-The first batch of training sets them: b = -mean, s = -log std of each channel, over the ranks of a parallel run; from then on they are learned
-as any weights. Unlike batch normalisation it treats each example by itself.
+The first batch of training sets them: b = -mean, s = -log std of each channel; from then on they are learned as
+any weights. Unlike batch normalisation it treats each example by itself.
 B batch, C channels, D other dimensions.
 """
 
 import torch
-import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.flows.flow import Mapped
+from deepcanon.layers.joint import batch_moments
 
 
 class ActNorm(nn.Module):
@@ -42,9 +42,7 @@ class ActNorm(nn.Module):
     @torch.no_grad()
     def start(self, x: Float[Tensor, "B C *D"]) -> None:
         """Sets s and b so that this batch leaves with mean 0 and variance 1 a channel."""
-        values = x.transpose(0, 1).flatten(1)                                    # (C, values of a channel)
-        mean = over_ranks(values.mean(1))
-        variance = over_ranks((values - mean[:, None]).square().mean(1))
+        mean, variance, _ = batch_moments(x.transpose(0, 1).flatten(1))          # of (C, values of a channel)
         self.b.copy_(-mean)
         self.s.copy_(-torch.log(variance.sqrt() + self.eps))
         self.started.fill_(True)
@@ -56,11 +54,3 @@ class ActNorm(nn.Module):
     def log_det(self, x: Float[Tensor, "B C *D"]) -> Float[Tensor, "B"]:
         """H W sum s, for each example."""
         return (x[0, 0].numel() * self.s.sum()).expand(len(x))
-
-
-def over_ranks(x: Tensor) -> Tensor:
-    """The mean over the ranks of a parallel run; on one process x itself."""
-    if not dist.is_initialized():
-        return x
-    dist.all_reduce(x := x.clone())
-    return x / dist.get_world_size()

@@ -82,6 +82,10 @@ class Ensemble(nn.Module):
         x, y = batch
         return members_loss(self.logits(x) if y.ndim == 1 else self.members(x), y)
 
+    def weight(self, batch) -> int:
+        """Examples a member."""
+        return batch[1].shape[-1]
+
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         x, y = batch
         return scores(self.logits(x), y)

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from deepcanon.gans.functional import check
 from deepcanon.gans.objectives import Objective, non_saturating
+from deepcanon.layers.joint import batch_mean
 
 
 def mean_distance(real: Float[Tensor, "B F"], fake: Float[Tensor, "B F"]) -> Float[Tensor, ""]:
     """Squared distance of the two means; the first is a goal and gets no gradient."""
-    return (real.detach().mean(0) - fake.mean(0)).square().sum()
+    return (batch_mean(real.detach()) - batch_mean(fake)).square().sum()
 
 
 class FeatureMatchingGAN(nn.Module):

@@ -18,6 +18,7 @@ from torch.func import functional_call
 
 from deepcanon.gans.functional import check
 from deepcanon.gans.objectives import Objective, swapped
+from deepcanon.layers.joint import batch_sum
 
 Weights = dict[str, Tensor]
 
@@ -54,8 +55,9 @@ class UnrolledGAN(nn.Module):
         """theta_k, a function of `fake`."""
         theta: Weights = dict(self.discriminator.named_parameters())
         for _ in range(self.unroll):
-            loss = self.objective.discriminator(self.score(theta, x), self.score(theta, fake)).mean()
-            steps = torch.autograd.grad(loss, list(theta.values()), create_graph=True)
+            loss = self.objective.discriminator(self.score(theta, x), self.score(theta, fake)).sum()
+            n = batch_sum(torch.tensor(len(x)))
+            steps = [batch_sum(step) / n for step in torch.autograd.grad(loss, list(theta.values()), create_graph=True)]
             theta = {name: weight - self.inner_lr * step for (name, weight), step in zip(theta.items(), steps, strict=True)}
         return theta
 

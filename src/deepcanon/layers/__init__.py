@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from deepcanon.layers.embedding import rotary as rotary, sinusoidal as sinusoidal
     from deepcanon.layers.eval_blur import EvalBlur as EvalBlur
     from deepcanon.layers.instance_noise import InstanceNoise as InstanceNoise
+    from deepcanon.layers.joint import (
+        apart as apart,
+        batch_mean as batch_mean,
+        batch_moments as batch_moments,
+        batch_rows as batch_rows,
+        batch_stack as batch_stack,
+        batch_sum as batch_sum,
+        joining as joining,
+    )
     from deepcanon.layers.labels import (
         labelled_cross_entropy as labelled_cross_entropy,
         partly_labelled as partly_labelled,

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from deepcanon.layers.joint import batch_sum
+
 UNLABELLED = -1
 
 
@@ -39,4 +41,5 @@ def labelled_cross_entropy(logits: Float[Tensor, "B K"], y: Int[Tensor, "B"]) ->
         ValueError: a label outside -1 ... K - 1.
     """
     y = within(y, logits.shape[1])
-    return F.cross_entropy(logits, y, ignore_index=UNLABELLED, reduction="sum") / (y != UNLABELLED).sum().clamp(min=1)
+    total = batch_sum(F.cross_entropy(logits, y, ignore_index=UNLABELLED, reduction="sum"))
+    return total / batch_sum((y != UNLABELLED).sum()).clamp(min=1)

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.joint import batch_rows
 from deepcanon.layers.linear_map import Linear
 
 
@@ -33,4 +34,5 @@ class MinibatchDiscrimination(nn.Module):
     def similarity(self, f: Float[Tensor, "N F"]) -> Float[Tensor, "N B"]:
         """o."""
         m = self.project(f).unflatten(1, (self.kernels, -1))                     # (N, B, C)
-        return (-(m.unsqueeze(0) - m.unsqueeze(1)).abs().sum(-1)).exp().sum(1)
+        rows, _ = batch_rows(m)                                                  # those of the whole batch
+        return (-(rows.unsqueeze(0) - m.unsqueeze(1)).abs().sum(-1)).exp().sum(1)

@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from deepcanon.layers.checks import finite
+from deepcanon.layers.joint import batch_stack, batch_sum
 from deepcanon.layers.precision import Float32Buffers, widened
 
 
@@ -96,8 +97,9 @@ class AveragedQuantizer(Float32Buffers, nn.Module):
     def follow(self, z: Float[Tensor, "*P Z"], codes: Int[Tensor, "*P"]) -> None:
         """Moves the averages, and with them the codes, towards these vectors."""
         rows, v = z.flatten(0, -2).to(self.total), codes.flatten()
-        self.count.lerp_(torch.zeros_like(self.count).index_add_(0, v, torch.ones_like(rows[:, 0])), 1 - self.decay)
-        self.total.lerp_(torch.zeros_like(self.total).index_add_(0, v, rows), 1 - self.decay)
+        count = torch.zeros_like(self.count).index_add_(0, v, torch.ones_like(rows[:, 0]))
+        self.count.lerp_(batch_sum(count), 1 - self.decay)
+        self.total.lerp_(batch_sum(torch.zeros_like(self.total).index_add_(0, v, rows)), 1 - self.decay)
         alive = self.count.unsqueeze(1) > 1e-5
         self.codebook.copy_(torch.where(alive, self.total / self.count.unsqueeze(1), self.codebook))
         if self.restart:
@@ -131,12 +133,15 @@ def straight_through(z: Float[Tensor, "*P Z"], q: Float[Tensor, "*P Z"]) -> Floa
 @torch.no_grad()
 def revive(codebook: Tensor, share: Tensor, z: Tensor, codes: Tensor, threshold: float) -> Tensor:
     """Puts codes whose averaged share of the vectors is below threshold / K at vectors drawn from z, in place; which they are, (K,)."""
-    share.lerp_(torch.bincount(codes.flatten(), minlength=len(share)) / codes.numel(), 0.01)
-    dead = share < threshold / len(share)
+    K, used = len(share), batch_sum(torch.bincount(codes.flatten(), minlength=len(share)))
+    share.lerp_(used.to(share) / used.sum(), 0.01)
+    dead = share < threshold / K
     rows = z.flatten(0, -2).to(codebook)
-    drawn = rows[torch.randint(len(rows), (len(share),), device=z.device)]       # for all K: the same draws, however many are dead
+    drawn = batch_stack(rows[torch.randint(len(rows), (K,), device=z.device)])   # for all K: the same draws, however many are dead
+    j = torch.arange(K, device=z.device)
+    drawn = drawn[j % len(drawn), j]                                             # (K, Z), of the parts of the batch in turn
     codebook.copy_(torch.where(dead.unsqueeze(1), drawn, codebook))
-    share.masked_fill_(dead, 1 / len(share))
+    share.masked_fill_(dead, 1 / K)
     return dead
 
 

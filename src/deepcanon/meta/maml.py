@@ -16,6 +16,8 @@ from jaxtyping import Float, Num
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from deepcanon.layers.joint import apart
+
 Parameters = dict[str, Tensor]
 
 
@@ -86,7 +88,8 @@ class MAML(nn.Module):
         if len(tasks) != 4 or len({len(t) for t in tasks}) != 1:
             raise ValueError("expected tasks as (support x, support y, query x, query y) of equal length, got "
                              + ", ".join(str(tuple(t.shape)) for t in tasks))
-        return vmap(function)(*tasks) if self.vectorized else torch.stack([function(*task) for task in zip(*tasks)])
+        with apart():                                                            # a task is a batch of its own
+            return vmap(function)(*tasks) if self.vectorized else torch.stack([function(*task) for task in zip(*tasks)])
 
     def metrics(self, tasks) -> dict[str, Float[Tensor, "T"]]:
         """For each task, the error on its queries after adaptation, and, where the targets are classes, the accuracy."""

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deepcanon.layers.checks import of_shape
+from deepcanon.layers.joint import batch_moments
 from deepcanon.rl.acting import NumpyNet
 from deepcanon.rl.functional import gae
 from deepcanon.rl.policies import Policy, categorical
@@ -87,7 +88,8 @@ class PPO(nn.Module):
     def objective(self, s, a, log_prob_old, advantage, returns) -> dict[str, Tensor]:
         """The loss on one minibatch, with its terms."""
         log_prob, entropy = self.kind.judge(self.policy(s), a)
-        rho, advantage = (log_prob - log_prob_old).exp(), F.layer_norm(advantage, advantage.shape)
+        mean, variance, _ = batch_moments(advantage[None])
+        rho, advantage = (log_prob - log_prob_old).exp(), (advantage - mean) * (variance + 1e-5).rsqrt()
         surrogate = torch.minimum(rho * advantage, rho.clamp(1 - self.clip, 1 + self.clip) * advantage)
         error = F.mse_loss(self.value(s).squeeze(-1), returns)
         loss = self.value_weight * error - torch.add(surrogate, entropy, alpha=self.entropy).mean()

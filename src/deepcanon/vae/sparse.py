@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.joint import batch_rows
+
 
 def l1(weight: float) -> Callable[[Tensor], Tensor]:
     """The penalty lam sum_i |h_i|, in the mean over the examples."""
@@ -46,7 +48,10 @@ class Lifetime(nn.Module):
         self.share = share
 
     def forward(self, h: Float[Tensor, "B U"]) -> Float[Tensor, "B U"]:
-        return largest(h, math.ceil(self.share * len(h)), 0) if self.training else h
+        if not self.training:
+            return h
+        rows, own = batch_rows(h)                                                # (N, U), of the whole batch
+        return largest(rows, math.ceil(self.share * len(rows)), 0)[own]
 
 
 class KSparse(nn.Module):

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from deepcanon.layers.joint import batch_sum
 from deepcanon.layers.precision import typed_as
 from deepcanon.layers.quantize import AveragedQuantizer, VectorQuantizer, nearest
 from deepcanon.vae.likelihoods import check, gaussian, log_likelihood
@@ -48,7 +49,8 @@ class VQVAE(nn.Module):
         q, codes, distance = self.quantizer(self.vectors(x))
         reconstruction = -log_likelihood(self.likelihood(self.decoder(q.movedim(-1, 1))), x).mean()
         quantization = distance.flatten(1).sum(1).mean()
-        used = codes.flatten().bincount(minlength=self.quantizer.num_codes) / codes.numel()
+        count = batch_sum(codes.flatten().bincount(minlength=self.quantizer.num_codes))
+        used = count.to(reconstruction) / count.sum()
         perplexity = torch.special.entr(used).sum().exp()            # how many codes the batch uses
         return {"loss": reconstruction + quantization, "reconstruction": reconstruction,
                 "quantization": quantization, "perplexity": perplexity}
