@@ -119,7 +119,8 @@ def test_what_is_in_force_around_a_call_is_printed_and_read_again(again):
     }
     call = resolve(RECIPES["mlp"].form, {"data": "my;file.csv"})
     with reading(**how), options(minutes=1.5, start_from=Path("runs/it's")):
-        name, arguments, _, read, chosen = again(command(call))
+        line = command(call)
+    name, arguments, _, read, chosen = again(line)
     assert (name, arguments, read) == ("mlp", {"data": "my;file.csv"}, how)
     assert (chosen.minutes, chosen.start_from) == (1.5, Path("runs/it's"))
     assert "--read" not in command(call)
