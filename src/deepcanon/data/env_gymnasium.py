@@ -11,9 +11,14 @@ import torch
 
 from deepcanon.data.env_checks import Step, as_step, asked, check_limit, named, shown
 from deepcanon.data.env_spaces import actions, observations
+from deepcanon.data.notices import say
 
 # Modules whose environments and wrappers keep all their state in plain attributes.
 TRANSPARENT = "gymnasium.envs.classic_control", "gymnasium.envs.toy_text", "gymnasium.wrappers.common"
+
+# Attributes of any environment or wrapper that are no state, or that are restored by themselves.
+KNOWN = {"_np_random", "_np_random_seed", "spec", "_cached_spec", "observation_space", "action_space", "_observation_space",
+         "_action_space", "_reward_range", "metadata", "_metadata", "env"}
 
 OLD_STEP = ("step() returned (observation, reward, done, info), as Gym before 0.26; "
             "expected (observation, reward, terminated, truncated, info)")
@@ -24,8 +29,9 @@ class Gymnasium:
 
     Observations are copied into float32 arrays. Actions are clipped to their bounds and get the type of their
     space. Classic control and toy text resume in the middle of an episode, to the bit, and so does an
-    environment that has `state_dict` and `load_state_dict` of its own. Other simulators (Box2D, MuJoCo,
-    Atari) do not show their inner state: there the random stream is restored and a new episode begins.
+    environment that has `state_dict` and `load_state_dict` of its own, or nothing but numbers, texts and
+    arrays as attributes. Other simulators (Box2D, MuJoCo, Atari) do not show their inner state: there the
+    random stream is restored, a new episode begins, and the resume says so.
 
     Args:
         env: the environment.
@@ -115,6 +121,8 @@ class Gymnasium:
         if state["rng"] is not None:
             self.env.unwrapped.np_random.bit_generator.state = state["rng"]
         if not state["layers"]:
+            say([f"{self.name} does not show its state: a resumed run begins a new episode, and is not the unbroken one; "
+                 "give it state_dict() and load_state_dict(state)"], "resume")
             return self.reset()
         for layer, values in zip(layers(self.env), state["layers"], strict=True):
             if has_state(layer):
@@ -183,7 +191,9 @@ def layer_state(layer: Any) -> dict[str, Any] | None:
     """The state of an environment or of one wrapper; None if it cannot be seen."""
     if has_state(layer):
         return layer.state_dict()
-    return plain(layer) if type(layer).__module__.startswith(TRANSPARENT) else None
+    state = plain(layer)
+    hidden = vars(layer).keys() - state.keys() - KNOWN
+    return state if not hidden or type(layer).__module__.startswith(TRANSPARENT) else None
 
 
 def plain(layer: Any) -> dict[str, Any]:

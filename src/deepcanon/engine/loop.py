@@ -317,7 +317,8 @@ def fit(method: nn.Module, data: Any, optimizers: Factory | dict[str, Factory], 
                  *sorted(callbacks, key=lambda c: not isinstance(c, Best)), *map(tracker, options.track)]
     if options.build_only:
         return Run(method, callbacks=callbacks)
-    rank, world = parallel.start(device := options.torch_device()) if not options.alone else (0, 1)
+    device = options.torch_device()
+    rank, world = (0, 1) if options.alone else parallel.start(device)
     if options.start_from is not None and (note := warm_start(method, options.start_from, current_call())) and not options.quiet and rank == 0:
         print(note, file=sys.stderr)
     method.to(device)

@@ -5,10 +5,29 @@ from typing import TYPE_CHECKING
 from deepcanon.lazy import attach
 
 if TYPE_CHECKING:
+    from deepcanon.metrics.calibration import (
+        Reliability as Reliability,
+        brier_score as brier_score,
+        expected_calibration_error as expected_calibration_error,
+        reliability as reliability,
+    )
     from deepcanon.metrics.classes import (
         Modes as Modes,
         inception_score as inception_score,
         mode_coverage as mode_coverage,
+    )
+    from deepcanon.metrics.classification import (
+        Confusion as Confusion,
+        accuracy as accuracy,
+        confusion as confusion,
+        confusion_matrix as confusion_matrix,
+    )
+    from deepcanon.metrics.curves import (
+        MeanAndInterval as MeanAndInterval,
+        PowerLaw as PowerLaw,
+        first_reaching as first_reaching,
+        fit_power_law as fit_power_law,
+        over_episodes as over_episodes,
     )
     from deepcanon.metrics.generation import (
         Gaussian as Gaussian,
@@ -24,9 +43,34 @@ if TYPE_CHECKING:
         mmd_bound as mmd_bound,
         mmd_squared as mmd_squared,
     )
+    from deepcanon.metrics.neighbours import (
+        knn_accuracy as knn_accuracy,
+        knn_predict as knn_predict,
+    )
     from deepcanon.metrics.precision_and_recall import (
         PrecisionRecall as PrecisionRecall,
         precision_recall as precision_recall,
+    )
+    from deepcanon.metrics.ranking import (
+        Curve as Curve,
+        auroc as auroc,
+        average_precision as average_precision,
+        fpr_at_tpr as fpr_at_tpr,
+        roc_curve as roc_curve,
+    )
+    from deepcanon.metrics.robustness import (
+        Groups as Groups,
+        attack_success_rate as attack_success_rate,
+        group_accuracy as group_accuracy,
+        mean_corruption_error as mean_corruption_error,
+        robust_accuracy as robust_accuracy,
+        transfer_rate as transfer_rate,
+    )
+    from deepcanon.metrics.sequences import (
+        Bleu as Bleu,
+        bleu as bleu,
+        edit_distance as edit_distance,
+        word_error_rate as word_error_rate,
     )
 
 attach(__name__)
