@@ -157,7 +157,8 @@ def check(form: Form, given: Mapping[str, Any], budget: str) -> None:
             raise ValueError(f"{form.name}: expected {name} as {wanted}, got {value!r}")
         if isinstance(value, Integral) and not -(2**63) <= value < 2**64:
             raise ValueError(f"{form.name}: expected {name} as a number of 64 bits, got {value}")
-        if name in (*SIZES, *LENGTHS) and isinstance(value, Integral) and value < (least := int(name in SIZES)):
+        least = int(name in SIZES)
+        if name in (*SIZES, *LENGTHS) and isinstance(value, Integral) and value < least:
             raise ValueError(f"{form.name}: expected {name} of {least} or more, got {value}")
     if budget and budget not in form.budgets:
         has = ", ".join(filter(None, form.budgets))

@@ -61,7 +61,7 @@ class Job:
         for name, value in given.items():
             if not isinstance(value, bool | int | float | str | Path | None):
                 kind = type(value).__name__
-                raise ValueError(f"{self.name}: {name} is a {kind}, which no command holds: give a name or path")
+                raise ValueError(f"{self.name}: {name} is a {kind}, which no command holds: name a path")
         where = {"minutes": self.minutes, "from": current_options().start_from, "folder": self.folder}
         train = train_words(self.call.recipe, given, self.call.budget, **where)
         return [*train, *reading_words(current_reading()), *how]
