@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from deepcanon import catalogue, cli
-from deepcanon.cli.compare import separate
-from deepcanon.cli.flags import Parser, recipe_parser
+from deepcanon.cli.compare import add_launch_options, separate
+from deepcanon.cli.flags import Parser, add_run_options, recipe_parser
 from deepcanon.data import images
 from deepcanon.nets.lenet import LeNet
 from deepcanon.proofs import DOZEN, table
@@ -81,6 +81,8 @@ def test_a_command_that_is_shown_is_understood(command):
         parser = Parser(verb, "", "")
         parser.add_argument("names", nargs="+")
         parser.add_argument("--seeds")
+        add_run_options(parser)
+        add_launch_options(parser)
         own, values = separate(words, parser)
         for name in parser.parse(own).names:
             assert values.keys() <= catalogue.recipe(name).form.defaults.keys(), name

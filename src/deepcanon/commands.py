@@ -1,10 +1,10 @@
-"""Commands as they are printed and run: a line that is pasted into a shell makes the call again, whatever its values hold.
+"""Commands as they are printed and run: pasted into a shell, a line makes its call again, whatever it holds.
 
     train_words("vae", {"data": "my photos", "beta": 4.0, "fast": False})
     ->  ["deepcanon", "train", "vae", "--data", "my photos", "--beta", "4.0", "--no-fast"]
 
-The words become a line by `shlex.join`, which quotes each. What a recipe is given decides the flags; how data are read, the
-minutes and the weights that a run starts from are flags as well.
+The words become a line by `shlex.join`, which quotes each. What a recipe is given decides the flags; how data
+are read, the minutes and the weights that a run starts from are flags as well.
 """
 
 import csv
@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 
-def train_words(recipe: str, given: Mapping[str, Any], budget: str = "", verb: str = "train", **options: Any) -> list[str]:
+def train_words(
+    recipe: str, given: Mapping[str, Any], budget: str = "", verb: str = "train", **options: Any
+) -> list[str]:
     """The words of a call of a recipe.
 
     Args:
@@ -48,7 +50,9 @@ def reading_words(options: Mapping[str, Any]) -> list[str]:
         if name == "skip_unreadable":
             words += ["--skip-unreadable"] if value else []
         elif isinstance(value, Mapping):
-            words += [word for column, kind in value.items() for word in ("--read", f"{name}={column}:{kind}")]
+            words += [
+                word for column, kind in value.items() for word in ("--read", f"{name}={column}:{kind}")
+            ]
         elif isinstance(value, list | tuple):
             csv.writer(row := io.StringIO(), lineterminator="").writerow(value)
             words += ["--read", f"{name}={row.getvalue()}"]

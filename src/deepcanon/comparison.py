@@ -62,8 +62,8 @@ def compare(names: Sequence[str], values: Mapping[str, Sequence[Any]] | None = N
         seeds: 0, 1, ... up to this many.
         minutes: one budget for each run, in place of the recipes' own.
         budget: of the presets.
-        out: folder of the runs and the report; by default below runs/. One that holds the same comparison, or runs of it, is
-            continued.
+        out: folder of the runs and the report; by default below runs/. One that holds the same comparison, or
+            runs of it, is continued.
         launcher: words before the command of each run, such as "srun -n1".
         jobs: runs at once; with more than one, or with a launcher, each run is a command of its own.
         device: of these commands.
@@ -72,10 +72,11 @@ def compare(names: Sequence[str], values: Mapping[str, Sequence[Any]] | None = N
         the path of the report.
 
     Raises:
-        ValueError: less than two calls, an argument that a recipe lacks, a folder that holds something else, a command that
-            has failed.
+        ValueError: less than two calls, an argument that a recipe lacks, a folder that holds something else,
+            a command that has failed.
     """
-    plan, root = planned(names, values, seeds, minutes, budget), Path(out) if out else new_folder("compare")
+    plan = planned(names, values, seeds, minutes, budget)
+    root = Path(out) if out else new_folder("compare")
     made = jobs_of(plan, root)
     if is_comparison(root) and read_plan(root) != plan:
         raise ValueError(f"{root} holds another comparison: name another folder")
@@ -88,8 +89,9 @@ def compare(names: Sequence[str], values: Mapping[str, Sequence[Any]] | None = N
         with continued(root):
             failed = launch(made, words, jobs, device)
         if failed:
-            raise ValueError(f"{len(failed)} of {len(made)} runs failed: {', '.join(job.name for job in failed)}; the others are "
-                             "kept, the same command runs these again")
+            lost = ", ".join(job.name for job in failed)
+            raise ValueError(f"{len(failed)} of {len(made)} runs failed: {lost}; the others are kept, the "
+                             "same command runs these again")
     return resume(root)
 
 
@@ -113,22 +115,25 @@ def planned(names: Sequence[str], values: Mapping[str, Sequence[Any]] | None = N
 
 
 def jobs_of(plan: dict, root: Path) -> list[Job]:
-    """The runs of a comparison in order, a folder each; calls of one name, as of two folders of that name, are numbered."""
+    """The runs of a comparison in order, a folder each; calls of one name, as of two folders of one name, are
+    numbered."""
     jobs, seen = [], Counter()
     for entry in (Entry(*fields) for fields in plan["calls"]):
         seen[entry.name] += 1
         name = entry.name if seen[entry.name] == 1 else f"{entry.name}-{seen[entry.name]}"
-        jobs += [Job(f"{name}, seed {seed}" if plan["seeds"] > 1 else name, entry.resolved, seed, root / f"{name}-seed{seed}",
-                     plan["minutes"]) for seed in range(plan["seeds"])]
+        for seed in range(plan["seeds"]):
+            shown = f"{name}, seed {seed}" if plan["seeds"] > 1 else name
+            jobs.append(Job(shown, entry.resolved, seed, root / f"{name}-seed{seed}", plan["minutes"]))
     return jobs
 
 
 def read_plan(root: Path) -> dict:
     """comparison.json; a ValueError if it is not the plan of a comparison."""
     plan = read_json(root / PLAN)
-    if not (isinstance(plan, dict) and plan.keys() == {"calls", "seeds", "minutes"} and isinstance(plan["calls"], list)
-            and isinstance(plan["seeds"], int) and isinstance(plan["minutes"], float | int | None)
-            and all(isinstance(call, list) and list(map(type, call)) == [str, dict, str] for call in plan["calls"])):
+    if not (isinstance(plan, dict) and plan.keys() == {"calls", "seeds", "minutes"}
+            and isinstance(plan["calls"], list) and isinstance(plan["seeds"], int)
+            and isinstance(plan["minutes"], float | int | None)
+            and all(isinstance(c, list) and [*map(type, c)] == [str, dict, str] for c in plan["calls"])):
         raise ValueError(f"{root / PLAN} is not the plan of a comparison")
     return plan
 

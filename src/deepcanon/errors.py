@@ -5,7 +5,8 @@
     1    an exception of the user's own code (an environment, a data set, a callback), with its file and line
     1    out of memory, with what to lower
     1    anything else: a bug of ours, and the line says so
-    128 + n    ended by signal n: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 138 SIGUSR1; 141 when the reader of a pipe went away
+    128 + n    ended by signal n: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 138 SIGUSR1
+    141        the reader of a pipe went away
 
 `--debug` shows the traceback instead.
 """
@@ -27,7 +28,7 @@ EXTRAS = {
     "sacrebleu": "language", "tokenizers": "language", "scipy": "graphs", "gymnasium": "rl",
 }
 SIGNALS = ("SIGTERM", "SIGHUP", "SIGUSR1")             # that end a command beside Ctrl-C
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)       # a write to standard output that fails so names no file
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)      # a write to standard output that fails so names no file
 PACKAGE = Path(__file__).parent
 LIBRARIES = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 MEMORY = re.compile(r"out of memory|(can't|cannot|unable to|failed to) allocate|not enough memory|bad_alloc"
@@ -36,8 +37,8 @@ MEMORY = re.compile(r"out of memory|(can't|cannot|unable to|failed to) allocate|
 AS_FLAGS = [
     (r"skip_unreadable=True", "--skip-unreadable"), (r"types=\{'([^']*)': '(\w+)'\}", r"--read 'types=\1:\2'"),
     (r"\btarget=(?![\w'\"])", "--target"), (r"(?<![\w-])size=(\d+)", r"--size \1"),
-    (r"(?<![\w'-])(?<!--read )(separator|decimal|encoding|fit|fill|task|names|missing|types|classes|channels|count)=",
-     r"--read \1="),
+    (r"(?<![\w'-])(?<!--read )(separator|decimal|encoding|fit|fill|task|names|missing|types|classes|channels"
+     r"|count)=", r"--read \1="),
     (r"=\[\.\.\.\]", "=..."),
 ]
 
@@ -59,7 +60,7 @@ def report(error: BaseException) -> int:
     _drop_unwritten()
     match error:
         case Stopped():
-            return _say(f"stopped by {error.name}", error.code)
+            return _say(f"stopped by {error.name}", 128 + signal.Signals[error.name])
         case SystemExit(code=str(text)):
             return _say(" ".join(text.split()), 1)
         case SystemExit():
@@ -86,8 +87,8 @@ def report(error: BaseException) -> int:
 
 
 def is_mistake(error: BaseException) -> bool:
-    """Whether the message was written for the user: a KeyError counts when it says more than the key, a missing
-    module when we say which."""
+    """Whether the message was written for the user: a KeyError counts when it says more than the key, a
+    missing module when we say which."""
     if isinstance(error, KeyError):
         return bool(error.args) and isinstance(error.args[0], str) and " " in error.args[0]
     if isinstance(error, ModuleNotFoundError):
@@ -111,8 +112,8 @@ def _memory(error: BaseException) -> str:
     amount = found[1] if found else ""
     if amount.endswith(" bytes") and float(amount.split()[0]) > 2**20:
         amount = f"{float(amount.split()[0]) / 2**30:,.1f} GiB"
-    return (f"out of memory{f': {amount} were asked for' if amount else ''}; lower --batch, the --size of pictures, "
-            "or the width of the nets")
+    asked = f": {amount} were asked for" if amount else ""
+    return f"out of memory{asked}; lower --batch, the --size of pictures, or the width of the nets"
 
 
 def users_place(error: BaseException) -> str:
@@ -132,8 +133,8 @@ def users_place(error: BaseException) -> str:
 def _is_users(filename: str) -> bool:
     """Whether a file is neither of this package nor of Python or an installed one."""
     path = Path(filename)
-    return not (filename.startswith("<") or path.is_relative_to(PACKAGE)
-                or any(path.is_relative_to(library) for library in LIBRARIES) or "site-packages" in path.parts)
+    installed = "site-packages" in path.parts or any(path.is_relative_to(library) for library in LIBRARIES)
+    return not (filename.startswith("<") or path.is_relative_to(PACKAGE) or installed)
 
 
 def _message(error: BaseException) -> str:
@@ -141,7 +142,7 @@ def _message(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename and error.strerror:
         text = f"{error.filename}: {error.strerror.lower()}"
     elif isinstance(error, OSError) and error.errno in FULL and error.strerror == os.strerror(error.errno):
-        text = f"could not write the output: {error.strerror.lower()}"
+        text = f"could not write the output: {os.strerror(error.errno).lower()}"
     elif isinstance(error, OSError) and error.strerror:
         text = error.strerror
     else:
@@ -157,8 +158,8 @@ def _say(message: str, status: int) -> int:
 
 
 def _drop_unwritten() -> None:
-    """Where standard output takes nothing more (a full disk, a reader that went away), drop what waits for it, so that
-    Python's last flush does not fail again."""
+    """Where standard output takes nothing more (a full disk, a reader that went away), drop what waits for
+    it, so that Python's last flush does not fail again."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -167,8 +168,8 @@ def _drop_unwritten() -> None:
 
 @contextlib.contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """Inside the block SIGTERM, SIGHUP and SIGUSR1 raise `Stopped`, so that what is open is closed and a line is said;
-    one that is ignored, as under nohup, stays ignored."""
+    """Inside the block SIGTERM, SIGHUP and SIGUSR1 raise `Stopped`, so that what is open is closed and a line
+    is said; one that is ignored, as under nohup, stays ignored."""
     def stop(number, frame):
         raise Stopped(signal.Signals(number).name)
 
@@ -185,8 +186,8 @@ def stopped_by_signals() -> Iterator[None]:
 
 
 def as_flags(message: str) -> str:
-    """What a message tells a Python user to write, as it is written on the command line: encoding= is --read encoding=.
-    A command at its end stays as it is."""
+    """What a message tells a Python user to write, as it is written on the command line: encoding= is --read
+    encoding=. A command at its end stays as it is."""
     command = re.search(r"deepcanon (resume|train|prove|compare) .*", message, re.DOTALL)
     words, command = (message[: command.start()], command[0]) if command else (message, "")
     for python, flags in AS_FLAGS:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 FREE = {"data", "env", "seed"}                          # what a call may give, beside variants, and keep its target
 SIZES = {"width", "units", "hidden", "latent", "kernels", "heads", "codes", "members", "chains", "num_envs"}     # of which 0 means nothing
+LENGTHS = {"steps", "env_steps"}                        # of which 0 builds the method and trains nothing
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,11 @@ def check(form: Form, given: Mapping[str, Any], budget: str) -> None:
     for name, value in given.items():
         if wanted := mistyped(form.defaults[name], value):
             raise ValueError(f"{form.name}: expected {name} as {wanted}, got {value!r}")
-        if name in SIZES and isinstance(value, Integral) and value < 1:
-            raise ValueError(f"{form.name}: expected {name} of 1 or more, got {value}")
+        if isinstance(value, Integral) and not -(2**63) <= value < 2**64:
+            raise ValueError(f"{form.name}: expected {name} as a number of 64 bits, got {value}")
+        least = int(name in SIZES)
+        if name in (*SIZES, *LENGTHS) and isinstance(value, Integral) and value < least:
+            raise ValueError(f"{form.name}: expected {name} of {least} or more, got {value}")
     if budget and budget not in form.budgets:
         has = ", ".join(filter(None, form.budgets))
         raise ValueError(f"{form.name} has no budget '{budget}'" + (f"; it has {has}" if has else ": it has one set of presets"))

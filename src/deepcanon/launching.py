@@ -1,10 +1,10 @@
-"""Runs of a comparison or a proof as commands of their own: one after the other, several at once, or on a cluster.
+"""Runs of a comparison or a proof as commands: one after the other, several at once, or on a cluster.
 
-    deepcanon train vae --seed 0 --folder runs/compare/mine/vae-digits-seed0                 the command of a run
-    srun -n1 deepcanon train vae --seed 0 --folder runs/compare/mine/vae-digits-seed0        behind a launcher's words
+    deepcanon train vae --seed 0 --folder cmp/vae-digits-seed0              the command of a run
+    srun -n1 deepcanon train vae --seed 0 --folder cmp/vae-digits-seed0     behind the words of a launcher
 
-A run has come back when its folder has a report; the others are trained, or resumed where they have begun. What a command
-prints goes to a file beside the run folder, `<folder>.log`.
+A run has come back when its folder has a report; the others are trained, or resumed where they have begun.
+What a command prints goes to a file beside the run folder, `<folder>.log`.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from deepcanon.engine.record import as_json, read_call
 from deepcanon.engine.run_options import current_options
 from deepcanon.grammar import Resolved
 
-TAIL = 12                                               # lines that are shown of the output of a command that has failed
-PAUSE = 0.05                                            # seconds between two looks at the running commands
+TAIL = 12  # lines that are shown of the output of a command that has failed
+PAUSE = 0.05  # seconds between two looks at the running commands
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,13 @@ class Job:
         how = ["--quiet"] if device in (None, "auto") else ["--device", device, "--quiet"]
         if self.begun:
             return ["deepcanon", "resume", *operand(self.folder), *how]
-        given, start = {**self.call.given, "seed": self.seed}, current_options().start_from
-        train = train_words(self.call.recipe, given, self.call.budget, minutes=self.minutes, folder=self.folder, **{"from": start})
+        given = {**self.call.given, "seed": self.seed}
+        for name, value in given.items():
+            if not isinstance(value, bool | int | float | str | Path | None):
+                kind = type(value).__name__
+                raise ValueError(f"{self.name}: {name} is a {kind}, which no command holds: name a path")
+        where = {"minutes": self.minutes, "from": current_options().start_from, "folder": self.folder}
+        train = train_words(self.call.recipe, given, self.call.budget, **where)
         return [*train, *reading_words(current_reading()), *how]
 
     def check(self) -> None:
@@ -74,8 +79,8 @@ class Job:
         expected |= {name: as_json(value) for name, value in self.call.arguments.items() if name != "seed"}
         known = {"recipe": found["recipe"], "seed": found.get("seed")} | found["arguments"]
         if other := next((name for name, value in expected.items() if known.get(name, value) != value), None):
-            raise ValueError(f"{self.folder} holds another run: its {other} is {known[other]}, expected {expected[other]}; "
-                             "name another folder")
+            differs = f"its {other} is {known[other]}, expected {expected[other]}"
+            raise ValueError(f"{self.folder} holds another run: {differs}; name another folder")
 
 
 def launcher_words(text: str | None) -> list[str]:
@@ -102,11 +107,13 @@ def lines(jobs: Sequence[Job], device: str | None = None) -> list[str]:
     return [shlex.join(job.words(device)) for job in jobs if not job.finished]
 
 
-def launch(jobs: Sequence[Job], launcher: Sequence[str] = (), at_once: int = 1, device: str | None = None) -> list[Job]:
+def launch(
+    jobs: Sequence[Job], launcher: Sequence[str] = (), at_once: int = 1, device: str | None = None
+) -> list[Job]:
     """Run the commands of the jobs that have not come back, `at_once` at a time.
 
     Returns:
-        the jobs that have failed; each was named with its status and the tail of its output, and the others went on.
+        the jobs that have failed; each was named with its status and the end of its output, others went on.
 
     Raises:
         ValueError: less than one at a time, or a folder that holds another run.
@@ -132,13 +139,15 @@ def launch(jobs: Sequence[Job], launcher: Sequence[str] = (), at_once: int = 1, 
 
 
 def start(job: Job, launcher: Sequence[str], device: str | None) -> subprocess.Popen:
-    """Begin a command, in a session of its own so that a signal to this process reaches it once, through us."""
+    """Begin a command, in a session of its own, so that a signal to this process reaches it once."""
     words = job.words(device)
     job.folder.parent.mkdir(parents=True, exist_ok=True)
     say(f"{job.name}: {shlex.join([*launcher, *words])}")
     command = [*launcher, sys.executable, "-m", *words]
     with open(log_of(job), "wb") as log:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
 
 
 def log_of(job: Job) -> Path:
@@ -147,7 +156,7 @@ def log_of(job: Job) -> Path:
 
 
 def ended(job: Job, status: int) -> bool:
-    """Whether a command has done its run; one that has not is named, with its status and the tail of its output."""
+    """Whether a command has done its run; one that has not is named, with its status and its last lines."""
     if status == 0 and job.finished:
         say(f"{job.name}: done")
         return True

@@ -100,9 +100,11 @@ def open_rows(what: Any, source: Metadata) -> tuple[list[str], list[Tensor]]:
     from deepcanon.data.tables import encode_rows
 
     if isinstance(what, list | tuple) and what and all(isinstance(part, str | Path) for part in what):
-        if len(what) > 1:
-            raise ValueError(f"expected one file with the rows of a table, got {len(what)}: {', '.join(map(str, what[:3]))}")
-        what = what[0]
+        files = [*map(str, what)]
+        if len(files) > 1:
+            names = ", ".join(files[:3])
+            raise ValueError(f"expected one file with the rows of a table, got {len(files)}: {names}")
+        what = files[0]
     rows = encode_rows(source, str(what) if isinstance(what, Path) else what)
     return [str(i) for i in range(1, len(rows) + 1)], list(rows.split(1_000))
 

@@ -36,8 +36,8 @@ def prove(name: str, seeds: int | Sequence[int] = 3, *, out: str | Path = "resul
         name: the recipe.
         seeds: how many (0, 1, ...), or which.
         out: folder of the records.
-        folder: where the runs are kept; by default below runs/. Finished runs of the call that lie there are not made again, those
-            that have begun are resumed.
+        folder: where the runs are kept; by default below runs/. Finished runs of the call that lie there are
+            not made again, those that have begun are resumed.
         budget: of the presets.
         given: data and variants; anything else would change the call that the target was set for.
 
@@ -65,7 +65,8 @@ def called(name: str, given: dict[str, Any], budget: str = "") -> Resolved:
     """
     form = catalogue.recipe(name).form
     if changed := sorted(given.keys() - {form.data, *form.variants}):
-        raise ValueError(f"a proof is of a call that the recipe states: data, variant and budget may be chosen, not {changed[0]}")
+        raise ValueError("a proof is of a call that the recipe states: data, variant and budget may be "
+                         f"chosen, not {changed[0]}")
     return resolve(form, given, budget)
 
 
@@ -91,17 +92,20 @@ def measured_run(job: Job) -> dict:
         else:
             with options(folder=job.folder):
                 find_recipe(job.call.recipe)(**job.call.given, seed=job.seed, budget=job.call.budget)
-            took = {"wall_seconds": round(time.perf_counter() - began, 2), "cpu_seconds": round(time.process_time() - work, 2)}
+            wall, cpu = time.perf_counter() - began, time.process_time() - work
+            took = {"wall_seconds": round(wall, 2), "cpu_seconds": round(cpu, 2)}
             write_report([job.folder], job.folder / "report.html")
     result = read_json(last_stage(job.folder) / "result.json")
-    shown = ", ".join(f"{k} {number(result['results'][k])}" for k in job.call.target if k in result["results"])
+    reached = result["results"]
+    shown = ", ".join(f"{k} {number(reached[k])}" for k in job.call.target if k in reached)
     say(f"{job.name}: {shown} in {result['seconds']:.1f} s")
-    return {"results": result["results"], "seconds": round(result["seconds"], 2), **took}
+    return {"results": reached, "seconds": round(result["seconds"], 2), **took}
 
 
 def summary(call: Resolved, runs: Sequence[dict], made: dict) -> dict:
-    """The record of a proof; `made` is the record of a run, which says where and with which versions it was made."""
+    """The record of a proof; `made` is the record of a run, which says where and with what it was made."""
     means = {k: interval([r["results"][k] for r in runs]) for k in runs[0]["results"]}
+    given = {name: as_json(value) for name, value in call.given.items()}
     seconds = statistics.mean(r["seconds"] for r in runs)
     targets = {}
     for k, bound in call.target.items():
@@ -111,9 +115,9 @@ def summary(call: Resolved, runs: Sequence[dict], made: dict) -> dict:
         "recipe": call.recipe, "label": call.label, "passed": all(t["holds"] for t in targets.values()), "target": targets, "expect": call.expect,
         "seconds": round(seconds, 2), "seconds_allowed": call.seconds, "in_time": call.seconds is None or seconds <= call.seconds,
         "summary": means, "runs": list(runs), "published": call.published, "source": call.source, "paper": catalogue.recipe(call.recipe).paper,
-        "command": shlex.join(train_words(call.recipe, {k: as_json(v) for k, v in call.given.items()}, call.budget, "prove",
-                                          seeds=len(runs))),
-        "date": time.strftime("%Y-%m-%d"), **{name: made[name] for name in ("versions", "commit", "hardware")},
+        "command": shlex.join(train_words(call.recipe, given, call.budget, "prove", seeds=len(runs))),
+        "date": time.strftime("%Y-%m-%d"), "versions": made["versions"], "commit": made["commit"],
+        "hardware": made["hardware"],
     }
 
 

@@ -23,36 +23,42 @@ def main(words: list[str]) -> None:
                     "deepcanon compare vae --beta 1 2 4 --seeds 3")
     parser.add_argument("names", nargs="+", metavar="NAME", help="methods that `deepcanon list` prints, or patterns such as '*_vae'")
     parser.add_argument("--seeds", type=whole, default=1, metavar="N", help="seeds of each (default 1)")
-    parser.add_argument("--minutes", type=minutes, metavar="M", help="time of each run (default: what the method takes)")
+    parser.add_argument("--minutes", type=minutes, metavar="M",
+                        help="time of each run (default: what the method takes)")
     parser.add_argument("--budget", default="", metavar="NAME", help="of the presets, such as full")
     add_run_options(parser, "the folder of the runs and the report (default runs/compare/DATE-TIME)")
     add_launch_options(parser)
-    own, values = separate(words, parser)
+    own, texts_of = separate(words, parser)
     asked = parser.parse(own)
     recipes, how = matching(asked.names), run_options(asked)
-    read = {name: typed("compare", recipes, name, texts) for name, texts in arguments_of(recipes, values).items()}
-    names = [r.name for r in recipes]
+    given = arguments_of(recipes, texts_of)
+    values = {name: typed("compare", recipes, name, texts) for name, texts in given.items()}
+    call = ([r.name for r in recipes], values)
     check_launch(asked, how["folder"])
 
     from deepcanon import comparison, engine, launching
 
     with engine.options(device=how["device"], quiet=how["quiet"]):
         if asked.dry_run:
-            jobs = comparison.jobs_of(comparison.planned(names, read, asked.seeds, how["minutes"], asked.budget), how["folder"])
-            print_lines(launching.lines(jobs, how["device"]))
+            plan = comparison.planned(*call, asked.seeds, how["minutes"], asked.budget)
+            print_lines(launching.lines(comparison.jobs_of(plan, how["folder"]), how["device"]))
             return
-        report = comparison.compare(names, read, seeds=asked.seeds, minutes=how["minutes"], budget=asked.budget,
-                                    out=how["folder"], launcher=asked.launcher, jobs=asked.jobs, device=how["device"])
+        report = comparison.compare(*call, seeds=asked.seeds, minutes=how["minutes"], budget=asked.budget,
+                                    out=how["folder"], launcher=asked.launcher, jobs=asked.jobs,
+                                    device=how["device"])
     print(readable(report))
 
 
 def add_launch_options(parser: Parser) -> None:
     """How the runs are made when each is a command of its own."""
     group = parser.add_argument_group("launching")
-    group.add_argument("--launcher", metavar="WORDS", help="make each run by `WORDS deepcanon train ...`, such as --launcher 'srun -n1'")
-    group.add_argument("--jobs", type=whole, default=1, metavar="N", help="runs at once, each a command of its own (default 1, in this process)")
-    group.add_argument("--dry-run", action="store_true", help="print the commands of the runs that are missing, one a line, and run nothing; the "
-                       "same line without it collects what came back")
+    group.add_argument("--launcher", metavar="WORDS",
+                       help="make each run by `WORDS deepcanon train ...`, such as --launcher 'srun -n1'")
+    group.add_argument("--jobs", type=whole, default=1, metavar="N",
+                       help="runs at once, each a command of its own (default 1, in this process)")
+    group.add_argument("--dry-run", action="store_true",
+                       help="print the commands of the runs that are missing, one a line, and run nothing; "
+                       "the same line without it collects what came back")
 
 
 def check_launch(asked: argparse.Namespace, folder: Path | None) -> None:

@@ -12,7 +12,8 @@ def main(words: list[str]) -> None:
     parser.add_argument("run", type=path, metavar="FOLDER", help="a run folder")
     parser.add_argument("--to", default="folder", metavar="FORM", type=reader(["Literal['torch', 'onnx', 'folder']"]),
                         help="torch (torch.export), onnx, or folder (torch.export with a README; the default)")
-    parser.add_argument("--out", type=path, metavar="DIR", help="where to (default: export/ in the run folder)")
+    parser.add_argument("--out", type=path, metavar="DIR",
+                        help="where to (default: export/ in the run folder)")
     add_weights(parser)
     add_run_options(parser, folder=None, quiet=False)
     asked = parser.parse(words)

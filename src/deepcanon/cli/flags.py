@@ -117,8 +117,10 @@ def add_run_options(parser: argparse.ArgumentParser, folder: str | None = RUN_FO
 def add_training_options(parser: argparse.ArgumentParser) -> None:
     """What may be asked of any training run beside its recipe's arguments."""
     group = parser.add_argument_group("training options")
-    group.add_argument("--minutes", type=minutes, metavar="M", help="time of the run (default: what the method takes)")
-    group.add_argument("--from", dest="start_from", type=path, metavar="RUN", help="start from the weights of this run folder (fine-tuning)")
+    group.add_argument("--minutes", type=minutes, metavar="M",
+                       help="time of the run (default: what the method takes)")
+    group.add_argument("--from", dest="start_from", type=path, metavar="RUN",
+                       help="start from the weights of this run folder (fine-tuning)")
     group.add_argument("--track", action="append", default=[], metavar="TRACKER", type=reader(["Literal['tensorboard', 'wandb', 'mlflow']"]),
                        help="send every row of metrics.csv to tensorboard, wandb or mlflow")
     add_reading_options(group)
@@ -154,8 +156,8 @@ READING = {"separator", "decimal", "encoding", "task", "fill", "fit", "types", *
 
 
 def reading_option(text: str) -> tuple[str, object]:
-    """OPTION=VALUE as the functions of `deepcanon.data` take it: lists are written a,b (in "quotes" what has a comma) and
-    types column:type,column:type."""
+    """OPTION=VALUE as the functions of `deepcanon.data` take it: lists are written a,b (what has a comma in
+    double quotes) and types column:type,column:type."""
     name, equals, value = text.partition("=")
     if not equals or name not in READING:
         raise argparse.ArgumentTypeError(f"expected OPTION=VALUE with one of {', '.join(sorted(READING))}, got '{text}'{suggest(name, READING)}")

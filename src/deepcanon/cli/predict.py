@@ -13,9 +13,11 @@ def main(words: list[str]) -> None:
                     "What a trained run says of new images (files or folders) or of the rows of a CSV file: labels with "
                     "probabilities as CSV, and pictures of those of which it is least certain.")
     parser.add_argument("run", type=path, metavar="FOLDER", help="a run folder")
-    parser.add_argument("files", nargs="+", metavar="FILES", type=data, help="images, folders of images, or a CSV file")
+    parser.add_argument("files", nargs="+", metavar="FILES", type=data,
+                        help="images, folders of images, or a CSV file")
     parser.add_argument("--out", metavar="FILE", type=data,
-                        help="the CSV file, - for standard output (default: predictions/predictions.csv in the run folder)")
+                        help="the CSV file, - for standard output (default: predictions/predictions.csv in "
+                        "the run folder)")
     add_weights(parser)
     add_run_options(parser, folder=None, quiet=False)
     asked = parser.parse(words)

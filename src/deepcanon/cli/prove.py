@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from deepcanon import catalogue
-from deepcanon.cli.compare import add_launch_options, arguments_of, check_launch, matching, print_lines, separate, typed
+from deepcanon.cli.compare import (
+    add_launch_options,
+    arguments_of,
+    check_launch,
+    matching,
+    print_lines,
+    separate,
+    typed,
+)
 from deepcanon.cli.flags import Parser, add_run_options, path, run_options, whole
 from deepcanon.cli.terminal import fields, number, readable, title
 from deepcanon.cli.train import results_fields, say
@@ -26,7 +34,8 @@ def main(words: list[str]) -> int:
     parser.add_argument("--all", action="store_true", help="every call that has presets without a larger budget")
     parser.add_argument("--budget", default="", metavar="NAME", help="of the presets, such as full")
     parser.add_argument("--seeds", type=whole, default=3, metavar="N", help="how many (default 3)")
-    parser.add_argument("--out", type=path, default=Path("results"), metavar="DIR", help="where the records go (default results)")
+    parser.add_argument("--out", type=path, default=Path("results"), metavar="DIR",
+                        help="where the records go (default results)")
     add_run_options(parser, "the folder of the runs (default runs/prove/DATE-TIME)")
     add_launch_options(parser)
     own, values = separate(words, parser)
@@ -48,11 +57,13 @@ def main(words: list[str]) -> int:
 
 
 def prove_calls(calls: list[Resolved], asked: argparse.Namespace, folder: Path | None, device: str) -> int:
-    """Make the runs that are missing, then keep and show the record of every call whose runs are there; the exit status."""
+    """Make the runs that are missing, then keep and show the record of each call whose runs are there; the
+    status."""
     from deepcanon import launching, proofs
 
     root = folder or proofs.new_folder("prove")
-    jobs = {call.name: proofs.jobs_of(proofs.called(call.recipe, call.given, call.budget), asked.seeds, root / call.name) for call in calls}
+    jobs = {call.name: proofs.jobs_of(proofs.called(call.recipe, call.given, call.budget), asked.seeds,
+                                      root / call.name) for call in calls}
     every, failed, passed = [job for some in jobs.values() for job in some], [], True
     if asked.dry_run:
         print_lines(launching.lines(every, device))
@@ -62,11 +73,13 @@ def prove_calls(calls: list[Resolved], asked: argparse.Namespace, folder: Path |
             failed = launching.launch(every, launching.launcher_words(asked.launcher), asked.jobs, device)
         for call in calls:
             if not any(job in failed for job in jobs[call.name]):
-                record = proofs.prove(call.recipe, asked.seeds, out=asked.out, folder=root / call.name, budget=call.budget, **call.given)
+                record = proofs.prove(call.recipe, asked.seeds, out=asked.out, folder=root / call.name,
+                                      budget=call.budget, **call.given)
                 show_proof(call, record, asked.out)
                 passed = passed and record["passed"]
     if failed:
-        raise ValueError(f"{len(failed)} of {len(every)} runs failed: {', '.join(job.name for job in failed)}; the others are kept, "
+        names = ", ".join(job.name for job in failed)
+        raise ValueError(f"{len(failed)} of {len(every)} runs failed: {names}; the others are kept, "
                          f"{again(root)} makes these again")
     return 0 if passed else 1
 
@@ -88,8 +101,10 @@ def again(root: Path) -> str:
 
 def show_proof(call: Resolved, record: dict[str, Any], out: Path) -> None:
     """What was measured, and whether it is what was to be shown."""
-    title(f"{call.name}: {'proven' if record['target'] and record['passed'] else 'target missed' if record['target'] else 'measured'}")
-    fields([*results_fields({name: s["mean"] for name, s in record["summary"].items()}, call.target), ("expected", call.expect),
+    verdict = ("proven" if record["passed"] else "target missed") if record["target"] else "measured"
+    title(f"{call.name}: {verdict}")
+    means = {name: s["mean"] for name, s in record["summary"].items()}
+    fields([*results_fields(means, call.target), ("expected", call.expect),
             ("seconds", number(record["seconds"])), ("record", readable(out / f"{call.name}.json"))])
 
 

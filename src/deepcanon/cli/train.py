@@ -34,9 +34,10 @@ def main(words: list[str]) -> None:
 
 
 def name_and_flags(words: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The method's name, which may stand anywhere, and the other words. It is the first word that is a method's name and
-    does not follow a flag, else one that does, else a word that does not follow a flag; None where there is none."""
-    values = [i for i, word in enumerate(words) if i and re.match("--[^=]+$", words[i - 1]) and not word.startswith("--")]
+    """The method's name, which may stand anywhere, and the other words. It is the first word that is the name
+    of a method and does not follow a flag, else one that does, else any word that does not; or None."""
+    values = [i for i, word in enumerate(words)
+              if i and re.match("--[^=]+$", words[i - 1]) and not word.startswith("--")]
     operands = [i for i, word in enumerate(words) if i not in values and not word.startswith("-")]
     known = catalogue.recipes()
     near = [i for i in values if nearest(words[i], known)]

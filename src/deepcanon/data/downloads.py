@@ -3,9 +3,9 @@ always checked.
 
 What a file holds must have the sum written in `sets.py`; a damaged or truncated one is refused with its name,
 what was expected and what was found. A download is written beside its place, over https alone, and gets its
-name when its size and its sum are right, so that the cache holds nothing else and two processes may fetch one
-file at once; a file of the cache that was damaged since is removed. A file that is larger, or unpacks to more,
-than it may is refused before it fills the memory.
+name when its size and its sum are right, so that the cache holds nothing else and two processes may fetch
+one file at once; a file of the cache that was damaged since is removed. A file that is larger, or unpacks to
+more, than it may is refused before it fills the memory.
 """
 
 import gzip
@@ -73,8 +73,8 @@ def download(file: File, target: Path) -> None:
     """
     import pooch
 
-    def fetch(address: str, output: Any, *_: Any, **__: Any) -> None:
-        save(address, Path(str(output)), file)
+    def fetch(fname: str, action: Any, pooch: Any, *, check_only: bool | None = None) -> None:
+        save(fname, Path(str(action)), file)
 
     try:
         pooch.retrieve(file.address, known_hash=None, fname=target.name, path=target.parent,
@@ -82,11 +82,12 @@ def download(file: File, target: Path) -> None:
     except WrongContent:
         raise
     except (OSError, ValueError) as error:
-        raise FileNotFoundError(f"could not download {file.name} ({reason(error)}); {by_hand(file)}") from error
+        why = f"could not download {file.name} ({reason(error)})"
+        raise FileNotFoundError(f"{why}; {by_hand(file)}") from error
 
 
 def save(address: str, output: Path, file: File) -> None:
-    """What the address gives, written to `output` and checked; no more of it is read than the file may have."""
+    """What the address gives, written to `output` and checked; no more is read than the file may have."""
     count = 0
     answer = session().get(address, stream=True, timeout=TIMEOUT, headers={"Accept-Encoding": "identity"})
     with answer, open(output, "wb") as opened:
@@ -94,13 +95,14 @@ def save(address: str, output: Path, file: File) -> None:
         for chunk in answer.iter_content(2**18):
             count += len(chunk)
             if count > file.most:
-                raise WrongContent(f"{address} gives more than the {file.most:,} bytes that {file.name} may have; "
-                                   f"it was not kept; {by_hand(file)}")
+                raise WrongContent(f"{address} gives more than the {file.most:,} bytes that {file.name} may "
+                                   f"have; it was not kept; {by_hand(file)}")
             opened.write(chunk)
     try:
         check(content(output, file, file.name), file, address)
     except ValueError as error:
-        raise WrongContent(f"{str(error).replace(str(output), address)}; it was not kept; {by_hand(file)}") from None
+        words = str(error).replace(str(output), address)
+        raise WrongContent(f"{words}; it was not kept; {by_hand(file)}") from None
 
 
 def session() -> Any:
@@ -122,31 +124,34 @@ def reason(error: Exception) -> str:
 
 def by_hand(file: File) -> str:
     """What to do where a download is not possible."""
-    return (f"fetch {file.address} by hand and put it as {file.name} in the folder that the environment variable "
-            "DEEPCANON_DATA names")
+    return (f"fetch {file.address} by hand and put it as {file.name} in the folder that the environment "
+            "variable DEEPCANON_DATA names")
 
 
 def read(file: File) -> bytes:
     """The checked content of a file of a named set, unpacked if it is a plain `.gz`.
 
     Raises:
-        ValueError: another content than is meant. A file of the cache is then removed, one of the user's own stays.
+        ValueError: another content than is meant. A file of the cache is then removed, one of the user's own
+            stays.
     """
     found = path(file)
     try:
         return check(content(found, file), file, str(found))
     except ValueError as error:
         if found.parent != cache():
-            raise ValueError(f"{error}; put the right one in its place, or remove it to have it fetched") from None
+            raise ValueError(f"{error}; put the right one in its place, or remove it to have it "
+                             "fetched") from None
         found.unlink(missing_ok=True)
         raise ValueError(f"{error}; it was removed, the next run fetches it again") from None
 
 
 def content(found: Path, file: File, name: str = "") -> bytes:
-    """What a file of a named set holds, also under a temporary name; a ValueError for one that is larger, or unpacks to
-    more, than it may."""
+    """What a file of a named set holds, also under a temporary name; a ValueError for one that is larger, or
+    unpacks to more, than it may."""
     if (size := found.stat().st_size) > file.most:
-        raise ValueError(f"{found} is damaged or another file: it has {size:,} bytes, expected {file.most:,} at most")
+        raise ValueError(f"{found} is damaged or another file: it has {size:,} bytes, expected {file.most:,} "
+                         "at most")
     return unpacked(found, file.size, name or found.name)
 
 
@@ -193,8 +198,8 @@ def stream(found: Path, limit: int = 0, name: str = "") -> Iterator[bytes]:
                 if not chunk:
                     return
                 if packed and count > limit:
-                    raise ValueError(f"{found} unpacks to more than the {limit:,} bytes expected of it at most; "
-                                     "unpack it by hand if it is meant to be that large")
+                    raise ValueError(f"{found} unpacks to more than the {limit:,} bytes expected of it at "
+                                     "most; unpack it by hand if it is meant to be that large")
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{found} is damaged: expected a whole gzip file, found: {error}") from None
 

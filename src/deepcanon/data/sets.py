@@ -9,13 +9,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+GITHUB = "https://raw.githubusercontent.com"
 LARGEST = 256 * 2**20       # bytes that a file may have whose size is not written here
 
 
 @dataclass(frozen=True)
 class File:
-    """One file: its name in `DEEPCANON_DATA` and in the cache, its https address, the sum and (of a `.gz`) the bytes of
-    its content."""
+    """One file: its name in `DEEPCANON_DATA` and in the cache, its https address, the sum and (of a `.gz`)
+    the bytes of its content."""
 
     name: str
     address: str
@@ -24,7 +25,7 @@ class File:
 
     @property
     def most(self) -> int:
-        """Bytes that the file itself may have: of a `.gz` a little more than its content, which packing seldom adds to."""
+        """Bytes that the file itself may have: of a `.gz` a little more than its content."""
         return self.size + self.size // 100 + 4_096 if self.size else LARGEST
 
 
@@ -55,7 +56,7 @@ SETS = {s.name: s for s in [
                 "t10k-images-idx3": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
                 "t10k-labels-idx1": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"})),
     DataSet("fashion", "images", "70,000 pieces of clothing, 28x28 grey, 10 classes (Xiao et al. 2017)", "MIT",
-            idx_files("fashion", "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion", {
+            idx_files("fashion", f"{GITHUB}/zalandoresearch/fashion-mnist/master/data/fashion", {
                 "train-images-idx3": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
                 "train-labels-idx1": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
                 "t10k-images-idx3": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
@@ -64,12 +65,13 @@ SETS = {s.name: s for s in [
             (File("cifar-10-binary.tar.gz", "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
                   "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"),)),
     DataSet("omniglot", "images", "4,840 drawings of 242 characters of 8 alphabets, 105x105, black and white (Lake et al. 2015)", "MIT",
-            tuple(File(name, f"https://raw.githubusercontent.com/brendenlake/omniglot/master/python/{name}", sha256) for name, sha256 in {
+            tuple(File(name, f"{GITHUB}/brendenlake/omniglot/master/python/{name}", sha256)
+                  for name, sha256 in {
                 "images_background_small1.zip": "f38eb80f801274ac2b4dff5b24289016bfaba4a7d5bb50deebf27104ad6cb8a4",
                 "images_background_small2.zip": "3ccaa407515a8778e5d0861875af38b17e418f301ad5bb3b5a6b65d901a41c7f"}.items())),
     DataSet("pydoc", "text", "the topics of Python's own help(), half a million characters of English", "PSF"),
     DataSet("tinyshakespeare", "text", "plays of Shakespeare, 1.1 million characters (Karpathy 2015)", "public domain",
-            (File("tinyshakespeare.txt", "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+            (File("tinyshakespeare.txt", f"{GITHUB}/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
                   "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed", 1_115_394),)),
     DataSet("iris", "table", "150 flowers of 3 species by 4 lengths, to classify (Fisher 1936)", "CC BY 4.0"),
     DataSet("wine", "table", "178 wines of 3 growers by 13 measurements, to classify (Forina et al. 1988)", "CC BY 4.0"),

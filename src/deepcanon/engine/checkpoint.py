@@ -114,18 +114,18 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 @contextlib.contextmanager
 def fitting(path: Path, method: torch.nn.Module) -> Iterator[None]:
-    """Inside the block a state that was read from `path` is put to use; one of another version, size or method raises a
-    ValueError that says what does not fit."""
+    """Inside the block a state that was read from `path` is put to use; one of another version, size or
+    method raises a ValueError that says what does not fit."""
     try:
         yield
     except (KeyError, IndexError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         if is_out_of_memory(error):
             raise
         said = " ".join(str(error).split())
-        lacks = isinstance(error, KeyError | IndexError | TypeError | AttributeError)
-        raise ValueError(f"{path} does not fit {type(method).__name__} as it is built now: "
-                         f"{f'a part is missing or of another form ({said})' if lacks else said}; it is of another version, "
-                         "another method or other settings") from error
+        if isinstance(error, KeyError | IndexError | TypeError | AttributeError):
+            said = f"a part is missing or of another form ({said})"
+        raise ValueError(f"{path} does not fit {type(method).__name__} as it is built now: {said}; it is of "
+                         "another version, another method or other settings") from error
 
 
 def load_weights(module: torch.nn.Module, path: Path) -> None:

@@ -24,7 +24,17 @@ from torch import Tensor, nn
 from deepcanon.commands import resume_line
 from deepcanon.engine import lock
 from deepcanon.engine.calls import Call, current_call
-from deepcanon.engine.checkpoint import fitting, leftovers, load_weights, read_state, write_bytes, write_json, write_rows, write_state, write_weights
+from deepcanon.engine.checkpoint import (
+    fitting,
+    leftovers,
+    load_weights,
+    read_state,
+    write_bytes,
+    write_json,
+    write_rows,
+    write_state,
+    write_weights,
+)
 from deepcanon.engine.lock import Lock
 from deepcanon.engine.parallel import common, from_first, is_first, wait_for_all, whole
 from deepcanon.engine.record import bound, card, check_same, describe, differences, read_call
@@ -64,7 +74,8 @@ class RunFolder:
         now = describe(call, method, data, seed, settings, code)
         begun = (path / "call.json").exists()
         if begun and not chosen.resume and rank == 0:
-            raise ValueError(f"{given} holds a run already: name another folder, or continue it with: {resume_line(given)}")
+            raise ValueError(f"{given} holds a run already: name another folder, or continue it with: "
+                             f"{resume_line(given)}")
         if not begun and rank == 0:
             check_free(path)
             path.mkdir(parents=True, exist_ok=True)

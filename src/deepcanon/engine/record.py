@@ -67,7 +67,8 @@ def command(resolved: Resolved) -> str:
     chosen = current_options()
     given = {name: as_json(value) for name, value in resolved.given.items()}
     how = {"minutes": chosen.minutes, "from": chosen.start_from}
-    return shlex.join([*train_words(resolved.recipe, given, resolved.budget, **how), *reading_words(current_reading())])
+    words = train_words(resolved.recipe, given, resolved.budget, **how)
+    return shlex.join([*words, *reading_words(current_reading())])
 
 
 def as_json(value: Any) -> Any:
@@ -147,9 +148,10 @@ def is_record(call: Any) -> bool:
     """Whether a value read from call.json has the parts that a record has."""
     if not isinstance(call, dict) or not {"recipe", "arguments", "data", "code"} <= call.keys():
         return False
-    parts = [call["arguments"], call["data"], *(call["data"].values() if isinstance(call["data"], dict) else ())]
-    sources = call.get("sources", [])
-    return isinstance(call["recipe"], str) and isinstance(sources, list) and all(isinstance(p, dict) for p in (*parts, *sources))
+    data, sources = call["data"], call.get("sources", [])
+    if not (isinstance(call["recipe"], str) and isinstance(data, dict) and isinstance(sources, list)):
+        return False
+    return all(isinstance(part, dict) for part in (call["arguments"], *data.values(), *sources))
 
 
 BOUND = ("recipe", "method", "budget", "seed", "settings", "arguments", "reading", "data", "sources", "code")
@@ -204,7 +206,8 @@ def check_same(before: dict, now: dict, path: Path, anyway: bool) -> None:
 
 def as_markdown(text: str) -> str:
     """Text that reads as it is in Markdown: no markup, no HTML, one line."""
-    plain = re.sub(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)", lambda mark: html.escape(mark[0]), " ".join(str(text).split()))
+    line = " ".join(str(text).split())
+    plain = re.sub(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)", lambda mark: html.escape(mark[0]), line)
     return re.sub(r"([\\`*\[\]|$~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", plain)
 
 
@@ -216,12 +219,14 @@ def fenced(text: str, language: str = "") -> str:
 
 def card(call: dict, result: dict) -> str:
     """The model card, in Markdown; what the run says of itself is escaped."""
+    versions = call["versions"]
     numbers = "\n".join(f"| {as_markdown(k)} | {v:.6g} |" for k, v in result["results"].items())
-    data = "\n".join(f"- {as_markdown(key)}: " + as_markdown(", ".join(f"{k} {v}" for k, v in about.items() if k in ("count", "shape")))
-                     for key, about in call["data"].items())
+    shown = {key: ", ".join(f"{k} {v}" for k, v in about.items() if k in ("count", "shape"))
+             for key, about in call["data"].items()}
+    data = "\n".join(f"- {as_markdown(key)}: {as_markdown(words)}" for key, words in shown.items())
     return f"""# {as_markdown(call['method'])}: {as_markdown(call['recipe'])}
 
-Trained with DeepCanon {call['versions']['deepcanon']} (torch {call['versions']['torch']}, commit {call['commit']}) on
+Trained with DeepCanon {versions['deepcanon']} (torch {versions['torch']}, commit {call['commit']}) on
 {as_markdown(call['hardware'])}:
 
 {fenced(call['command'], 'sh') if call['command'] else '(fit, called from Python)'}

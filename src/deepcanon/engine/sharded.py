@@ -21,25 +21,23 @@ from torch import Tensor
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 
 TENSOR, FILES = "tensor at", "files of tensors"
+METADATA = ("ChunkStorageMetadata", "Metadata", "MetadataIndex", "StorageMeta", "TensorProperties", "TensorStorageMetadata", "_MEM_FORMAT_ENCODING")
 ALLOWED = {
     ("collections", "OrderedDict"),
     ("pathlib", "PosixPath"),
     ("pathlib", "WindowsPath"),
     ("torch", "Size"),
     ("torch.serialization", "_get_layout"),
+    ("torch.distributed.checkpoint.filesystem", "_StorageInfo"),
+    *(("torch.distributed.checkpoint.metadata", name) for name in METADATA),
 }
-ROOMS = ("torch.distributed.checkpoint.",)
 
 
 class Metadatas(pickle.Unpickler):
-    """Reads the index of a checkpoint, and refuses a file that names anything else."""
+    """Reads the index of a checkpoint, and refuses a file that names anything but these types."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (
-            (module, name) in ALLOWED
-            or module.startswith(ROOMS)
-            or (module == "torch" and isinstance(getattr(torch, name, None), torch.dtype))
-        ):
+        if (module, name) in ALLOWED or (module == "torch" and isinstance(getattr(torch, name, None), torch.dtype)):
             return super().find_class(module, name)
         raise ValueError(
             f"the index of a checkpoint names {module}.{name}, which is neither a size nor a type; "
