@@ -325,3 +325,19 @@ def test_data_and_env_are_told_apart_and_a_budget_that_is_none_is_named():
     assert "train vae takes --data and no --env: data" in deepcanon("train", "vae", "--env", "CartPole-v1").stderr
     assert "mlp has no budget 'huge': it has one set of presets" in deepcanon("train", "mlp", "--budget", "huge").stderr
     assert "--budget" not in deepcanon("train", "mlp", "--help").stdout
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, cli.SPINS), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)])
+def test_threads_that_wait_soon_sleep_unless_the_user_has_said_how_they_wait(given, expected, monkeypatch):
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert cli.main(["--version"]) == 0
+    assert os.environ.get("GOMP_SPINCOUNT") == expected
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+
+
+def test_nothing_loads_torch_before_it_is_said_how_threads_wait():
+    code = "import sys, deepcanon.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

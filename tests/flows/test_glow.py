@@ -86,7 +86,7 @@ def test_a_resumed_run_does_not_start_anew(tmp_path):
     def run(folder, steps, resume=False):
         torch.manual_seed(0)
         method = Dequantized(Flow(glow((1, 4, 4), num_steps=1, width=4), (1, 4, 4)), UniformNoise(), levels=4)
-        with options(folder=tmp_path / folder, resume=resume, quiet=True):
+        with options(folder=tmp_path / folder, resume=resume, anyway=resume, quiet=True):
             return fit(method, Images(), Adam(1e-3), steps=steps, ema=0.9).method.state_dict()
 
     whole = run("whole", 6)

@@ -140,7 +140,7 @@ def test_training_is_resumed_to_the_bit(tmp_path):
     def run(folder, steps, resume=False):
         torch.manual_seed(0)
         method = PPO(mlp(4, 16, 2), mlp(4, 16, 1), minibatch=32)
-        with options(folder=tmp_path / folder, resume=resume, quiet=True):
+        with options(folder=tmp_path / folder, resume=resume, anyway=resume, quiet=True):
             fit(method, data := Rollouts(envs("CartPole-v1", 4), method, steps=32, seed=3), Adam(1e-3), steps=steps)
         return [*method.state_dict().values(), torch.tensor(data.returns), torch.from_numpy(data.observation)]
 

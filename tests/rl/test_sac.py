@@ -190,7 +190,7 @@ def test_training_is_resumed_to_the_bit(tmp_path):
         pendulum = env("Pendulum-v1")
         method = SAC(mlp(3, 16, 2), Critics(3, 1, 16), bounds=action_bounds(pendulum))
         data = Experience(pendulum, method, batch=16, warmup=30, capacity=64, epsilon=after(30), seed=3)
-        with options(folder=tmp_path / folder, resume=resume, quiet=True):
+        with options(folder=tmp_path / folder, resume=resume, anyway=resume, quiet=True):
             fit(method, data, Adam(1e-3), steps=steps)
         return [*method.state_dict().values(), *map(torch.from_numpy, data.buffer), torch.from_numpy(data.observation)]
 

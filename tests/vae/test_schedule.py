@@ -89,7 +89,7 @@ def test_a_beta_that_changes_survives_a_resume(tmp_path):
     def run(folder, steps, resume=False):
         torch.manual_seed(0)
         vae = VAE(mlp(6, 4), mlp(2, 6), latent_dim=2, beta=Scheduled(ramp(0.0, 1.0, 8)))
-        with options(folder=tmp_path / folder, resume=resume, quiet=True):
+        with options(folder=tmp_path / folder, resume=resume, anyway=resume, quiet=True):
             return fit(vae, Fixed(x), Adam(1e-2), steps=steps).method.state_dict()
 
     whole = run("whole", 10)

@@ -52,6 +52,7 @@ anywhere
 
 first steps: deepcanon train vae
 """
+SPINS = "2000"                                           # some microseconds
 SEVERAL = ("train", "resume")                            # what several processes do together
 VERBS = ("list", "find", "show", "claims", "train", "resume", "evaluate", "compare", "prove", "predict", "sample", "export", "data")
 
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     try:
         warnings.showwarning = plainly
+        spin_briefly()
         with one_voice(), errors.stopped_by_signals():
             status = dispatch([word for word in words if word != "--debug"])
             sys.stdout.flush()
@@ -70,6 +72,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug and not isinstance(error, SystemExit | BrokenPipeError):
             raise
         return errors.report(error)
+
+
+def spin_briefly() -> None:
+    """Let a thread that waits for others go to sleep soon, unless the user has said how threads wait.
+
+    GNU OpenMP, which torch's wheels for Linux use, spins for milliseconds: on a machine that has other work every step then waits for threads that do
+    nothing. It reads this when torch is loaded, which none of the command line's modules has done by now. `benchmarks/busy.py` measures it.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
 def plainly(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None) -> None:

@@ -15,7 +15,7 @@ def all_finite(params: Iterable[Tensor]) -> bool:
     A sum is not finite where one of its terms is not, and costs a third of a test of each term, which decides where a sum overflows.
     """
     grads = [p.grad for p in params if p.grad is not None]
-    own = [g.to_local() if hasattr(g, "to_local") else g for g in grads]
+    own: list[Tensor] = [getattr(g, "to_local", lambda g=g: g)() for g in grads]
     finite = not own or bool(torch.stack([g.sum(dtype=max_float(g)) for g in own]).isfinite().all()) or all(g.isfinite().all() for g in own)
     return common(finite) if any(hasattr(g, "to_local") for g in grads) else finite
 
