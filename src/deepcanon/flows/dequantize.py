@@ -49,38 +49,42 @@ class Dequantized(nn.Module):
 
     def loss(self, batch) -> Float[Tensor, ""]:
         """The bound on bits a number, mean of the batch."""
-        return self.bits_per_dim(batch[0]).mean()
+        return self.bits_per_dim(batch[0], context=self.context_of(batch)).mean()
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
-        return {"bits_per_dim": self.bits_per_dim(batch[0])}
+        return {"bits_per_dim": self.bits_per_dim(batch[0], context=self.context_of(batch))}
 
-    def bits_per_dim(self, x: Float[Tensor, "B *D"], samples: int = 1) -> Float[Tensor, "B"]:
+    def context_of(self, batch) -> Tensor | None:
+        """The contexts or labels of a batch, for a flow that takes them."""
+        return batch[1] if self.flow.context_dim else None
+
+    def bits_per_dim(self, x: Float[Tensor, "B *D"], samples: int = 1, context: Tensor | None = None) -> Float[Tensor, "B"]:
         """Upper bound (on average) on -log_2 P(v) / D; tighter with more samples. It passes gradients."""
-        return -self.log_prob(x, samples) / (x[0].numel() * math.log(2))
+        return -self.log_prob(x, samples, context) / (x[0].numel() * math.log(2))
 
-    def log_prob(self, x: Float[Tensor, "B *D"], samples: int = 1) -> Float[Tensor, "B"]:
+    def log_prob(self, x: Float[Tensor, "B *D"], samples: int = 1, context: Tensor | None = None) -> Float[Tensor, "B"]:
         """Importance-weighted lower bound (on average) on log P(v) in nats, S = samples: log 1/S sum_s p(u_s) / q(u_s). It passes gradients.
 
         Raises:
             ValueError: values outside [0, 1] or between the levels.
         """
         v = self.level(x)
-        bounds = torch.stack([self.bound(x, v) for _ in range(samples)])
+        bounds = torch.stack([self.bound(x, v, context) for _ in range(samples)])
         return bounds.logsumexp(0) - math.log(samples)
 
-    def bound(self, x: Float[Tensor, "B *D"], v: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
+    def bound(self, x: Float[Tensor, "B *D"], v: Float[Tensor, "B *D"], context: Tensor | None = None) -> Float[Tensor, "B"]:
         """log p(u) - log q(u) at one draw."""
         n, log_q = self.noise(x)
-        return self.flow.log_prob((v + n) / self.levels) - log_q - x[0].numel() * math.log(self.levels)
+        return self.flow.log_prob((v + n) / self.levels, context) - log_q - x[0].numel() * math.log(self.levels)
 
     def level(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
         """v."""
         return (on_levels(x, self.levels) * (self.levels - 1)).round()
 
     @torch.no_grad()
-    def sample(self, n: int, temperature: float = 1.0) -> Float[Tensor, "n *D"]:
-        """n images at the levels 0, 1/(K - 1), ..., 1."""
-        u = self.flow.sample(n, temperature)
+    def sample(self, n: int, temperature: float = 1.0, *, context: Tensor | None = None) -> Float[Tensor, "n *D"]:
+        """n images at the levels 0, 1/(K - 1), ..., 1; with a context one for each of its rows."""
+        u = self.flow.sample(n, temperature, context=context)
         return (u * self.levels).floor().clamp(0, self.levels - 1) / (self.levels - 1)
 
 

@@ -28,6 +28,11 @@ def bounded(s: Float[Tensor, "*D"], bound: float) -> Float[Tensor, "*D"]:
     return s if bound == math.inf else bound * torch.tanh(s / bound)
 
 
+def soft_clipped(s: Float[Tensor, "*D"], bound: float) -> Float[Tensor, "*D"]:
+    """s / (1 + |s / bound|), in (-bound, bound) as well: it bends earlier than `bounded`, and its slope falls more slowly."""
+    return s if bound == math.inf else s / (1 + (s / bound).abs())
+
+
 def halves(x: Float[Tensor, "B C *D"], swap: bool) -> tuple[Float[Tensor, "B C1 *D"], Float[Tensor, "B C2 *D"]]:
     """The half that a coupling keeps, the first one unless swapped, and the half that it changes."""
     a, b = x.tensor_split(2, 1)

@@ -16,11 +16,9 @@ from torch import Tensor, nn
 
 from deepcanon.flows.actnorm import ActNorm
 from deepcanon.flows.flow import Chain, Mapped
-from deepcanon.flows.functional import half_sizes
 from deepcanon.flows.multiscale_flow import Squeezed, multiscale
-from deepcanon.flows.realnvp_flow import AffineCoupling
+from deepcanon.flows.realnvp_flow import channel_coupling
 from deepcanon.layers.precision import narrowed, widened
-from deepcanon.nets.coupling import coupling_net
 
 
 class Conv1x1(nn.Module):
@@ -118,13 +116,13 @@ def rotation(channels: int) -> Float[Tensor, "C C"]:
     return nn.init.orthogonal_(torch.empty(channels, channels))
 
 
-def step(channels: int, width: int) -> Chain:
+def step(channels: int, width: int, context_dim: int = 0) -> Chain:
     """One step of flow."""
-    kept, changed = half_sizes(channels, swap=False)
-    return Chain(ActNorm(channels), Conv1x1LU(rotation(channels)), AffineCoupling(coupling_net(kept, 2 * changed, width=width)))
+    return Chain(ActNorm(channels), Conv1x1LU(rotation(channels)), channel_coupling(channels, width, context_dim, swap=False))
 
 
-def glow(shape: tuple[int, int, int], *, scales: int = 2, num_steps: int = 8, width: int = 64) -> Squeezed:
+def glow(shape: tuple[int, int, int], *, scales: int = 2, num_steps: int = 8, width: int = 64,
+         context_dim: int = 0) -> Squeezed:
     """Glow on images (C, H, W).
 
     Args:
@@ -132,9 +130,10 @@ def glow(shape: tuple[int, int, int], *, scales: int = 2, num_steps: int = 8, wi
         scales: L, how often the image is squeezed.
         num_steps: K, steps at each scale.
         width: of the couplings' nets.
+        context_dim: numbers of a context, which all couplings get; 0 for none.
 
     Raises:
         ValueError: a side that cannot be halved `scales` times.
     """
-    return multiscale(shape, scales, lambda c: Chain(*(step(c, width) for _ in range(num_steps))), lambda c: AffineCoupling(
-        coupling_net(c // 2, c, width=width), swap=True))
+    return multiscale(shape, scales, lambda c: Chain(*(step(c, width, context_dim) for _ in range(num_steps))),
+                      lambda c: channel_coupling(c, width, context_dim, swap=True))

@@ -12,7 +12,7 @@ import math
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from deepcanon.flows.flow import Chain, Flow, Mapped, Reverse
+from deepcanon.flows.flow import Chain, Context, Flow, Mapped, Reverse
 from deepcanon.flows.functional import standard_normal
 from deepcanon.flows.maf_flow import MaskedAutoregressive
 from deepcanon.nets.made import MADE
@@ -30,15 +30,17 @@ class InverseAutoregressive(nn.Module):
         ValueError: the net lets a parameter see its own number or a later one.
     """
 
+    takes_context = True
+
     def __init__(self, net: nn.Module, dim: int, *, bound: float = math.inf):
         super().__init__()
         self.autoregressive = MaskedAutoregressive(net, dim, bound=bound)
 
-    def forward(self, x: Float[Tensor, "B D"]) -> Mapped:
-        return self.autoregressive.inverse(x)
+    def forward(self, x: Float[Tensor, "B D"], context: Context = None) -> Mapped:
+        return self.autoregressive.inverse(x, context)
 
-    def inverse(self, z: Float[Tensor, "B D"]) -> Mapped:
-        return self.autoregressive(z)
+    def inverse(self, z: Float[Tensor, "B D"], context: Context = None) -> Mapped:
+        return self.autoregressive(z, context)
 
 
 def draw(flow: Flow, n: int) -> tuple[Float[Tensor, "n *D"], Float[Tensor, "n"]]:
@@ -48,9 +50,10 @@ def draw(flow: Flow, n: int) -> tuple[Float[Tensor, "n *D"], Float[Tensor, "n"]]
     return x, standard_normal(z) - log_det
 
 
-def iaf(dim: int, *, hidden: tuple[int, ...] = (128, 128), num_layers: int = 5, bound: float = 5.0) -> Chain:
+def iaf(dim: int, *, hidden: tuple[int, ...] = (128, 128), num_layers: int = 5, bound: float = 6.9,
+        context_dim: int = 0) -> Chain:
     """IAF on vectors: layers as of `maf`, turned around."""
     layers: list[nn.Module] = []
     for _ in range(num_layers):
-        layers += [InverseAutoregressive(MADE(dim, hidden, num_params=2), dim, bound=bound), Reverse()]
+        layers += [InverseAutoregressive(MADE(dim, hidden, num_params=2, context_dim=context_dim), dim, bound=bound), Reverse()]
     return Chain(*layers[:-1])

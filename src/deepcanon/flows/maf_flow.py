@@ -3,8 +3,9 @@
     z_i = x_i exp(-alpha_i(x_{<i})) - m_i(x_{<i}),      log|det dz/dx| = -sum_i alpha_i            one pass through the net
     x_i = (z_i + m_i(x_{<i})) exp(alpha_i(x_{<i}))                                                 D passes, one after the other
 
-The paper's mean is mu = m exp(alpha); a net that gives m learns faster. The Jacobian is triangular. alpha may be bent to stay within a bound, so
-that exp(-alpha) cannot overflow far from the data. `unrolled_inverse` computes every unit of a MADE once, hence costs as much as one pass.
+The paper's mean is mu = m exp(alpha); a net that gives m learns faster. The Jacobian is triangular. alpha may be bent to stay
+within a bound, alpha / (1 + |alpha| / bound), so that exp(-alpha) cannot overflow far from the data. `unrolled_inverse`
+computes every unit of a MADE once, hence costs as much as one pass.
 B batch, D numbers.
 """
 
@@ -14,8 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from deepcanon.flows.flow import Chain, Mapped, Reverse
-from deepcanon.flows.functional import bounded
+from deepcanon.flows.flow import Chain, Context, Mapped, Reverse, answer
+from deepcanon.flows.functional import soft_clipped
 from deepcanon.layers.checks import shaped
 from deepcanon.nets.made import MADE, Unrolled, check_causal
 
@@ -32,32 +33,34 @@ class MaskedAutoregressive(nn.Module):
         ValueError: the net lets a parameter see its own number or a later one.
     """
 
+    takes_context = True
+
     def __init__(self, net: nn.Module, dim: int, *, bound: float = math.inf):
         super().__init__()
         check_causal(net, dim)
         self.net, self.dim, self.bound = net, dim, bound
 
-    def forward(self, x: Float[Tensor, "B D"]) -> Mapped:
+    def forward(self, x: Float[Tensor, "B D"], context: Context = None) -> Mapped:
         """Raises ValueError for data of another width."""
-        m, alpha = self.net(shaped(x, (self.dim,))).unbind(1)                                         # (B, D) each
-        alpha = bounded(alpha, self.bound)
+        m, alpha = answer(self.net, shaped(x, (self.dim,)), context).unbind(1)                                         # (B, D) each
+        alpha = soft_clipped(alpha, self.bound)
         return x * torch.exp(-alpha) - m, -alpha.sum(1)
 
-    def inverse(self, z: Float[Tensor, "B D"]) -> Mapped:
+    def inverse(self, z: Float[Tensor, "B D"], context: Context = None) -> Mapped:
         """The slow direction: unrolled where no gradient is asked for. Raises ValueError for data of another width."""
         shaped(z, (self.dim,))
         if isinstance(self.net, MADE) and not torch.is_grad_enabled():
-            return unrolled_inverse(self.net.unroll(len(z)), z, self.bound)
-        return plain_inverse(self.net, z, self.bound)
+            return unrolled_inverse(self.net.unroll(len(z), context), z, self.bound)
+        return plain_inverse(self.net, z, self.bound, context)
 
 
-def plain_inverse(net: nn.Module, z: Float[Tensor, "B D"], bound: float = math.inf) -> Mapped:
+def plain_inverse(net: nn.Module, z: Float[Tensor, "B D"], bound: float = math.inf, context: Context = None) -> Mapped:
     """One whole pass through the net for each number; it passes gradients."""
     dim = z.shape[1]
     x, alphas = z.new_zeros(len(z), 0), []
     for i in range(dim):
-        m, alpha = net(nn.functional.pad(x, (0, dim - i)))[..., i].unbind(1)     # (B,) each
-        alpha = bounded(alpha, bound)
+        m, alpha = answer(net, nn.functional.pad(x, (0, dim - i)), context)[..., i].unbind(1)          # (B,) each
+        alpha = soft_clipped(alpha, bound)
         x = torch.cat([x, ((z[:, i] + m) * alpha.exp()).unsqueeze(1)], 1)
         alphas.append(alpha)
     return x, torch.stack(alphas).sum(0)
@@ -69,13 +72,14 @@ def unrolled_inverse(net: Unrolled, z: Float[Tensor, "B D"], bound: float = math
         m, alpha = net.all_params.unbind(1)                                      # (D, n) each
         for i, (z_i, x_i, m_i, alpha_i) in enumerate(zip(z.T.contiguous(), net.known, m, alpha)):
             net.params(i)
-            torch.mul(z_i + m_i, bounded(alpha_i, bound).exp(), out=x_i)
-    return net.values(), bounded(alpha, bound).sum(0)
+            torch.mul(z_i + m_i, soft_clipped(alpha_i, bound).exp(), out=x_i)
+    return net.values(), soft_clipped(alpha, bound).sum(0)
 
 
-def maf(dim: int, *, hidden: tuple[int, ...] = (128, 128), num_layers: int = 5, bound: float = 5.0) -> Chain:
+def maf(dim: int, *, hidden: tuple[int, ...] = (128, 128), num_layers: int = 5, bound: float = 6.9,
+        context_dim: int = 0) -> Chain:
     """MAF on vectors: autoregressive layers, the order of the numbers turned around between each two."""
     layers: list[nn.Module] = []
     for _ in range(num_layers):
-        layers += [MaskedAutoregressive(MADE(dim, hidden, num_params=2), dim, bound=bound), Reverse()]
+        layers += [MaskedAutoregressive(MADE(dim, hidden, num_params=2, context_dim=context_dim), dim, bound=bound), Reverse()]
     return Chain(*layers[:-1])

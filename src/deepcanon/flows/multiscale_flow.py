@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from deepcanon.flows.flow import Chain, Mapped, Transform
+from deepcanon.flows.flow import Chain, Context, Mapped, Transform, inverted, mapped
 
 
 class Squeezed(nn.Module):
@@ -27,16 +27,18 @@ class Squeezed(nn.Module):
         inner: the transform.
     """
 
+    takes_context = True
+
     def __init__(self, inner: Transform):
         super().__init__()
         self.inner: Any = inner
 
-    def forward(self, x: Float[Tensor, "B C H W"]) -> Mapped:
-        z, log_det = self.inner(squeeze(x))
+    def forward(self, x: Float[Tensor, "B C H W"], context: Context = None) -> Mapped:
+        z, log_det = mapped(self.inner, squeeze(x), context)
         return F.pixel_shuffle(z, 2), log_det
 
-    def inverse(self, z: Float[Tensor, "B C H W"]) -> Mapped:
-        x, log_det = self.inner.inverse(squeeze(z))
+    def inverse(self, z: Float[Tensor, "B C H W"], context: Context = None) -> Mapped:
+        x, log_det = inverted(self.inner, squeeze(z), context)
         return F.pixel_shuffle(x, 2), log_det
 
 
@@ -48,21 +50,23 @@ class OnHalf(nn.Module):
         rest: a transform of all channels that changes the first half alone, `AffineCoupling(net, swap=True)`; None leaves it as it is.
     """
 
+    takes_context = True
+
     def __init__(self, inner: Transform, rest: Transform | None = None):
         super().__init__()
         self.inner: Any = inner
         self.rest: Any = rest or Chain()
 
-    def forward(self, x: Float[Tensor, "B C H W"]) -> Mapped:
-        x, log_det = self.rest(x)
+    def forward(self, x: Float[Tensor, "B C H W"], context: Context = None) -> Mapped:
+        x, log_det = mapped(self.rest, x, context)
         done, going_on = x.chunk(2, 1)
-        z, inner_log_det = self.inner(going_on)
+        z, inner_log_det = mapped(self.inner, going_on, context)
         return torch.cat([done, z], 1), log_det + inner_log_det
 
-    def inverse(self, z: Float[Tensor, "B C H W"]) -> Mapped:
+    def inverse(self, z: Float[Tensor, "B C H W"], context: Context = None) -> Mapped:
         done, below = z.chunk(2, 1)
-        going_on, inner_log_det = self.inner.inverse(below)
-        x, log_det = self.rest.inverse(torch.cat([done, going_on], 1))
+        going_on, inner_log_det = inverted(self.inner, below, context)
+        x, log_det = inverted(self.rest, torch.cat([done, going_on], 1), context)
         return x, log_det + inner_log_det
 
 

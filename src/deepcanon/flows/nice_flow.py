@@ -11,9 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from deepcanon.flows.flow import Chain, Mapped
+from deepcanon.flows.flow import Chain, Context, Mapped, answer
 from deepcanon.flows.functional import half_sizes, halves, joined, unchanged
 from deepcanon.layers.checks import shaped
+from deepcanon.nets.conditioning import conditioned
 from deepcanon.nets.perceptron import mlp
 
 
@@ -25,17 +26,19 @@ class AdditiveCoupling(nn.Module):
         swap: keep the second half in place of the first.
     """
 
+    takes_context = True
+
     def __init__(self, net: nn.Module, *, swap: bool = False):
         super().__init__()
         self.net, self.swap = net, swap
 
-    def forward(self, x: Float[Tensor, "B C *D"]) -> Mapped:
+    def forward(self, x: Float[Tensor, "B C *D"], context: Context = None) -> Mapped:
         a, b = halves(x, self.swap)
-        return joined(a, b + shaped(self.net(a), b.shape[1:]), self.swap), unchanged(x)
+        return joined(a, b + shaped(answer(self.net, a, context), b.shape[1:]), self.swap), unchanged(x)
 
-    def inverse(self, z: Float[Tensor, "B C *D"]) -> Mapped:
+    def inverse(self, z: Float[Tensor, "B C *D"], context: Context = None) -> Mapped:
         a, b = halves(z, self.swap)
-        return joined(a, b - shaped(self.net(a), b.shape[1:]), self.swap), unchanged(z)
+        return joined(a, b - shaped(answer(self.net, a, context), b.shape[1:]), self.swap), unchanged(z)
 
 
 class Scaling(nn.Module):
@@ -56,8 +59,9 @@ class Scaling(nn.Module):
         return (-self.s).exp() * shaped(z, self.s.shape), -self.s.sum().expand(len(z))
 
 
-def nice(dim: int, *, hidden: tuple[int, ...] = (256, 256), num_layers: int = 4, scaling: bool = True) -> Chain:
-    """NICE on vectors: couplings that take turns in which half they keep, then the scaling.
+def nice(dim: int, *, hidden: tuple[int, ...] = (256, 256), num_layers: int = 4, scaling: bool = True,
+         context_dim: int = 0) -> Chain:
+    """NICE on vectors: couplings that take turns in which half they keep, then the scaling; with a context the couplings get it.
 
     Raises:
         ValueError: fewer than two dimensions.
@@ -65,5 +69,5 @@ def nice(dim: int, *, hidden: tuple[int, ...] = (256, 256), num_layers: int = 4,
     layers: list[nn.Module] = []
     for k in range(num_layers):
         kept, changed = half_sizes(dim, swap := k % 2 == 1)
-        layers.append(AdditiveCoupling(mlp(kept, *hidden, changed), swap=swap))
+        layers.append(AdditiveCoupling(conditioned(lambda n, out=changed: mlp(n, *hidden, out), kept, context_dim), swap=swap))
     return Chain(*layers, *([Scaling((dim,))] if scaling else []))
