@@ -21,6 +21,13 @@ if TYPE_CHECKING:
         inpaint as inpaint,
     )
     from deepcanon.diffusion.ncsn import NCSN as NCSN
+    from deepcanon.diffusion.noise_levels import (
+        dpm_solver_3m as dpm_solver_3m,
+        karras as karras,
+        karras_levels as karras_levels,
+        of_levels as of_levels,
+        of_sde as of_sde,
+    )
     from deepcanon.diffusion.samplers import ancestral as ancestral, ddim as ddim, dpm_solver as dpm_solver
     from deepcanon.diffusion.schedules import (
         cosine_schedule as cosine_schedule,
