@@ -16,7 +16,7 @@ test: $(VENV)/test
 
 lint: $(VENV)/dev
 	$(RUN)ruff check .
-	$(RUN)pyright
+	$(RUN)pyright --pythonpath $(RUN)python
 
 $(VENV)/bin/python:
 	@echo "== Making the environment $(VENV)"

@@ -105,7 +105,7 @@ class Unrolled:
         start = 1 + net.context_dim                                                                           # the one and the context
         counts = [torch.bincount(degree, minlength=net.dim + 1) for degree in net.degrees]                    # [i]: units of degree i
         layers = cast(list[MaskedLinear], [*net.layers, net.output])
-        columns = [u.weight for u in net.context_layers] or [layer.bias.new_empty(len(layer.bias), 0) for layer in layers]
+        columns: list = [u.weight for u in net.context_layers] or [layer.bias.new_empty(len(layer.bias), 0) for layer in layers]
         weights = [torch.cat([layer.bias[:, None], u, layer.weight * layer.mask], 1) for layer, u in zip(layers, columns)]
         units = [weight.new_ones(weight.shape[1], n) for weight in weights]                                   # (1 + K + H, n): a unit a row
         if context is not None:
