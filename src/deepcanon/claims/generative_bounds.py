@@ -1,6 +1,7 @@
 """Claims about the evidence lower bound, the gradients of its estimates and what they need."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -217,7 +218,7 @@ def reparameterized_gradients_vary_less() -> Finding:
     rows, decoder = 20_000, mlp(2, 16, 6, activation=nn.Tanh)
     x = torch.randn(6).repeat(rows, 1)
 
-    def gradients(method: type[nn.Module], log_width: float, **options) -> Tensor:
+    def gradients(method: Callable[..., nn.Module], log_width: float, **options) -> Tensor:
         table = Table(torch.tensor([[0.3, -0.5, log_width, log_width]]), rows)
         likelihood = partial(gaussian, sigma=0.3)
         method(table, decoder, latent_dim=2, likelihood=likelihood, **options).elbo(x).sum().backward()

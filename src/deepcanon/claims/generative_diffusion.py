@@ -117,7 +117,7 @@ def noise_and_score_are_one() -> Finding:
     """
     abar = linear_schedule(1000)[1:]
     sigmas = ((1 - abar) / abar).sqrt()
-    body = mlp(2, 32, 2, activation=nn.Tanh)
+    body = nn.Sequential(nn.Flatten(), mlp(2, 32, 2, activation=nn.Tanh), nn.Unflatten(1, (2, 1, 1)))
 
     class Timeless(nn.Module):
         """The body, whatever the time."""
@@ -130,14 +130,14 @@ def noise_and_score_are_one() -> Finding:
             return self.body(x)
 
     net, t = Timeless(), torch.arange(1, 1001)
-    diffusion, scores = DDPM(net, (2,)), NCSN(net, (2,), sigmas=sigmas.flip(0), bounded=False)
+    diffusion, scores = DDPM(net, (2, 1, 1)), NCSN(net, (2, 1, 1), sigmas=sigmas.flip(0), bounded=False)
     a, s = diffusion.scales(t)
-    x = torch.randn(1000, 2)
+    x = torch.randn(1000, 2, 1, 1)
     with torch.no_grad():
         eps = diffusion.answer(a * x, t)
         score_at_x_t = scores.score(x, sigmas.float()) / a             # lengths are a times as large there
         denoised = diffusion.predict.x_0(eps, a * x, a, s)
-        difference = (denoised - scores.denoise(x, sigmas.float())).abs() / sigmas[:, None]
+        difference = (denoised - scores.denoise(x, sigmas.float())).abs() / sigmas.view(-1, 1, 1, 1)
     ratios = sigmas[1:] / sigmas[:-1]
     measured = {"noise_gap": (eps + s * score_at_x_t).abs().max().item(),
                 "denoised_gap": difference.max().item(),

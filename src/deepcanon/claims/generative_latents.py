@@ -17,6 +17,8 @@ from deepcanon.vae.likelihoods import gaussian
 from deepcanon.vae.restoration import inpaint
 from deepcanon.vae.vae import VAE, kl_standard_normal, reparameterise
 
+MIXTURES = 3                                                           # of two factors, for each seed
+
 
 def trained(beta: float, seed: int) -> Numbers:
     """A VAE of two moons with this weight of the KL: what its code tells, and what it draws."""
@@ -102,8 +104,8 @@ def a_larger_beta_disentangles() -> Finding:
         return numbers | {"gain": numbers["gap_at_4"] - numbers["gap_at_0.05"]}
 
     def experiment(seed: int) -> Numbers:
-        several = [gaps(seed) for _ in range(3)]
-        return {name: sum(numbers[name] for numbers in several) / 3 for name in several[0]}
+        several = [gaps(seed) for _ in range(MIXTURES)]
+        return {name: sum(numbers[name] for numbers in several) / MIXTURES for name in several[0]}
 
     means, ends = over_seeds(experiment)
     return Finding(means, above(ends["gain"], 0.0), "Of the means: the codes themselves are drawn with the "
