@@ -82,7 +82,7 @@ def statement(id: str) -> Statement:
     """The statement of that id, in either case. Raises ValueError with the nearest one when there is none."""
     known = statements()
     if id.upper() not in known:
-        raise ValueError(f"no claim '{id}'{suggest(id, known)}")
+        raise ValueError(f"no claim '{id}'{suggest(padded(id), known)}")
     return known[id.upper()]
 
 
@@ -101,10 +101,15 @@ def chosen(words: list[str]) -> list[Statement]:
         elif word.upper() in statements():
             named = [statement(word)]
         else:
-            hint = suggest(word, [*statements(), *areas(), "all"])
+            hint = suggest(padded(word), [*statements(), *areas(), "all"])
             raise ValueError(f"no claim or area '{word}'{hint or '; see deepcanon claims'}")
         found |= {s.id: s for s in named}
     return list(found.values())
+
+
+def padded(id: str) -> str:
+    """An id with all three digits: C-013 for C-13."""
+    return re.sub(r"(?<=^C-)\d+$", lambda digits: digits[0].zfill(3), id, flags=re.IGNORECASE)
 
 
 def record(id: str) -> dict | None:
