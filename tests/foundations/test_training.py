@@ -10,7 +10,7 @@ from torch import nn
 from deepcanon.data import augment, images
 from deepcanon.engine import SGD, EarlyStopping, fit, maximize, minimize, options
 from deepcanon.engine.checkpoint import read_weights
-from deepcanon.engine.parallel import clip_norm, clip_value
+from deepcanon.engine.clipping import clip_norm, clip_value
 from deepcanon.nets.perceptron import mlp
 from deepcanon.vision.classify import Classifier
 from tests.engine.shapes import Steps
