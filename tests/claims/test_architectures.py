@@ -33,7 +33,6 @@ def test_pooling_works_on_sequences_and_volumes():
     assert (m["first"], m["second"], m["volume"]) == (3, 2, 3)
 
 
-@pytest.mark.row("FND-10")
 def test_a_recurrent_cell_is_one_layer_on_previous_output_and_input():
     assert measured("C-027", "confirmed")["difference"] < 1e-12
 

@@ -12,6 +12,8 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from deepcanon.data import augment
 
+pytestmark = pytest.mark.row("FND-41")
+
 EVERY = {
     "crop": augment.crop(3),
     "flip": augment.flip(),
@@ -48,6 +50,22 @@ def test_same_seed_same_pictures_and_values_in_range(name):
     assert a.shape == x.shape
     assert a.min() >= 0
     assert a.max() <= 1 + 1e-6
+
+
+def test_composed_changes_follow_one_another_and_share_the_random_numbers():
+    x, (crop, flip) = pictures(), (augment.crop(2, size=7), augment.flip())
+    numbers = generator(3)
+    step_by_step = flip(crop(x, numbers), numbers)
+    assert torch.equal(augment.compose(crop, flip)(x, generator(3)), step_by_step)
+    assert not torch.equal(augment.compose(flip, crop)(x, generator(3)), step_by_step)
+    assert torch.equal(augment.compose()(x, generator(3)), x)
+
+
+def test_views_are_independent_changes_of_the_same_images():
+    x, flip, numbers = pictures(200), augment.flip(), generator(3)
+    expected = torch.stack([flip(x, numbers), flip(x, numbers), flip(x, numbers)], 1)
+    assert torch.equal(augment.views(flip, 3)(x, generator(3)), expected)
+    assert not torch.equal(expected[:, 0], expected[:, 1])
 
 
 @pytest.mark.parametrize("name", ["crop", "affine", "elastic", "resized_crop", "blur", "jitter", "erase", "cutout", "binarize"])

@@ -7,7 +7,7 @@ from deepcanon.data import images
 from deepcanon.diffusion import DDPM
 from deepcanon.diffusion.samplers import ancestral, ddim
 from deepcanon.engine import SGD, Adam, fit, options
-from deepcanon.engine.checkpoint import read_json
+from deepcanon.engine.checkpoint import read_json, write_json
 from deepcanon.nets.lenet import LeNet
 from deepcanon.nets.perceptron import mlp
 from deepcanon.vision import Classifier
@@ -15,11 +15,25 @@ from tests.contracts.presets import PRESETS
 
 
 class Margin(Classifier):
-    """Another loss on the same net."""
+    """Another loss on the same net, of two terms."""
 
     def loss(self, batch):
         x, y = batch
-        return torch.nn.functional.multi_margin_loss(self.net(x), y)
+        margin, size = torch.nn.functional.multi_margin_loss(self.net(x), y), self.net(x).square().mean()
+        return {"loss": margin + 0.01 * size, "margin": margin, "size": size}
+
+
+class Decision:
+    """Evaluates a way from logits to labels, and leaves the labels in the run folder."""
+
+    def __init__(self, decide):
+        self.decide, (self.x, self.y) = decide, next(iter(images("digits", split="test", size=28, batch=60)))
+
+    def __call__(self, method):
+        return {"accuracy": (self.decide(method.net(self.x)) == self.y).double().mean().item()}
+
+    def write(self, folder, method):
+        write_json(folder / "labels.json", {"labels": self.decide(method.net(self.x)).tolist()})
 
 
 def flat():
@@ -48,6 +62,43 @@ def recorded(folder, **changed):
 def test_a_part_that_is_exchanged_leaves_the_records_of_the_others(part, workplace):
     before, after = recorded(workplace / "before"), recorded(workplace / "after", **{part: OTHERS[part]})
     assert {name for name in before if before[name] != after[name]} == {part}
+
+
+@pytest.mark.row("FND-57")
+def test_a_loss_of_several_terms_is_recorded_term_by_term(workplace):
+    torch.manual_seed(0)
+    method, data = Margin(LeNet()), PARTS["data"](0)
+    with torch.no_grad():
+        expected = method.loss(data.at(0))
+    with options(quiet=True):
+        (row,) = fit(method, data, SGD(0.1), steps=1).history
+    assert {name: row[name] for name in expected} == pytest.approx({name: v.item() for name, v in expected.items()})
+
+
+@pytest.mark.row("FND-57")
+def test_another_inference_procedure_leaves_what_was_learned_and_gives_its_own_results(workplace):
+    def best(logits):
+        return logits.argmax(1)
+
+    def second(logits):
+        return logits.topk(2).indices[:, 1]
+
+    runs = {}
+    for decide in (best, second):
+        torch.manual_seed(0)
+        decision = Decision(decide)
+        with options(quiet=True):
+            runs[decide] = fit(Classifier(LeNet()), PARTS["data"](0), Adam(1e-3), steps=20, evaluate=decision,
+                               folder=workplace / decide.__name__)
+        with torch.no_grad():
+            labels = decide(runs[decide].method.eval().net(decision.x))
+        assert read_json(workplace / decide.__name__ / "labels.json") == {"labels": labels.tolist()}
+        recorded_results = read_json(workplace / decide.__name__ / "result.json")["results"]
+        assert runs[decide].results["accuracy"] == recorded_results["accuracy"]
+        assert recorded_results["accuracy"] == pytest.approx((labels == decision.y).double().mean().item())
+    weights, others = (run.method.state_dict() for run in runs.values())
+    assert all(torch.equal(value, others[name]) for name, value in weights.items())
+    assert runs[best].results["accuracy"] != runs[second].results["accuracy"]
 
 
 @pytest.mark.row("FND-57")

@@ -28,9 +28,27 @@ def test_an_average_is_never_worse_than_the_mean_member():
 
 @pytest.mark.row("FND-42")
 def test_an_average_of_uncorrelated_predictors_has_an_mth_of_the_variance():
-    predictions = 3 * torch.randn(10, 200_000) + 1
-    error = 4 * math.sqrt(2 / 200_000) * 0.9
-    assert predictions.mean(0).var().item() == pytest.approx(9 / 10, abs=error)
+    """Probabilities uniform on [0.2, 0.8], of variance 0.6^2 / 12, independent between the members."""
+    first = 0.2 + 0.6 * torch.rand(10, 50_000, dtype=torch.float64)
+    probabilities = torch.stack([first, 1 - first], -1)
+    mean = average(probabilities.log()).exp()
+    torch.testing.assert_close(mean, probabilities.mean(0), atol=1e-12, rtol=0)
+    assert first.var().item() == pytest.approx(0.03, rel=0.02)
+    assert mean[:, 0].var().item() == pytest.approx(0.03 / 10, rel=4 * math.sqrt(2 / 50_000))
+    assert mean[:, 0].mean().item() == pytest.approx(0.5, abs=4 * math.sqrt(0.003 / 50_000))
+
+
+@pytest.mark.row("FND-42")
+def test_scores_of_three_members_by_hand():
+    """One member is sure of class 0, two lean to class 1; the first example is of class 0, the second of class 1."""
+    probabilities = torch.tensor([[0.9, 0.1], [0.4, 0.6], [0.4, 0.6]])
+    measured = scores(probabilities.log()[:, None].expand(3, 2, 2), torch.tensor([0, 1]))
+    nll, member_nll = -torch.tensor([1.7 / 3, 1.3 / 3]).log(), -probabilities.log().mean(0)
+    expected = {"accuracy": [1.0, 0.0], "vote_accuracy": [0.0, 1.0], "member_accuracy": [1 / 3, 2 / 3],
+                "accuracy_gain": [2 / 3, -2 / 3], "nll": nll, "member_nll": member_nll, "nll_gain": member_nll - nll}
+    assert measured.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(measured[name], torch.as_tensor(value), msg=name)
 
 
 @pytest.mark.row("FND-42")
@@ -94,6 +112,7 @@ def test_monte_carlo_dropout_averages_over_masks_and_leaves_the_mode(dropout):
     assert (scores(logits, torch.zeros(9, dtype=torch.int64))["nll_gain"] >= -1e-6).all()
 
 
+@pytest.mark.row("FND-42")
 def test_losses_of_shared_and_of_own_labels():
     logits, y = torch.randn(3, 5, 4), torch.randint(4, (5,))
     torch.testing.assert_close(members_loss(logits, y), members_loss(logits, y.expand(3, 5)))

@@ -1,10 +1,11 @@
 """Mini-batches and the mean of their gradients; what noise is good for is claim C-001."""
 
+import itertools
 
 import pytest
 import torch
 
-from deepcanon.foundations.minibatch import epoch, gradient
+from deepcanon.foundations.minibatch import epoch, example_gradients, gradient
 
 N, D = 24, 3
 
@@ -39,11 +40,32 @@ def test_the_mean_of_an_epoch_is_the_full_gradient(data, theta):
 
 
 @pytest.mark.row("FND-18")
+def test_the_gradient_of_each_example_is_its_residual_times_its_input(data, theta):
+    x, y = data
+    each = ((x @ theta).sigmoid() - y).unsqueeze(1) * x
+    torch.testing.assert_close(example_gradients(nll, theta, x, y), each)
+    torch.testing.assert_close(gradient(nll, theta, x[:5], y[:5]), each[:5].mean(0))
+
+
+@pytest.mark.row("FND-18")
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_of_examples_drawn_with_replacement_the_variance_falls_as_one_over_the_batch(data, theta, batch):
+    x, y = (part[:6] for part in data)
+    each = example_gradients(nll, theta, x, y)
+    drawn = [list(rows) for rows in itertools.product(range(6), repeat=batch)]       # every batch there is
+    batches = torch.stack([gradient(nll, theta, x[rows], y[rows]) for rows in drawn])
+    torch.testing.assert_close(batches.mean(0), each.mean(0), atol=1e-12, rtol=0)
+    torch.testing.assert_close(batches.var(0, correction=0), each.var(0, correction=0) / batch)
+
+
+@pytest.mark.row("FND-18")
 def test_an_epoch_has_every_example_once_in_an_order_of_its_seed():
     parts = list(epoch(10, 4, torch.Generator().manual_seed(3)))
     assert [len(p) for p in parts] == [4, 4, 2]
     assert torch.cat(parts).sort().values.tolist() == list(range(10))
     assert torch.equal(torch.cat(parts), torch.cat(list(epoch(10, 4, torch.Generator().manual_seed(3)))))
+    assert not torch.equal(torch.cat(parts), torch.cat(list(epoch(10, 4, torch.Generator().manual_seed(4)))))
+    assert [len(p) for p in epoch(10, 10)] == [10]                               # all of the data in one batch
 
 
 @pytest.mark.parametrize("batch", [0, 11])

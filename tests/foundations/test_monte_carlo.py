@@ -45,6 +45,30 @@ def test_the_score_function_needs_no_derivative_of_f(seed):
     assert (steps[1].error < steps[0].error).all()                               # what a baseline is for
 
 
+@pytest.mark.row("FND-03")
+def test_mean_and_error_of_four_draws():
+    """(1 + 2 + 3 + 6) / 4, and the root of (4 + 1 + 0 + 9) / 3 over 2; the error is a number, no gradient passes it."""
+    draws = torch.tensor([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0], [6.0, 60.0]], requires_grad=True)
+    estimate = expectation(draws)
+    torch.testing.assert_close(estimate.mean, torch.tensor([3.0, 30.0]))
+    torch.testing.assert_close(estimate.error, (14 / 3) ** 0.5 / 2 * torch.tensor([1.0, 10.0]))
+    assert not estimate.error.requires_grad
+    estimate.mean.sum().backward()
+    assert torch.equal(draws.grad, torch.full((4, 2), 0.25))
+
+
+@pytest.mark.row("FND-03")
+def test_each_gradient_is_the_mean_of_its_terms():
+    theta, x = torch.tensor([1.0, 2.0]), torch.tensor([[1.0, 0.0], [3.0, 1.0]])
+    path = pathwise_gradient(lambda theta, z: (theta * z).square().sum(), theta, x)          # 2 theta z^2
+    torch.testing.assert_close(path.mean, torch.tensor([10.0, 2.0]))
+    torch.testing.assert_close(path.error, torch.tensor([8.0, 2.0]))
+    score = score_gradient(lambda x: x.prod() + 5, lambda theta, x: -(x - theta).square().sum() / 2, theta, x, baseline=3.0)
+    torch.testing.assert_close(score.mean, torch.tensor([5.0, -4.5]))             # (2, 5) times (0, -2), (2, -1)
+    torch.testing.assert_close(score.error, torch.tensor([5.0, 0.5]))
+
+
+@pytest.mark.row("FND-03")
 def test_the_error_is_the_spread_of_the_mean():
     means = torch.stack([expectation(torch.randn(100, dtype=torch.float64)).mean for _ in range(500)])
     assert means.std().item() == pytest.approx(expectation(torch.randn(100, dtype=torch.float64)).error.item(), rel=0.25)

@@ -56,7 +56,10 @@ def test_it_jumps_to_the_saddle_that_gradient_descent_leaves():
 def test_the_parameters_of_a_net_are_solved_together():
     """Linear regression by a layer with weight and bias: the least squares solution, each parameter in its own shape."""
     layer, x, y = nn.Linear(3, 2).double(), torch.randn(50, 3, dtype=torch.float64), torch.randn(50, 2, dtype=torch.float64)
+    before = F.mse_loss(layer(x), y).item()
     loss = Newton(layer.parameters()).step(lambda: F.mse_loss(layer(x), y))
+    assert not loss.requires_grad
+    assert loss.item() == before
     solution = torch.linalg.lstsq(F.pad(x, (0, 1), value=1.0), y).solution
     torch.testing.assert_close(torch.cat([layer.weight.T, layer.bias[None]]), solution)
     assert F.mse_loss(layer(x), y) < loss

@@ -57,12 +57,22 @@ def test_the_minimiser_of_the_empirical_risk_looks_better_than_it_is():
 def test_a_lower_training_loss_does_not_imply_a_lower_validation_loss(seed):
     rng = np.random.default_rng(seed)
     x, new = rng.uniform(-1, 1, 20), rng.uniform(-1, 1, 500)
-    y, truth = np.sin(3 * x) + 0.3 * rng.normal(size=20), np.sin(3 * new) + 0.3 * rng.normal(size=500)
-    fits = {degree: np.polynomial.Polynomial.fit(x, y, degree, domain=[-1, 1]) for degree in (0, 3, 12)}
-    training, validation = ({d: np.mean((f(at) - value) ** 2) for d, f in fits.items()} for at, value in ((x, y), (new, truth)))
+    noise, other_noise = np.split(0.3 * rng.normal(size=520), [20])
+    data, others = (tuple(map(torch.from_numpy, pair)) for pair in ((x, np.sin(3 * x) + noise), (new, np.sin(3 * new) + other_noise)))
+
+    def fit(degree: int):
+        polynomial = np.polynomial.Polynomial.fit(*data, degree, domain=[-1, 1])
+        return lambda x: torch.from_numpy(polynomial(x.numpy()))
+
+    fits = {degree: fit(degree) for degree in (0, 3, 12)}
+    training, validation = ({d: empirical_risk(squared_error, f, *pair).item() for d, f in fits.items()} for pair in (data, others))
+    assert training[0] == pytest.approx(data[1].var(correction=0).item())        # the best constant is the mean
     assert training[12] < training[3] < training[0]                              # over-fitted: low here,
     assert validation[3] < validation[12]                                        # high there
     assert validation[3] < validation[0]                                         # under-fitted: high in both
+    hypotheses = list(fits.values())
+    assert minimize_risk(squared_error, hypotheses, *data) is fits[12]
+    assert minimize_risk(squared_error, hypotheses, *others) is fits[3]
 
 
 def test_refuses_what_gives_no_risk(unchecked):

@@ -1,16 +1,22 @@
-"""What training is steadied by: clipping, early stopping, augmentation; of accumulation speaks claim C-033."""
+"""What training is steadied by: clipping, accumulation, early stopping, augmentation."""
 
+import contextlib
 import math
 
+import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import Shard, distribute_tensor
 
 from deepcanon.data import augment, images
 from deepcanon.engine import SGD, EarlyStopping, fit, maximize, minimize, options
 from deepcanon.engine.checkpoint import read_weights
-from deepcanon.engine.parallel import clip_norm, clip_value
+from deepcanon.engine.clipping import clip_norm, clip_value
+from deepcanon.layers.norm import BatchNorm, LayerNorm
 from deepcanon.nets.perceptron import mlp
 from deepcanon.vision.classify import Classifier
 from tests.engine.shapes import Steps
@@ -59,6 +65,81 @@ def test_clipping_by_norm_keeps_the_direction(c):
     torch.testing.assert_close(flat(params), flat(theirs), atol=0, rtol=1e-6)
 
 
+@pytest.fixture
+def one_rank():
+    """A group of one process, on which parameters can be sharded."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+@pytest.mark.row("FND-37", "FND-38")
+@pytest.mark.parametrize("clip", [clip_norm, clip_value])
+def test_sharded_and_whole_gradients_are_clipped_together(clip, one_rank):
+    whole, (first, second) = with_gradients(1.0, 3.0), with_gradients(1.0, 3.0)
+    mesh = init_device_mesh("cpu", (1,))
+    sharded = nn.Parameter(distribute_tensor(first.detach(), mesh, [Shard(0)]))
+    sharded.grad = distribute_tensor(whole[0].grad.clone(), mesh, [Shard(0)])
+    second.grad = whole[1].grad.clone()
+    without = nn.Parameter(torch.zeros(2))
+    clip([sharded, without, second], 0.5)
+    clip(whole, 0.5)
+    torch.testing.assert_close(sharded.grad.full_tensor(), whole[0].grad)
+    torch.testing.assert_close(second.grad, whole[1].grad)
+    assert without.grad is None
+    assert flat(whole).norm().item() == pytest.approx(0.5, rel=1e-5) or clip is clip_value
+
+
+# accumulation
+
+
+class TwoTerms(Classifier):
+    """Cross-entropy and a penalty of large logits."""
+
+    def loss(self, batch):
+        x, y = batch
+        logits = self.net(x)
+        nll, size = F.cross_entropy(logits, y), logits.square().mean()
+        return {"loss": nll + 0.1 * size, "nll": nll, "size": size}
+
+
+class Logits:
+    """An evaluation that leaves the logits of some rows in the run folder."""
+
+    def __init__(self, x):
+        self.x = x
+
+    def __call__(self, method):
+        return {"mean_logit": method.net(self.x).mean().item()}
+
+    def write(self, folder, method):
+        np.save(folder / "logits.npy", method.net(self.x).numpy())
+
+
+@pytest.mark.row("FND-19")
+@pytest.mark.parametrize(("norm", "equal"), [(LayerNorm, True), (None, True), (BatchNorm, False)])
+def test_sixteen_parts_of_two_are_a_batch_of_32_without_batch_statistics(norm, equal, workplace):
+    """Worked example "Gradient accumulation with and without BatchNorm"."""
+    data, runs = Steps(labelled, n=32, dtype=torch.float64), {}
+    rows, _ = data.at(99)
+    for parts in (1, 16):
+        torch.manual_seed(0)
+        said = contextlib.nullcontext() if equal or parts == 1 else pytest.warns(UserWarning, match="is over each part")
+        with options(quiet=True), said:
+            runs[parts] = fit(TwoTerms(mlp(12, 16, 5, norm=norm)).double(), data, SGD(0.5), steps=3, accumulate=parts,
+                              folder=workplace / f"in_{parts}", log_every=1, evaluate=Logits(rows))
+    whole, apart = runs[1], runs[16]
+    gap = max((p - q).abs().max().item() for p, q in zip(whole.method.parameters(), apart.method.parameters(), strict=True))
+    assert gap < 1e-12 if equal else gap > 1e-3
+    for run in runs.values():
+        logits = run.method.eval().net(rows).detach().numpy()
+        assert np.array_equal(np.load(run.folder / "logits.npy"), logits)
+        assert run.results["mean_logit"] == pytest.approx(logits.mean())
+    for row, other in zip(whole.history, apart.history, strict=True):
+        assert other["loss"] == pytest.approx(other["nll"] + 0.1 * other["size"])
+        assert (other["nll"] == pytest.approx(row["nll"], rel=1e-6)) == equal
+
+
 # early stopping
 
 
@@ -67,6 +148,11 @@ CURVE = [0.5, 0.7, 0.6, 0.8, 0.79, 0.8, 0.78, 0.9, 0.9]
 
 def labelled(n, generator):
     return torch.randn(n, 12, generator=generator), torch.randint(5, (n,), generator=generator)
+
+
+def same_weights(one, other) -> None:
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], value) for name, value in other.items())
 
 
 class Curve:
@@ -89,10 +175,33 @@ def test_the_run_ends_where_patience_does_and_the_best_weights_are_kept(patience
         run = fit(Classifier(mlp(12, 5)), Steps(labelled), SGD(0.1), steps=2 * len(CURVE), evaluate=curve, evaluate_every=2,
                   callbacks=[EarlyStopping(better, patience)])
     assert run.steps == 2 * stop
-    kept = read_weights(workplace / "run" / "best.safetensors")
-    assert all(torch.equal(kept[k], v) for k, v in curve.seen[best - 1].items())
-    run.method.load_state_dict(kept)
-    assert not all(torch.equal(v, curve.seen[-1][k]) for k, v in run.method.state_dict().items())
+    assert len(curve.seen) == stop
+    same_weights(read_weights(workplace / "run" / "best.safetensors"), curve.seen[best - 1])
+    same_weights(run.method.state_dict(), curve.seen[best - 1])                  # the best, not the last
+    assert run.results["score"] == sign * CURVE[best - 1]
+    assert not torch.equal(curve.seen[best - 1]["net.0.weight"], curve.seen[-1]["net.0.weight"])
+
+
+@pytest.mark.row("FND-40")
+def test_the_best_weights_of_a_run_with_averaged_weights_are_the_averaged_ones(workplace):
+    """avg <- d avg + (1 - d) theta, d = min(0.7, (1 + t) / (10 + t)); the best of three evaluations is the second."""
+    thetas, curve = [], Curve([0.1, 0.9, 0.2])
+
+    class Seen:
+        def step(self, trainer):
+            thetas.append(trainer.method.net[0].weight.detach().clone())
+
+    method = Classifier(mlp(12, 5))
+    average = method.net[0].weight.detach().clone()
+    with options(quiet=True):
+        run = fit(method, Steps(labelled), SGD(0.1), steps=60, ema=0.7, evaluate=curve, evaluate_every=20,
+                  callbacks=[Seen(), EarlyStopping(maximize("score"), 5)])
+    for t, theta in enumerate(thetas[:40], 1):
+        d = min(0.7, (1 + t) / (10 + t))
+        average = d * average + (1 - d) * theta
+    torch.testing.assert_close(run.method.net[0].weight.detach(), average)
+    same_weights(run.method.state_dict(), curve.seen[1])
+    assert (run.results["score"], run.steps) == (0.9, 60)
 
 
 # augmentation

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from deepcanon.claims.experiment import Finding, above, claim, every, over_seeds
 from deepcanon.claims.problems import descend, labelled, quadratic
-from deepcanon.engine.parallel import clip_norm, clip_value
+from deepcanon.engine.clipping import clip_norm, clip_value
 from deepcanon.foundations import logistic
 from deepcanon.foundations.minibatch import epoch, example_gradients, gradient
 from deepcanon.foundations.optimizers import GradientDescent

@@ -28,7 +28,7 @@ LUMA = (0.299, 0.587, 0.114)     # ITU-R BT.601
 def compose(*augments: Augment) -> Augment:
     """One after the other."""
 
-    def augment(x: Batch, generator: Generator) -> Batch:
+    def augment(x: Batch, generator: Generator) -> Float[Tensor, "B C S T"]:
         for one in augments:
             x = one(x, generator)
         return x

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         minimize as minimize,
     )
     from deepcanon.engine.calls import recipe as recipe
+    from deepcanon.engine.clipping import clip_norm as clip_norm, clip_value as clip_value
     from deepcanon.engine.log import Log as Log
     from deepcanon.engine.loop import Trainer as Trainer, fit as fit, players as players
     from deepcanon.engine.optimizers import (
@@ -27,12 +28,7 @@ if TYPE_CHECKING:
         Muon as Muon,
         RMSprop as RMSprop,
     )
-    from deepcanon.engine.parallel import (
-        clip_norm as clip_norm,
-        clip_value as clip_value,
-        shard as shard,
-        share_weights as share_weights,
-    )
+    from deepcanon.engine.parallel import shard as shard, share_weights as share_weights
     from deepcanon.engine.run import Run as Run
     from deepcanon.engine.run_options import options as options, starts_from as starts_from
     from deepcanon.engine.samples import Samples as Samples

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from deepcanon.commands import resume_line
-from deepcanon.engine import parallel
+from deepcanon.engine import clipping, parallel
 from deepcanon.engine.batches import device_of, endless, rows, split, to
 from deepcanon.engine.callbacks import EMA, Best, Evaluate, evaluation_mode, running_statistics
 from deepcanon.engine.calls import current_call
@@ -111,9 +111,9 @@ class Trainer:
                         statistic.copy_(value)
                     self.alarm(player, params, batch)
                 if self.clip_value is not None:
-                    parallel.clip_value(params, self.clip_value)
+                    clipping.clip_value(params, self.clip_value)
                 if self.clip_norm is not None:
-                    parallel.clip_norm(params, self.clip_norm)
+                    clipping.clip_norm(params, self.clip_norm)
                 update(optimizer)
         self.step += 1
         if self.step == 1 and self.world > 1:

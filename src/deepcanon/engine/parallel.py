@@ -68,20 +68,6 @@ def average_gradients(params: Sequence[Parameter]) -> None:
         g.copy_(mean.view_as(g))
 
 
-def clip_norm(params: Sequence[Parameter], largest: float) -> None:
-    """Scale the gradients, sharded or not, so that their joint norm is at most `largest`."""
-    kinds = by_kind([p for p in params if p.grad is not None])
-    norms = [whole(nn.utils.get_total_norm([p.grad for p in kind if p.grad is not None])) for kind in kinds]
-    for kind in kinds:
-        nn.utils.clip_grads_with_norm_(kind, largest, norms[0] if len(norms) == 1 else torch.stack(norms).norm())
-
-
-def clip_value(params: Sequence[Parameter], largest: float) -> None:
-    """Clamp every element of the gradients, sharded or not, to [-largest, largest]."""
-    for kind in by_kind([p for p in params if p.grad is not None]):
-        nn.utils.clip_grad_value_(kind, largest)
-
-
 def by_kind(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
     """The tensors that are whole and those that are sharded, which torch does not mix in one call; no empty list."""
     kinds = [[t for t in tensors if hasattr(t, "full_tensor") == sharded] for sharded in (False, True)]

@@ -1,14 +1,16 @@
 """Learning-rate schedules: plain functions (step, total) -> factor of the peak rate.
 
     constant      1
-    warmup(w)     min(1, (t + 1) / w)
+    warmup(w)     min(1, (t + 1) / w),    or from a given start s:  min(1, s + (1 - s) t / w)
     linear        1 - (1 - f) u
     cosine        f + (1 - f) (1 + cos(pi u)) / 2            Loshchilov & Hutter 2017, arXiv 1608.03983
     step_decay    gamma ** #{m in milestones: m <= t / T}
 
 t is the number of optimizer steps taken, T the length of the run, w a linear warm-up (Goyal et al. 2017, arXiv 1706.02677),
 u = (t - w) / (T - w) the part of the run behind us after the warm-up, f the final factor. Every factory takes `warmup`
-in steps or, below 1, as a part of the run. What they give back can be copied and pickled.
+in steps or, below 1, as a part of the run, and `start`, the factor of the first step of the warm-up. Without it the rise is
+from 0 before the first step, so that every step moves; `start=0` makes the first step one of rate 0. What they give back
+can be copied and pickled.
 """
 
 import math
@@ -23,32 +25,33 @@ def constant() -> Schedule:
     return _always
 
 
-def warmup(steps: float) -> Schedule:
+def warmup(steps: float, start: float | None = None) -> Schedule:
     """Linear rise to the peak rate over the first `steps`, then constant."""
     if steps == 0:
         raise ValueError("expected a warm-up of 1 step or more, or of a part of the run, got 0: use constant()")
-    return _after_warmup(steps, _flat, needs_total=False)
+    return _after_warmup(steps, start, _flat, needs_total=False)
 
 
-def linear(warmup: float = 0, final: float = 0.0) -> Schedule:
+def linear(warmup: float = 0, final: float = 0.0, start: float | None = None) -> Schedule:
     """A straight line from the peak rate to `final` times it."""
     _check_final(final)
-    return _after_warmup(warmup, partial(_line, final=final))
+    return _after_warmup(warmup, start, partial(_line, final=final))
 
 
-def cosine(warmup: float = 0, final: float = 0.0) -> Schedule:
+def cosine(warmup: float = 0, final: float = 0.0, start: float | None = None) -> Schedule:
     """Half a cosine from the peak rate to `final` times it."""
     _check_final(final)
-    return _after_warmup(warmup, partial(_half_cosine, final=final))
+    return _after_warmup(warmup, start, partial(_half_cosine, final=final))
 
 
-def step_decay(milestones: Sequence[float] = (0.5, 0.75), gamma: float = 0.1, warmup: float = 0) -> Schedule:
+def step_decay(milestones: Sequence[float] = (0.5, 0.75), gamma: float = 0.1, warmup: float = 0,
+               start: float | None = None) -> Schedule:
     """The rate times `gamma` at each milestone, a fraction of the run (after the warm-up) in (0, 1)."""
     if not all(0 < m < 1 for m in milestones):
         raise ValueError(f"expected milestones as fractions of the run in (0, 1), got {tuple(milestones)}")
     if not gamma > 0:
         raise ValueError(f"expected a gamma above 0, got {gamma}")
-    return _after_warmup(warmup, partial(_stairs, milestones=tuple(milestones), gamma=gamma))
+    return _after_warmup(warmup, start, partial(_stairs, milestones=tuple(milestones), gamma=gamma))
 
 
 def _check_final(final: float) -> None:
@@ -76,24 +79,33 @@ def _stairs(u: float, *, milestones: Sequence[float], gamma: float) -> float:
     return gamma ** sum(m <= u for m in milestones)
 
 
-def _after_warmup(warmup: float, shape: Callable[[float], float], needs_total: bool = True) -> Schedule:
+def _after_warmup(warmup: float, start: float | None, shape: Callable[[float], float],
+                  needs_total: bool = True) -> Schedule:
     if not warmup >= 0:
         raise ValueError(f"expected a warm-up of 0 steps or more, got {warmup}")
-    return partial(_factor, warmup=warmup, shape=shape, needs_total=needs_total)
+    if start is not None and not 0 <= start <= 1:
+        raise ValueError(f"expected a start of the warm-up in [0, 1], as a part of the peak rate, got {start}")
+    if start is not None and warmup == 0:
+        raise ValueError(f"start={start} is of a warm-up, and there is none: give warmup too")
+    return partial(_factor, warmup=warmup, start=start, shape=shape, needs_total=needs_total)
 
 
-def _factor(step: int, total: int | None, *, warmup: float, shape: Callable[[float], float],
+def _factor(step: int, total: int | None, *, warmup: float, start: float | None, shape: Callable[[float], float],
             needs_total: bool) -> float:
     if total is None:
         if needs_total or 0 < warmup < 1:
             raise ValueError("this schedule needs a run of known length: give steps or epochs, or use "
                              "constant() or warmup(steps)")
-        return min(1.0, (step + 1) / warmup) if warmup else 1.0
+        return _rise(step, warmup, start)
     if total < 1:
         raise ValueError(f"a schedule needs a run of 1 step or more, got {total}")
-    rise = warmup if warmup >= 1 else warmup * total
-    if needs_total and total <= rise:
+    w = warmup if warmup >= 1 else warmup * total
+    if needs_total and total <= w:
         raise ValueError(f"the warm-up of {warmup} steps leaves nothing of a run of {total} steps")
-    if step < rise:
-        return min(1.0, (step + 1) / rise)
-    return shape(min(1.0, (step - rise) / (total - rise))) if needs_total else 1.0
+    if step < w:
+        return _rise(step, w, start)
+    return shape(min(1.0, (step - w) / (total - w))) if needs_total else 1.0
+
+
+def _rise(step: int, w: float, start: float | None) -> float:
+    return min(1.0, (step + 1) / w if start is None else start + (1 - start) * step / w)
