@@ -142,10 +142,21 @@ def test_what_is_told_apart_by_class_is_learned_by_class():
     assert (method.sample(300, y.repeat(13)[:300]) == x.repeat(13, 1, 1, 1)[:300]).flatten(1).all(1).double().mean() > 0.9
 
 
+@pytest.mark.row("GEN-28")
 def test_bits_per_dim():
     method, x = binary_3x3(NETS["gated"]()), all_images(2, 1, 3, 3)[:7]
     torch.testing.assert_close(method.metrics((x,))["bits_per_dim"], -method.log_prob(x) / math.log(2) / 9)
     torch.testing.assert_close(method.loss((x, None)), -method.log_prob(x).mean() / math.log(2) / 9)
+
+
+@pytest.mark.row("GEN-28")
+def test_bits_are_the_cross_entropy_of_the_pixels_levels_in_base_two():
+    net = GatedPixelCNN(2, 6, width=4, first=3, dilations=(1,)).double()
+    method, x = AutoregressiveDensity(net, Softmax(2, 3), shape=(2, 3, 2)), torch.randint(3, (5, 2, 3, 2)).double() / 2
+    logits = net(x).view(5, 2, 3, 3, 2).movedim(2, 1)                            # (B, K, C, H, W)
+    bits = nn.functional.cross_entropy(logits, (2 * x).long(), reduction="none").mean((1, 2, 3)) / math.log(2)
+    torch.testing.assert_close(method.metrics((x,))["bits_per_dim"], bits)
+    torch.testing.assert_close(method.loss((x,)), bits.mean())
 
 
 @pytest.mark.parametrize(("x", "message"), [

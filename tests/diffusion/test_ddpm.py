@@ -122,6 +122,27 @@ def test_metrics_are_the_same_at_every_call_and_leave_the_random_stream_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.row("GEN-52")
+def test_samples_are_the_samplers_between_zero_and_one_and_estimates_are_clamped():
+    given = []
+    model = DDPM(BestAnswer(cosine_schedule(20), noise), (1, 8, 8), abar=cosine_schedule(20), steps=5,
+                 sampler=lambda denoise, x, abar, times: given.append((x, times)) or x / 8)
+    torch.manual_seed(1)
+    x = model.sample(3)
+    torch.manual_seed(1)
+    x_T = torch.empty(3, 1, 8, 8).normal_()
+    torch.testing.assert_close(x, x_T / 16 + 0.5)
+    assert torch.equal(given[0][0], x_T)
+    assert given[0][1].tolist() == [20, 16, 12, 8, 4, 0]
+    model.sample(3, steps=2)
+    assert given[1][1].tolist() == [20, 10, 0]
+    x_t, t = 3 * torch.randn(4, 1, 8, 8), torch.tensor([1, 5, 10, 19])
+    a = model.abar[t].view(-1, 1, 1, 1)
+    best = MEAN + VARIANCE * a.sqrt() / (VARIANCE * a + 1 - a) * (x_t - a.sqrt() * MEAN)
+    torch.testing.assert_close(model.denoise(x_t, t), best.clamp(-1, 1), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.row("GEN-52")
 def test_times_of_a_batch_are_uniform():
     model = tiny()
     t = torch.stack([model.spread_times(torch.rand(1), 7) for _ in range(4_000)])

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from deepcanon.diffusion.conditional import ConditionalDDPM
-from deepcanon.diffusion.ddpm import DDPM, velocity
+from deepcanon.diffusion.ddpm import DDPM, data, velocity
 from deepcanon.diffusion.guidance import classifier_free, classifier_guided, inpaint
 from deepcanon.diffusion.samplers import ddim
 from deepcanon.diffusion.schedules import cosine_schedule, linear_schedule, strided
@@ -111,6 +111,59 @@ def test_sampling_follows_the_condition_and_without_one_the_marginal(condition):
     free = method.sample(200)
     share = (free[..., 2:].mean((1, 2, 3)) > free[..., :2].mean((1, 2, 3))).float().mean()
     assert 0.3 < share < 0.7
+
+
+class Telling(nn.Module):
+    """A net that answers the input, moved by the first number of its condition; it keeps what it was asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+
+    def forward(self, x, t, c):
+        self.asked = t, c
+        return self.weight * x + c[:, 0].view(-1, 1, 1, 1)
+
+
+def telling(**options):
+    diffusion = DDPM(Telling(), (1, 4, 4), abar=cosine_schedule(50), predict=data, sampler=ddim, steps=10)
+    return ConditionalDDPM(diffusion, nn.Embedding(2, 3), embed_dim=3, **options)
+
+
+@pytest.mark.row("GEN-55")
+def test_the_loss_is_the_mean_squared_error_given_a_condition_that_is_dropped_at_times():
+    method, n = telling(drop=0.3), 4_000
+    x, y = torch.rand(n, 1, 4, 4), torch.arange(n) % 2
+    torch.manual_seed(1)
+    loss = method.loss((x, y))
+    t, c = method.diffusion.net.asked
+    dropped = (c == method.nothing).all(1)
+    assert abs(dropped.float().mean() - 0.3) < 4.5 * math.sqrt(0.3 * 0.7 / n)
+    torch.testing.assert_close(c, torch.where(dropped[:, None], method.nothing, method.encoder.weight[y]))
+    torch.manual_seed(1)
+    torch.rand(1), torch.rand(n, 1)                                              # of the times and of what is dropped
+    a, s = (v.view(-1, 1, 1, 1) for v in (method.diffusion.abar[t].sqrt(), (1 - method.diffusion.abar[t]).sqrt()))
+    x_t = a * (2 * x - 1) + s * torch.randn(n, 1, 4, 4)
+    torch.testing.assert_close(loss, (2 * x - 1 - x_t - c[:, 0].view(-1, 1, 1, 1)).square().mean())
+    assert ((50 * torch.arange(n) / n).long().bincount() == (t - 1).bincount()).all()                         # all times alike
+
+
+@pytest.mark.row("GEN-55")
+def test_the_estimate_of_a_condition_is_moved_away_from_the_free_one_by_the_weight():
+    method, given = telling(weight=2.0), []
+    method.encoder.weight.data.mul_(0.1), method.nothing.data.mul_(0.1)
+    method.diffusion.sampler = lambda denoise, x, abar, times: given.append((denoise, x, times)) or x
+    y, x = torch.tensor([0, 1, 1]), torch.zeros(3, 1, 4, 4)
+    t, c, free = torch.ones(3, dtype=torch.long), method.encoder.weight[y, 0], method.nothing[0]
+    for asked, expected in (({"y": y}, c + 2 * (c - free)), ({"y": y, "weight": 0.5}, c + 0.5 * (c - free)), ({}, free.expand(3))):
+        torch.manual_seed(1)
+        images = method.sample(3, **asked)
+        denoise, x_T, times = given.pop()
+        torch.testing.assert_close(denoise(x, t)[:, 0, 0, 0], expected)
+        assert times.tolist() == strided(50, 10).tolist()
+        torch.manual_seed(1)
+        torch.testing.assert_close(x_T, torch.empty(3, 1, 4, 4).normal_())
+        torch.testing.assert_close(images, (x_T / 2 + 0.5).clamp(0, 1))
 
 
 @pytest.mark.parametrize("batch", [(torch.rand(2, 1, 4, 4),), torch.rand(2, 1, 4, 4)])

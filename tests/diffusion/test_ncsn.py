@@ -58,6 +58,37 @@ def test_a_trained_net_comes_within_five_percent_of_the_best_loss():
     assert learned < 1.05 * best
 
 
+@pytest.mark.row("GEN-49")
+def test_the_loss_is_the_mean_squared_error_of_the_noise_of_centred_images():
+    model, x = NCSN(BestNet(), (1, 2, 2), sigmas=SIGMAS), torch.rand(6, 1, 2, 2)
+    torch.manual_seed(1)
+    loss, measured = model.loss((x,)), model.metrics((x,))["noise_error"]
+    torch.manual_seed(1)
+    for value in (loss, measured):
+        sigma, z = SIGMAS[torch.randint(8, (6,))].view(-1, 1, 1, 1), torch.randn_like(x)
+        error = (z - sigma * (2 * x - 1 + sigma * z - MEAN) / (VARIANCE + sigma**2)).square()
+        torch.testing.assert_close(value, error.mean() if value is loss else error.mean((1, 2, 3)), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.row("GEN-49", "GEN-50")
+@pytest.mark.parametrize("bounded", [False, True])
+def test_samples_start_from_the_largest_level_and_are_images_where_bounded(bounded):
+    model = NCSN(BestNet(), (3,), sigmas=SIGMAS, bounded=bounded)
+    torch.manual_seed(1)
+    x = model.sample(50)
+    torch.manual_seed(1)
+    y = annealed_langevin(model.denoise, 5 * torch.randn(50, 3), SIGMAS)
+    torch.testing.assert_close(x, ((y + 1) / 2).clamp(0, 1) if bounded else y)
+
+
+@pytest.mark.row("GEN-50")
+def test_the_last_step_is_the_denoisers_estimate():
+    """On a denoiser that halves its input, without noise: x (1 - (eps / 2) / 2)^n / 2, after as many steps as levels times n."""
+    x, end = torch.ones(2, 3), 0.5 * (1 - 0.2 / 4) ** 12
+    levels = torch.tensor([1e-9, 5e-10, 1e-10])
+    torch.testing.assert_close(annealed_langevin(lambda x, sigma: x / 2, x, levels, steps=4, step_size=0.2), torch.full((2, 3), end))
+
+
 @pytest.mark.row("GEN-50")
 def test_a_step_in_the_noise_is_a_langevin_step_along_the_score():
     """x - (eps / 2) sigma eps_theta + sqrt(eps) sigma z equals x + (h) s + sqrt(2 h) z with h = eps sigma^2 / 2."""
@@ -96,6 +127,7 @@ def test_samples_are_images_and_leave_no_gradient():
     assert not x.requires_grad
 
 
+@pytest.mark.row("GEN-50")
 def test_geometric_levels_have_one_ratio():
     levels = geometric(10.0, 0.01, 4)
     torch.testing.assert_close(levels, torch.tensor([10.0, 1.0, 0.1, 0.01]))

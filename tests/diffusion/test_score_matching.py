@@ -85,6 +85,27 @@ def test_sliced_is_implicit_on_average():
     assert ((draws.mean(0) - implicit(f, x).detach()).abs() < 4 * draws.std(0) / 20).all()
 
 
+@pytest.mark.row("GEN-48")
+def test_the_objectives_by_hand():
+    """s(x) = A x on one point x: ||A x||^2 / 2 + tr A, and half the squared distance to a right score."""
+    A, x = torch.tensor([[1.0, 2.0], [0.5, -3.0]]), torch.tensor([[2.0, -1.0], [0.0, 1.0]])
+    right = torch.tensor([[1.0, 1.0], [-1.0, 2.0]])                             # A x is (0, 4) and (2, -3)
+
+    def score(x):
+        return x @ A.T
+
+    assert fisher(score, x, right).tolist() == [(1 + 9) / 2, (9 + 25) / 2]
+    torch.testing.assert_close(implicit(score, x), torch.tensor([16 / 2 - 2.0, 13 / 2 - 2.0]))
+    torch.manual_seed(1)
+    value = denoising(score, x, sigma=0.5)
+    torch.manual_seed(1)
+    z = torch.randn(2, 2)
+    torch.testing.assert_close(value, ((x + 0.5 * z) @ A.T + z / 0.5).square().sum(1) / 2)
+    model = ScoreModel(nn.Linear(2, 2))
+    torch.testing.assert_close(model.loss((x,)), implicit(model.net, x).sum() / 2)
+
+
+@pytest.mark.row("GEN-48")
 def test_a_model_learns_the_score_of_a_gaussian():
     model = ScoreModel(nn.Linear(1, 1))
     x = 2 + 0.5 * torch.randn(4_000, 1)

@@ -10,7 +10,7 @@ from torch import nn
 
 from deepcanon.diffusion.ddpm import data, noise
 from deepcanon.diffusion.divergence import exact, hutchinson
-from deepcanon.diffusion.score_sde import ScoreSDE
+from deepcanon.diffusion.score_sde import ScoreSDE, marginal
 from deepcanon.diffusion.sde import heun, log_prob, predictor_corrector, reverse_sde, ve, vp
 from deepcanon.nets.resmlp import ResidualMLP
 
@@ -98,6 +98,18 @@ class Zero(nn.Module):
         return self.weight * x
 
 
+class Same(Zero):
+    """A net that answers its input; it can tell the times that it is asked for."""
+
+    def forward(self, x, t):
+        self.seen = t
+        return x + self.weight
+
+    def times(self, model, x, t):
+        model.answer(x, t)
+        return self.seen
+
+
 def tiny(**options):
     return ScoreSDE(ResidualMLP((1, 4, 4), width=16, num_layers=1, time_dim=8), (1, 4, 4), levels=17, steps=8, **options)
 
@@ -116,6 +128,48 @@ def test_bits_are_counted_for_a_level_of_the_pixel():
     y = model.dequantise(x)
     nats = torch.distributions.Normal(0, 1).log_prob(y).flatten(1).sum(1)
     torch.testing.assert_close(bits, -nats / (16 * math.log(2)) - 1 + math.log2(17), atol=1e-3, rtol=0)
+
+
+@pytest.mark.row("GEN-54")
+@pytest.mark.parametrize("power", [1.0, 3.0])
+def test_the_loss_is_the_mean_squared_error_of_the_noise(power):
+    """VE: the net sees x_t / sqrt(1 + s^2), s = 0.01 * 5000^t, and 1000 t; with a net that answers its input the error is known."""
+    model, x = ScoreSDE(Same(), (1, 4, 4), levels=17, sde=ve(0.01, 50.0), predict=noise, power=power), pixels(6)
+    torch.manual_seed(1)
+    loss, measured = model.loss((x,)), model.metrics((x,))["simple_loss"]
+    torch.manual_seed(1)
+    for value, p in ((loss, power), (measured, 1.0)):
+        y = 2 * (16 * x + torch.rand_like(x)) / 17 - 1
+        u = (torch.rand(1) + torch.arange(6) / 6).frac()
+        eps, t = torch.randn_like(x), (0.001 + 0.999 * u**p).view(-1, 1, 1, 1)
+        s = 0.01 * 5000**t
+        error = (eps - (y + s * eps) / (1 + s**2).sqrt()).square()
+        torch.testing.assert_close(value, error.mean() if value is loss else error.mean((1, 2, 3)), atol=1e-5, rtol=1e-4)
+    times = torch.tensor([0.2, 0.7])
+    torch.testing.assert_close(model.net.times(model, x[:2], times), 1000 * times)
+
+
+@pytest.mark.row("GEN-54")
+def test_images_are_the_levels_of_the_cells_in_which_the_flow_ends():
+    """With velocity 0 the VP flow stands still, so that it ends and begins at the same points."""
+    model = ScoreSDE(Zero(), (1, 4, 4), levels=17, steps=4)
+    torch.manual_seed(1)
+    x = model.sample(40)
+    torch.manual_seed(1)
+    y = model.sde.noise(torch.ones(())) * torch.randn(40, 1, 4, 4)
+    torch.testing.assert_close(x, ((y + 1) * 17 / 2).floor().clamp(0, 16) / 16)
+    torch.manual_seed(1)
+    latent = model.encode(x)
+    torch.manual_seed(1)
+    torch.testing.assert_close(latent, model.dequantise(x), atol=1e-3, rtol=0)
+
+
+@pytest.mark.row("GEN-54")
+def test_the_equation_is_checked_at_its_own_variances():
+    a2, s2 = marginal(vp(0.1, 20.0))
+    t = torch.linspace(1e-3, 1, 11, dtype=torch.float64)
+    torch.testing.assert_close(a2, (-0.1 * t - 19.9 * t**2 / 2).exp())
+    torch.testing.assert_close(s2, 1 - a2)
 
 
 @pytest.mark.row("GEN-54")
@@ -139,6 +193,7 @@ def test_training_spends_its_times_where_the_power_says():
         tiny(power=0.0)
 
 
+@pytest.mark.row("GEN-54")
 @pytest.mark.parametrize("sampler", [heun, reverse_sde, predictor_corrector])
 def test_samples_have_the_levels_of_the_data(sampler):
     x = tiny(sampler=sampler).sample(3)
@@ -155,12 +210,14 @@ def test_other_pixels_are_refused(x, message):
         tiny().loss((x,))
 
 
+@pytest.mark.row("GEN-54")
 @pytest.mark.parametrize("sde", [vp(0.1, 1.0), ve(0.01, 0.5), ve(50.0, 0.01), vp(-1.0, -2.0)])
 def test_equations_that_do_not_end_in_noise_are_refused(sde):
     with pytest.raises(ValueError, match="the SDE does not lead from data to noise"):
         tiny(sde=sde, predict=noise)
 
 
+@pytest.mark.row("GEN-54")
 def test_velocity_is_for_unit_variance():
     with pytest.raises(ValueError, match="velocity turns data into noise"):
         tiny(sde=ve())

@@ -95,6 +95,7 @@ def test_a_constant_in_the_energy_changes_nothing():
     torch.testing.assert_close(ebm.loss((x,))["loss"], first, atol=1e-4, rtol=0)
 
 
+@pytest.mark.row("GEN-44")
 def test_chains_go_on_from_where_they_were_and_some_start_anew():
     ebm = EBM(mlp(2, 1), lambda n: torch.full((n, 2), -1.0), chains=4_000, sampler=lambda energy, x: x + 10, restart=0.1)
     ebm.chains.zero_()
@@ -107,6 +108,7 @@ def test_chains_go_on_from_where_they_were_and_some_start_anew():
     assert abs(restarted - 0.1) < 4 * math.sqrt(0.1 * 0.9 / 3_000)
 
 
+@pytest.mark.row("GEN-44")
 def test_samples_leave_the_chains_alone_and_live_as_long_as_a_chain():
     ebm = EBM(mlp(2, 1), lambda n: torch.zeros(n, 2), chains=8, sampler=lambda energy, x: x + 1, restart=0.05)
     assert torch.equal(ebm.sample(3), torch.full((3, 2), 20.0))
@@ -114,6 +116,19 @@ def test_samples_leave_the_chains_alone_and_live_as_long_as_a_chain():
     assert not ebm.chains.any()
 
 
+@pytest.mark.row("GEN-44")
+def test_noise_of_its_deviation_is_added_to_the_data_alone_and_energies_are_told():
+    ebm = EBM(nn.Linear(2, 1), lambda n: torch.ones(n, 2), chains=4, sampler=lambda energy, x: x + 1, restart=0.0, noise=0.3)
+    x = torch.randn(4, 2)
+    torch.manual_seed(1)
+    terms = ebm.loss((x,))
+    torch.manual_seed(1)
+    data = ebm.net(x + 0.3 * torch.randn(4, 2)).mean()
+    model = ebm.net(torch.full((1, 2), 2.0)).mean()
+    torch.testing.assert_close(terms, {"loss": data - model, "data": data, "model": model})
+
+
+@pytest.mark.row("GEN-44")
 def test_the_squared_energies_are_weighed_by_alpha():
     ebm = EBM(nn.Linear(2, 1), lambda n: torch.ones(n, 2), chains=4, sampler=lambda energy, x: x, alpha=0.5)
     x = torch.randn(4, 2)

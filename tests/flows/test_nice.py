@@ -1,11 +1,13 @@
 """NICE: volume is preserved, whatever the net; only the last layer changes a scale."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from deepcanon.flows.flow import Flow
-from deepcanon.flows.nice_flow import AdditiveCoupling, nice
+from deepcanon.flows.nice_flow import AdditiveCoupling, Scaling, nice
 from deepcanon.flows.realnvp_flow import realnvp
 from deepcanon.nets.perceptron import mlp
 
@@ -31,6 +33,26 @@ def test_couplings_of_a_net_that_is_no_bijection_have_determinant_one():
     for x in torch.randn(3, 4, dtype=torch.float64):
         jacobian = torch.autograd.functional.jacobian(lambda p: flow(p[None])[0][0], x)
         assert abs(torch.linalg.det(jacobian).abs() - 1) < 1e-9
+
+
+@pytest.mark.row("GEN-37")
+def test_the_last_layer_scales_every_number_and_its_determinant_is_the_product():
+    layer, x = Scaling((3,)).double(), torch.randn(5, 3, dtype=torch.float64)
+    with torch.no_grad():
+        layer.s.copy_(torch.tensor([0.5, -1.0, 2.0]))
+    factors = torch.tensor([math.exp(0.5), math.exp(-1), math.exp(2)], dtype=torch.float64)
+    z, log_det = layer(x)
+    torch.testing.assert_close(z, x * factors)
+    torch.testing.assert_close(log_det, torch.full((5,), 1.5, dtype=torch.float64))
+    back, log_det = layer.inverse(z)
+    torch.testing.assert_close(back, x)
+    torch.testing.assert_close(log_det, torch.full((5,), -1.5, dtype=torch.float64))
+
+
+@pytest.mark.row("GEN-37")
+def test_the_halves_of_nice_take_turns_and_the_scaling_is_last():
+    assert [getattr(layer, "swap", None) for layer in nice(5).transforms] == [False, True, False, True, None]
+    assert [(layer.net[0].in_features, layer.net[-1].out_features) for layer in nice(5, scaling=False).transforms] == 2 * [(3, 2), (2, 3)]
 
 
 @pytest.mark.row("GEN-37")

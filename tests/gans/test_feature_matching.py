@@ -4,9 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from deepcanon.engine import SGD, Trainer
 from deepcanon.gans.feature_matching import FeatureMatchingGAN, mean_distance
 from deepcanon.layers.spectral import spectral_norm
 from deepcanon.nets.perceptron import mlp
+from tests.gans.updates import expected_source, played
 
 
 @pytest.mark.row("GEN-60")
@@ -31,7 +33,51 @@ def test_the_features_are_the_last_activations_and_only_the_generator_learns_fro
     next(updates)
     player, loss = next(updates)
     assert player == "generator"
-    assert all(g is not None for g in torch.autograd.grad(loss, list(gan.generator.parameters())))
+    assert all(g.abs().sum() > 0 for g in torch.autograd.grad(loss, list(gan.generator.parameters())))
+
+
+@pytest.mark.row("GEN-60")
+def test_the_losses_are_the_games_and_the_squared_distance_of_the_mean_features():
+    gan, x = FeatureMatchingGAN(mlp(2, 6), mlp(6, 8, 7, 1), latent_dim=2).double(), torch.randn(5, 6, dtype=torch.float64)
+    taken = played(gan, x)
+    assert list(taken) == ["discriminator", "generator"]
+    first, second = gan.generator(torch.randn(5, 2, dtype=torch.float64)), gan.generator(torch.randn(5, 2, dtype=torch.float64))
+    torch.testing.assert_close(taken["discriminator"], expected_source(gan.discriminator(x), gan.discriminator(first)))
+    f = gan.discriminator[:-1]
+    torch.testing.assert_close(taken["generator"], ((f(x).sum(0) - f(second).sum(0)) / 5).square().sum())
+
+
+@pytest.mark.row("GEN-60")
+def test_a_step_of_either_player_moves_its_own_weights_alone():
+    """The generator's loss has a gradient in the discriminator, through the features of what is drawn; no step follows it."""
+    class Data:
+        def at(self, step):
+            return (torch.randn(5, 6),)
+
+    gan, seen = FeatureMatchingGAN(mlp(2, 6), mlp(6, 8, 7, 1), latent_dim=2), []
+
+    class Watched(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.generator, self.discriminator = gan.generator, gan.discriminator
+
+        def losses(self, batch):
+            for player, loss in gan.losses(batch):
+                before = {name: getattr(gan, name)[0].weight.clone() for name in ("generator", "discriminator")}
+                yield player, loss
+                seen.append((player, [name for name, w in before.items() if not torch.equal(w, getattr(gan, name)[0].weight)]))
+
+    Trainer(Watched(), Data(), SGD(0.1), total=2).run()
+    assert seen == 2 * [("discriminator", ["discriminator"]), ("generator", ["generator"])]
+
+
+@pytest.mark.row("GEN-60")
+def test_samples_are_generated_from_standard_normal_latents():
+    gan = FeatureMatchingGAN(nn.Linear(2, 3, bias=False), mlp(3, 4, 1), latent_dim=2)
+    torch.manual_seed(1)
+    x = gan.sample(4)
+    torch.manual_seed(1)
+    torch.testing.assert_close(x, torch.randn(4, 2) @ gan.generator.weight.detach().T)
 
 
 def test_features_stay_those_before_the_last_layer_when_slopes_are_bounded():

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from deepcanon.gans.game import gradient_play
+from deepcanon.gans.gan import GAN
 from deepcanon.gans.historical import HistoricalAveraging, RunningMean
 
 START = torch.tensor([0.6], dtype=torch.float64), torch.tensor([-0.8], dtype=torch.float64)
@@ -77,6 +78,32 @@ def test_around_a_method_it_damps_its_players():
     assert torch.cat([method.method.x[0], method.method.y[0]]).norm() < 0.3
 
 
+@pytest.mark.row("GEN-62")
+def test_a_loss_is_drawn_by_the_weighted_distance_from_the_mean_after_the_updates():
+    """x is moved to 3, 5 and 10 by its updates: its losses are drawn from x_0, 3, then 4, the means of 3 and of 3 and 5."""
+    method = HistoricalAveraging(Bilinear(), ("x", "y"), weight=0.5)
+    x, y = method.method.x[0], method.method.y[0]
+    for target, mean in ((3.0, x.item()), (5.0, 3.0), (10.0, 4.0)):
+        for player, loss in method.losses(None):
+            if player == "method.x":
+                assert loss.item() == pytest.approx((x * y).item() + 0.5 * (x.item() - mean) ** 2)
+                with torch.no_grad():
+                    x.fill_(target)
+            else:
+                assert loss.item() == pytest.approx(-(x * y).item())             # y has not moved
+    assert method.past["x"].means()[0].item() == pytest.approx(6)
+
+
+@pytest.mark.row("GEN-62")
+def test_samples_are_the_methods():
+    gan = GAN(nn.Linear(2, 3), nn.Linear(3, 1), latent_dim=2)
+    torch.manual_seed(1)
+    x = HistoricalAveraging(gan).sample(4)
+    torch.manual_seed(1)
+    assert torch.equal(x, gan.sample(4))
+
+
+@pytest.mark.row("GEN-62")
 def test_losses_of_several_terms_are_drawn_too():
     class Named(nn.Module):
         def __init__(self):

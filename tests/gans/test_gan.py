@@ -12,6 +12,7 @@ from deepcanon.gans.penalties import zero_centred
 from deepcanon.layers.instance_noise import InstanceNoise
 from deepcanon.nets.dcgan import critic, generator
 from deepcanon.nets.perceptron import mlp
+from tests.gans.updates import expected_source
 
 
 class Gaussian:
@@ -52,6 +53,37 @@ def test_a_gaussian_is_reached():
     assert x.std().item() == pytest.approx(0.5, rel=0.1)
 
 
+@pytest.mark.row("GEN-56")
+@pytest.mark.parametrize("penalty", [None, zero_centred(0.5)])
+def test_the_losses_are_the_cross_entropies_of_every_share_of_the_batch(penalty):
+    gan = GAN(mlp(2, 8, 3).double(), mlp(3, 8, 1).double(), latent_dim=2, penalty=penalty, discriminator_steps=2)
+    x = torch.randn(7, 3, dtype=torch.float64)
+    torch.manual_seed(1)
+    taken = list(gan.losses((x,)))
+    torch.manual_seed(1)
+    assert [player for player, _ in taken] == ["discriminator", "discriminator", "generator"]
+    for share, (_, loss) in zip((x[:4], x[4:]), taken[:2], strict=True):
+        fake = gan.generator(torch.randn(len(share), 2, dtype=torch.float64)).detach()
+        added = penalty(gan.discriminator, share, fake) if penalty else 0
+        torch.testing.assert_close(loss, added + expected_source(gan.discriminator(share), gan.discriminator(fake)))
+    fake = gan.generator(torch.randn(3, 2, dtype=torch.float64))
+    torch.testing.assert_close(taken[2][1], -gan.discriminator(fake).sigmoid().log().mean())
+
+
+@pytest.mark.row("GEN-56")
+def test_samples_and_what_is_measured_of_them():
+    gan, x = GAN(nn.Linear(2, 3, bias=False), mlp(3, 4, 1), latent_dim=2), torch.randn(4, 3)
+    torch.manual_seed(1)
+    sample = gan.sample(4)
+    torch.manual_seed(1)
+    expected = torch.randn(4, 2) @ gan.generator.weight.detach().T
+    torch.testing.assert_close(sample, expected)
+    torch.manual_seed(1)
+    torch.testing.assert_close(gan.metrics((x,)), {"score_data": gan.discriminator(x)[:, 0],
+                                                   "score_generated": gan.discriminator(expected)[:, 0]})
+
+
+@pytest.mark.row("GEN-56")
 def test_updates_of_the_discriminator_leave_the_generator_alone():
     gan = GAN(mlp(2, 6), mlp(6, 8, 1), latent_dim=2, discriminator_steps=3)
     updates = gan.losses((torch.randn(12, 6),))
@@ -112,6 +144,14 @@ def test_noise_makes_distant_points_overlap_so_that_the_divergence_has_a_slope()
     (slope,) = torch.autograd.grad(value, shift)
     assert value < 0.6
     assert slope > 0.1
+
+
+@pytest.mark.row("GEN-66")
+def test_the_noise_is_added_and_standard_normal_times_sigma():
+    layer, x = InstanceNoise(0.3), torch.tensor([[2.0, -1.0]]).expand(20_000, 2)
+    noise = (layer(x) - x) / 0.3
+    assert scipy.stats.kstest(noise.flatten().numpy(), "norm").pvalue > 1e-3
+    assert torch.equal(layer.sigma, torch.tensor(0.3))
 
 
 @pytest.mark.row("GEN-66")

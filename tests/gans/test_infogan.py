@@ -5,10 +5,13 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import nll_loss
 
 from deepcanon.gans.infogan import InfoGAN
+from deepcanon.gans.penalties import zero_centred
 from deepcanon.nets.conditional import Joined
 from deepcanon.nets.perceptron import mlp
+from tests.gans.updates import expected_source, played
 
 K = 5
 
@@ -48,7 +51,44 @@ def test_the_bound_lies_below_the_information_and_so_below_the_entropy():
         assert other.information(x, c) < best
 
 
-def test_the_players_and_the_sure_code():
+@pytest.mark.row("GEN-74")
+@pytest.mark.parametrize("penalty", [None, zero_centred(0.5)])
+def test_the_losses_are_the_games_and_the_information_of_the_code(penalty):
+    gan = InfoGAN(Joined(mlp(2 + K, 3), K), mlp(3, 8, 1), mlp(3, 8, K), latent_dim=2, num_codes=K, weight=0.3, penalty=penalty).double()
+    x = torch.randn(6, 3, dtype=torch.float64)
+    taken = played(gan, x)
+    assert list(taken) == ["discriminator", "reader", "generator"]
+    c = torch.randint(K, (6,))
+    first, second = (gan.generator(torch.empty(6, 2, dtype=torch.float64).normal_(), c) for _ in range(2))
+    D, Q = gan.discriminator, gan.reader
+    added = penalty(D, x, first.detach()) if penalty else 0
+    torch.testing.assert_close(taken["discriminator"], added + expected_source(D(x), D(first)))
+    torch.testing.assert_close(taken["reader"], nll_loss(Q(first).log_softmax(1), c) - math.log(K))
+    fooled = -D(second).sigmoid().log().mean()
+    torch.testing.assert_close(taken["generator"], fooled - 0.3 * (math.log(K) - nll_loss(Q(second).log_softmax(1), c)))
+
+
+@pytest.mark.row("GEN-74")
+def test_readers_and_discriminators_updates_leave_the_generator_alone_and_its_own_does_not():
     gan = InfoGAN(Joined(mlp(2 + K, 3), K), mlp(3, 8, 1), mlp(3, 8, K), latent_dim=2, num_codes=K)
-    assert [player for player, _ in gan.losses((torch.randn(6, 3),))] == ["discriminator", "reader", "generator"]
-    torch.testing.assert_close(gan.encode(torch.randn(4, 3)).sum(1), torch.ones(4))
+    for player, loss in gan.losses((torch.randn(6, 3),)):
+        gan.zero_grad()
+        loss.backward()
+        moved = {name for name, p in gan.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+        assert any(name.startswith("generator") for name in moved) == (player == "generator")
+
+
+@pytest.mark.row("GEN-74")
+def test_the_code_is_read_by_the_softmax_and_shown_by_the_samples():
+    gan = InfoGAN(OneHot(), mlp(K, 1), nn.Identity(), latent_dim=K, num_codes=K)
+    logits = torch.randn(4, K)
+    torch.testing.assert_close(gan.encode(logits), logits.exp() / logits.exp().sum(1, keepdim=True))
+    assert torch.equal(gan.sample(7), torch.eye(K)[[0, 1, 2, 3, 4, 0, 1]])
+    assert torch.equal(gan.sample(2, torch.tensor([3, 3])), torch.eye(K)[[3, 3]])
+    counts = gan.codes(5_000).bincount(minlength=K)
+    assert ((counts - 1_000).abs() < 4.5 * math.sqrt(5_000 * 0.2 * 0.8)).all()
+    gan.generator.noise = 0.1
+    torch.manual_seed(1)
+    noisy = gan.sample(2)
+    torch.manual_seed(1)
+    torch.testing.assert_close(noisy, torch.eye(K)[:2] + 0.1 * torch.randn(2, K))

@@ -87,12 +87,29 @@ def test_least_squares_pull_from_afar_where_minimax_does_not():
     assert gradients["least_squares"] == pytest.approx(62)
 
 
+@pytest.mark.row("GEN-57", "GEN-63", "GEN-65", "GEN-70")
 def test_values_by_hand():
-    a, b = torch.tensor([0.5]), torch.tensor([-0.25])
-    assert hinge.discriminator(a, b).item() == pytest.approx(0.5 + 0.75)
+    """At a = 0.5 and b = -0.25; s is the logistic sigmoid."""
+    a, b = torch.tensor([0.5], dtype=torch.float64), torch.tensor([-0.25], dtype=torch.float64)
+    def s(v):
+        return 1 / (1 + math.exp(-v))
+
+    source = -math.log(s(0.5)) - math.log(1 - s(-0.25))
+    table = {
+        minimax: (source, math.log(1 - s(-0.25))),
+        non_saturating: (source, -math.log(s(-0.25))),
+        objectives.swapped: (source, -math.log(s(-0.25)) - math.log(1 - s(0.5))),
+        smoothed(0.8): (-0.8 * math.log(s(0.5)) - 0.2 * math.log(1 - s(0.5)) - math.log(1 - s(-0.25)), -math.log(s(-0.25))),
+        smoothed(): (-0.9 * math.log(s(0.5)) - 0.1 * math.log(1 - s(0.5)) - math.log(1 - s(-0.25)), -math.log(s(-0.25))),
+        least_squares: (0.5**2 + 0.25**2, 1.25**2),
+        squares(2.0, -1.0, 0.5): (1.5**2 + 0.75**2, 0.75**2),
+        hinge: (0.5 + 0.75, 0.25),
+        wasserstein: (-0.75, 0.25),
+        relativistic: (-math.log(s(0.75)), -math.log(s(-0.75))),
+    }
+    for objective, expected in table.items():
+        assert (objective.discriminator(a, b).item(), objective.generator(a, b).item()) == pytest.approx(expected)
     assert hinge.discriminator(4 * a, 8 * b).item() == 0
-    assert (wasserstein.discriminator(a, b).item(), wasserstein.generator(a, b).item()) == (-0.75, 0.25)
-    assert least_squares.discriminator(a, b).item() == pytest.approx(0.25 + 0.0625)
 
 
 @pytest.mark.row("GEN-79")

@@ -5,6 +5,7 @@ import torch
 
 from deepcanon.gans.progressive import ProgressiveGAN
 from deepcanon.nets.progressive import GrowingDiscriminator, GrowingGenerator, double, halve
+from tests.gans.updates import expected_source, played
 
 
 @pytest.mark.row("GEN-76")
@@ -35,6 +36,7 @@ def test_a_discriminator_without_its_new_block_is_the_old_one_on_halved_images()
     torch.testing.assert_close(net(x, 2, alpha=0.0), net(halve(x), 1))
 
 
+@pytest.mark.row("GEN-76")
 def test_the_stages_follow_the_steps():
     gan = ProgressiveGAN(GrowingGenerator(6, 3, first=2, width=8), GrowingDiscriminator(3, first=2, width=8), latent_dim=6, num_stages=3,
                          stage_steps=4)
@@ -47,6 +49,41 @@ def test_the_stages_follow_the_steps():
     assert seen[4:8] == [(1, 0.0), (1, 0.5), (1, 1.0), (1, 1.0)]
     assert seen[8:] == [(2, 0.0), (2, 0.5)] + [(2, 1.0)] * 4
     assert gan.sample(2).shape == (2, 1, 8, 8)
+
+
+@pytest.mark.row("GEN-76")
+@pytest.mark.parametrize(("count", "stage", "alpha"), [(0, 0, 1.0), (5, 1, 0.5), (9, 2, 0.5), (14, 2, 1.0)])
+def test_the_losses_are_the_games_at_the_stage_with_the_slope_on_the_data(count, stage, alpha):
+    """With the default penalty, half the mean squared gradient on what the stage sees of the data."""
+    gan = ProgressiveGAN(GrowingGenerator(6, 3, first=2, width=8), GrowingDiscriminator(3, first=2, width=8), latent_dim=6, num_stages=3,
+                         stage_steps=4).double()
+    gan.count.fill_(count)
+    x = torch.rand(4, 1, 8, 8, dtype=torch.float64)
+    taken = played(gan, x)
+    assert list(taken) == ["discriminator", "generator"]
+    assert gan.count == count + 1
+    first, second = (gan.generator(torch.randn(4, 6, dtype=torch.float64), stage, alpha) for _ in range(2))
+    seen = x
+    for _ in range(2 - stage):
+        seen = halve(seen)
+    if alpha < 1:
+        seen = alpha * seen + (1 - alpha) * double(halve(seen))
+    seen.requires_grad_()
+    real, fake = (gan.discriminator(u, stage, alpha) for u in (seen, first))
+    (slope,) = torch.autograd.grad(real.sum(), seen, retain_graph=True)
+    torch.testing.assert_close(taken["discriminator"], expected_source(real, fake) + slope.square().sum((1, 2, 3)).mean() / 2)
+    torch.testing.assert_close(taken["generator"], -gan.discriminator(second, stage, alpha).sigmoid().log().mean())
+
+
+@pytest.mark.row("GEN-76")
+def test_samples_are_those_of_the_stage():
+    gan = ProgressiveGAN(GrowingGenerator(6, 2, first=2, width=8), GrowingDiscriminator(2, first=2, width=8), latent_dim=6, num_stages=2,
+                         stage_steps=4)
+    gan.count.fill_(5)
+    torch.manual_seed(1)
+    x = gan.sample(3)
+    torch.manual_seed(1)
+    torch.testing.assert_close(x, gan.generator(torch.randn(3, 6), 1, 0.5).detach())
 
 
 @pytest.mark.row("GEN-76")

@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from deepcanon.gans.semi_supervised import SemiSupervisedGAN
 from deepcanon.nets.perceptron import mlp
+from tests.gans.updates import played
 
 
 @pytest.fixture(name="gan")
@@ -34,6 +36,35 @@ def test_the_loss_is_that_of_k_plus_one_classes(gan):
     known = y >= 0
     expected = cross_entropy(gan.classifier(x[known]), y[known]) - torch.log(1 - real).mean() - torch.log(false).mean()
     torch.testing.assert_close(loss, expected)
+
+
+@pytest.mark.row("GEN-81")
+def test_the_generator_minimises_the_squared_distance_of_the_mean_features(gan):
+    x, y = torch.randn(6, 6, dtype=torch.float64), torch.tensor([0, -1, 3, -1, -1, 1])
+    taken = played(gan, x, y)
+    assert list(taken) == ["classifier", "generator"]
+    torch.randn(6, 2, dtype=torch.float64)                                       # of the classifier's update
+    f, fake = gan.classifier[:-1], gan.generator(torch.randn(6, 2, dtype=torch.float64))
+    torch.testing.assert_close(taken["generator"], ((f(x) - f(fake)).sum(0) / 6).square().sum())
+
+
+@pytest.mark.row("GEN-81")
+def test_the_classifiers_update_leaves_the_generator_alone_and_its_own_does_not(gan):
+    updates = gan.losses((torch.randn(6, 6, dtype=torch.float64), torch.zeros(6, dtype=torch.int64)))
+    next(updates)[1].backward()
+    assert all(p.grad is None for p in gan.generator.parameters())
+    next(updates)[1].backward()
+    assert all(p.grad.abs().sum() > 0 for p in gan.generator.parameters())
+
+
+@pytest.mark.row("GEN-81")
+def test_samples_are_generated_and_hits_are_counted():
+    gan = SemiSupervisedGAN(nn.Linear(2, 3, bias=False), nn.Sequential(nn.Identity()), latent_dim=2)
+    torch.manual_seed(1)
+    x = gan.sample(4)
+    torch.manual_seed(1)
+    torch.testing.assert_close(x, torch.randn(4, 2) @ gan.generator.weight.detach().T)
+    assert gan.metrics((torch.eye(3), torch.tensor([0, 1, 1])))["accuracy"].tolist() == [1, 1, 0]
 
 
 def test_a_batch_without_any_label_trains_the_rest(gan):

@@ -8,6 +8,7 @@ from deepcanon.gans.gan import GAN
 from deepcanon.gans.objectives import non_saturating
 from deepcanon.gans.unrolled import UnrolledGAN
 from deepcanon.nets.perceptron import mlp
+from tests.gans.updates import expected_source, played
 
 
 def players():
@@ -29,6 +30,25 @@ def test_without_a_step_it_is_the_plain_gan():
     x = torch.randn(8, 3, dtype=torch.float64)
     both = UnrolledGAN(*players(), latent_dim=2, unroll=0), GAN(*players(), latent_dim=2, objective=non_saturating)
     torch.testing.assert_close(*(torch.autograd.grad(generator_loss(gan, x), list(gan.generator.parameters())) for gan in both))
+
+
+@pytest.mark.row("GEN-80")
+def test_the_discriminator_takes_an_ordinary_step_and_leaves_the_generator_alone():
+    gan, x = UnrolledGAN(*players(), latent_dim=2, unroll=3, inner_lr=0.5), torch.randn(8, 3, dtype=torch.float64)
+    taken = played(gan, x)
+    fake = gan.generator(torch.randn(8, 2, dtype=torch.float64)).detach()
+    torch.testing.assert_close(taken["discriminator"], expected_source(gan.discriminator(x), gan.discriminator(fake)))
+    taken["discriminator"].backward()
+    assert all(p.grad is None for p in gan.generator.parameters())
+
+
+@pytest.mark.row("GEN-80")
+def test_samples_are_generated_from_standard_normal_latents():
+    gan = UnrolledGAN(nn.Linear(2, 3, bias=False), mlp(3, 4, 1), latent_dim=2)
+    torch.manual_seed(1)
+    x = gan.sample(4)
+    torch.manual_seed(1)
+    torch.testing.assert_close(x, torch.randn(4, 2) @ gan.generator.weight.detach().T)
 
 
 @pytest.mark.row("GEN-80")

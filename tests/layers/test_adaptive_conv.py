@@ -28,6 +28,27 @@ def test_a_sure_selection_takes_one_filter_of_the_bank_at_unit_scale():
 
 
 @pytest.mark.row("GEN-78")
+@pytest.mark.parametrize("demodulate", [True, False])
+def test_the_filter_is_the_selected_sum_with_modulated_inputs(demodulate):
+    layer, w = AdaptiveConv2d(3, 5, 4, num_filters=6, demodulate=demodulate).double(), torch.randn(2, 4, dtype=torch.float64)
+    for style, filters in zip(w, layer.filters(w), strict=True):
+        share = torch.softmax(layer.select.weight @ style + layer.select.bias, 0)
+        chosen = sum(p * k for p, k in zip(share, layer.bank, strict=True))
+        gain = 1 + layer.modulate.weight @ style + layer.modulate.bias
+        chosen = torch.stack([chosen[:, i] * gain[i] for i in range(3)], 1)
+        if demodulate:
+            chosen = torch.stack([k / (k.square().sum() + 1e-8).sqrt() for k in chosen])
+        torch.testing.assert_close(filters, chosen)
+
+
+@pytest.mark.row("GEN-78")
+def test_the_bank_begins_at_the_scale_that_keeps_variances():
+    bank = AdaptiveConv2d(16, 32, 4, num_filters=8, kernel=5).bank
+    assert bank.shape == (8, 32, 16, 5, 5)
+    assert (bank.std() * (16 * 25) ** 0.5).item() == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.row("GEN-78")
 def test_a_small_text_conditioned_generator():
     net = GigaGenerator(8, 6, first=4, blocks=2, width=8, channels=3)
     z, words = torch.randn(2, 8), torch.randn(2, 5, 6)

@@ -24,6 +24,16 @@ def test_equal_examples_are_the_most_alike():
     assert (layer.similarity(x) < 6).all()
 
 
+@pytest.mark.row("GEN-61")
+def test_the_similarity_is_the_sum_over_pairs_for_every_kernel():
+    layer, x = MinibatchDiscrimination(5, 3, 2).double(), torch.randn(6, 5, dtype=torch.float64)
+    m = (x @ layer.project.weight.T).view(6, 3, 2)
+    for b in range(3):
+        pairs = torch.cdist(m[:, b], m[:, b], p=1)
+        torch.testing.assert_close(layer(x)[:, 5 + b], torch.exp(-pairs).sum(1))
+
+
+@pytest.mark.row("GEN-61")
 def test_the_similarity_by_hand():
     layer = MinibatchDiscrimination(2, 1, 2)
     with torch.no_grad():

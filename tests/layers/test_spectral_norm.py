@@ -1,5 +1,8 @@
 """Spectral normalisation against singular values and torch's own parametrisation."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 from torch import nn
@@ -58,6 +61,20 @@ def test_a_normalised_net_has_the_slope_given_at_most(slope):
     assert slope / 50 < steepest <= slope * (1 + 1e-4)
 
 
+@pytest.mark.row("GEN-70")
+def test_copies_and_pickles_are_normalised_alike():
+    net = spectral_norm(mlp(3, 8, 1), slope=2.0).eval()
+    x = torch.randn(4, 3)
+    for other in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        torch.testing.assert_close(other(x), net(x))
+        assert not other[0].parametrizations.training
+        other.train(), net.train()
+        torch.testing.assert_close(other(x), net(x))                                 # one more step of the power method in both
+        assert type(other[0]).__name__ == type(net[0]).__name__
+        net.eval()
+
+
+@pytest.mark.row("GEN-70")
 def test_two_passes_before_one_backward():
     net = spectral_norm(mlp(3, 8, 1))
     (net(torch.randn(4, 3)) - net(torch.randn(4, 3))).mean().backward()

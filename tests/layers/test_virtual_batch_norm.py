@@ -19,6 +19,16 @@ def test_an_output_is_independent_of_its_own_batch():
 
 
 @pytest.mark.row("GEN-64")
+def test_every_row_is_normalised_by_the_reference_then_scaled_and_shifted():
+    layer, a = VirtualBatchNorm(3, 4, eps=0.1).double(), torch.randn(7, 3, 5, dtype=torch.float64)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([2.0, -1.0, 0.5])), layer.bias.copy_(torch.tensor([0.0, 3.0, -1.0]))
+    for c, (gamma, beta) in enumerate(((2.0, 0.0), (-1.0, 3.0), (0.5, -1.0))):
+        mean, var = a[:4, c].mean(), a[:4, c].var(correction=0)
+        torch.testing.assert_close(layer(a)[:, c], gamma * (a[:, c] - mean) / (var + 0.1).sqrt() + beta)
+
+
+@pytest.mark.row("GEN-64")
 def test_on_the_reference_it_is_batch_normalisation():
     reference = torch.randn(8, 2, 7, 7)
     model = WithReference(net(), reference)

@@ -1,5 +1,7 @@
 """The convolutional generator and critic."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from deepcanon.layers.norm import BatchNorm2d
 from deepcanon.nets.dcgan import critic, discriminator64, generator, generator64
 
 
+@pytest.mark.row("GEN-59")
 @pytest.mark.parametrize(("image_size", "channels"), [(8, 1), (28, 1), (32, 3)])
 def test_shapes_and_range(image_size, channels):
     images = generator(16, channels=channels, image_size=image_size, width=4)(torch.randn(5, 16))
@@ -40,6 +43,40 @@ def test_the_form_of_64_pixels_is_all_of_convolutions():
     assert kinds == {nn.Unflatten, nn.Flatten, nn.Conv2d, nn.ConvTranspose2d, BatchNorm2d, nn.ReLU,
                      nn.LeakyReLU, nn.Sigmoid}
     assert all(layer.stride == (2, 2) for layer in judge if isinstance(layer, nn.Conv2d) and layer is not judge[-2])
+
+
+@pytest.mark.row("GEN-59")
+def test_weights_begin_as_in_the_paper():
+    """N(0, 0.02^2), the gains of normalisations N(1, 0.02^2); slopes of 0.2 below zero."""
+    for net in (generator64(), discriminator64()):
+        for layer in net:
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | BatchNorm2d):
+                w, centre = layer.weight, float(isinstance(layer, BatchNorm2d))
+                assert abs(w.mean() - centre) < 4.5 * 0.02 / math.sqrt(w.numel())
+                assert abs(w.std() / 0.02 - 1) < 4.5 / math.sqrt(2 * w.numel())
+            assert not isinstance(layer, nn.LeakyReLU) or layer.negative_slope == 0.2
+
+
+@pytest.mark.row("GEN-59")
+def test_the_nets_have_the_parameters_of_the_paper():
+    """4x4 kernels without biases but where no normalisation follows, and two numbers a normalised channel."""
+    up = 16 * (100 * 512 + 512 * 256 + 256 * 128 + 128 * 64 + 64 * 3) + 3 + 2 * (512 + 256 + 128 + 64)
+    down = 16 * (3 * 64 + 64 * 128 + 128 * 256 + 256 * 512 + 512) + 64 + 1 + 2 * (128 + 256 + 512)
+    for net, count in ((generator64(), up), (discriminator64(), down)):
+        assert sum(p.numel() for p in net.parameters()) == count
+
+
+@pytest.mark.row("GEN-59")
+@pytest.mark.parametrize(("image_size", "channels"), [(8, 1), (12, 3)])
+def test_the_small_nets_have_a_quarter_of_the_side_and_twice_the_width_a_layer(image_size, channels):
+    s, c = image_size // 4, 8
+    up, down = generator(16, channels=channels, image_size=image_size, width=c), critic(channels=channels, image_size=image_size, width=c)
+    up_shapes = [(4 * c * s * s, 16), (4 * c, 2 * c, 4, 4), (2 * c, channels, 4, 4)]
+    down_shapes = [(c, channels, 4, 4), (2 * c, c, 4, 4), (1, 2 * c * s * s)]
+    for net, shapes in ((up, up_shapes), (down, down_shapes)):
+        assert [tuple(layer.weight.shape) for layer in net if hasattr(layer, "weight") and layer.weight.ndim > 1] == shapes
+    assert [layer.negative_slope for layer in down if isinstance(layer, nn.LeakyReLU)] == [0.2, 0.2]
+    assert not any(isinstance(layer, BatchNorm2d) for layer in down)
 
 
 @pytest.mark.row("GEN-59")

@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from deepcanon.metrics.mean_discrepancy import gaussian, mmd
@@ -12,6 +13,7 @@ from deepcanon.nets.conv_coder import conv_decoder, conv_encoder
 from deepcanon.nets.perceptron import mlp
 from deepcanon.vae.autoencoder import Autoencoder
 from deepcanon.vae.likelihoods import gaussian as normal
+from deepcanon.vae.sparse import l1
 from deepcanon.vae.vae import VAE
 from tests.vae.training import train
 
@@ -84,10 +86,58 @@ def test_codes_drawn_at_random_decode_to_data_with_a_vae_and_not_without():
     assert without > 2 * with_prior
 
 
-def test_a_penalty_is_added_and_logged():
-    method = Autoencoder(mlp(6, 3), mlp(3, 6), penalty=lambda h: 2 * h.square().mean())
-    terms = method.loss((torch.rand(4, 6),))
-    torch.testing.assert_close(terms["loss"], terms["reconstruction"] + terms["penalty"])
+@pytest.mark.row("GEN-01", "GEN-06")
+def test_the_loss_is_the_mean_squared_error_of_what_is_made_of_damaged_data_and_the_penalty():
+    """f h = 2 h, g h = h / 4 + 1, damaged: without its second value."""
+    encoder, decoder = nn.Linear(2, 2), nn.Linear(2, 2)
+    with torch.no_grad():
+        encoder.weight.copy_(2 * torch.eye(2)), encoder.bias.zero_()
+        decoder.weight.copy_(torch.eye(2) / 4), decoder.bias.fill_(1.0)
+    x = torch.tensor([[4.0, 1.0], [-2.0, 3.0]])
+    plain = Autoencoder(encoder, decoder)
+    assert {name: value.item() for name, value in plain.loss((x,)).items()} == {"loss": (1 + 0.25 + 4 + 0.25) / 4}
+    assert plain.metrics((x,))["mse"].tolist() == [(1 + 0.25) / 2, (4 + 0.25) / 2]
+    assert plain.encode(x).tolist() == [[8, 2], [-4, 6]]
+    assert plain.decode(x).tolist() == [[2, 1.25], [0.5, 1.75]]
+    assert plain.reconstruct(x).tolist() == [[3, 1.5], [0, 2.5]]
+
+    def damaged(x):
+        return x * torch.tensor([1.0, 0.0])
+
+    method = Autoencoder(encoder, decoder, corrupt=damaged, penalty=l1(0.5))
+    reconstruction, penalty = (1 + 0 + 4 + 4) / 4, 0.5 * (8 + 4) / 2
+    assert {name: value.item() for name, value in method.loss((x,)).items()} == {
+        "loss": reconstruction + penalty, "reconstruction": reconstruction, "penalty": penalty}
+    assert {name: value.tolist() for name, value in method.metrics((x,)).items()} == {
+        "mse": [0.625, 2.125], "restored_mse": [0.5, 4.0], "damaged_mse": [0.5, 4.5]}
+
+
+@pytest.mark.row("GEN-03")
+def test_the_convolutional_nets_are_their_equations():
+    """Halvings of 4x4 and SiLU, two residual blocks h + conv1(silu(conv3(silu(h)))), and the mirror image."""
+    encoder, decoder = conv_encoder(2, (6, 8), 3).double(), conv_decoder(2, (6, 8), 3).double()
+    x = torch.rand(2, 2, 8, 8, dtype=torch.float64)
+
+    def conv(h, layer, **how):
+        return F.conv2d(h, layer.weight, layer.bias, **how)
+
+    def residual(h, block):
+        narrow, wide = block.change[1], block.change[3]
+        assert narrow.weight.shape == (4, 8, 3, 3)
+        return h + conv(F.silu(conv(F.silu(h), narrow, padding=1)), wide)
+
+    h = F.silu(conv(x, encoder[0], stride=2, padding=1))
+    h = F.silu(conv(h, encoder[2], stride=2, padding=1))
+    h = residual(residual(h, encoder[4]), encoder[5])
+    z = conv(F.silu(h), encoder[7])
+    torch.testing.assert_close(encoder(x), z)
+    assert z.shape == (2, 3, 2, 2)
+    h = residual(residual(conv(z, decoder[0], padding=1), decoder[1]), decoder[2])
+    for layer in (decoder[4], decoder[6]):
+        h = F.conv_transpose2d(F.silu(h), layer.weight, layer.bias, stride=2, padding=1)
+    torch.testing.assert_close(decoder(z), h)
+    assert len(encoder) == 8
+    assert len(decoder) == 7
 
 
 def test_a_decoder_of_another_shape_is_refused():

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from scipy.stats import chisquare, kstest
+from torch import nn
 from torch.distributions import Categorical, kl_divergence
 
 from deepcanon.nets.perceptron import mlp
@@ -81,8 +82,43 @@ def test_an_encoder_of_another_size_is_refused():
         GumbelVAE(mlp(6, 6), mlp(12, 6), num_codes=4, num_values=3).loss((torch.rand(5, 6),))
 
 
-def test_the_loss_is_reconstruction_and_kl():
-    vae, x = GumbelVAE(mlp(6, 8, 12), mlp(12, 8, 6), num_codes=4, num_values=3), torch.rand(5, 6)
+@pytest.mark.row("GEN-25")
+def test_the_loss_is_the_cross_entropy_of_a_relaxed_draw_and_the_divergence_from_the_uniform_law():
+    vae = GumbelVAE(mlp(6, 8, 12), mlp(12, 8, 6), num_codes=4, num_values=3, temperature=0.7).double()
+    x = torch.rand(5, 6, dtype=torch.float64)
+    torch.manual_seed(1)
     terms = vae.loss((x,))
-    torch.testing.assert_close(terms["kl"], kl_uniform(vae.posterior(x)).sum(1).mean())
-    torch.testing.assert_close(terms["loss"], terms["reconstruction"] + terms["kl"])
+    torch.manual_seed(1)
+    logits = vae.encoder(x).view(5, 4, 3)
+    z = F.softmax((logits - torch.empty_like(logits).exponential_().log()) / 0.7, -1)
+    reconstruction = F.binary_cross_entropy_with_logits(vae.decoder(z.view(5, 12)), x, reduction="sum") / 5
+    kl = (math.log(3) - Categorical(logits=logits).entropy()).sum(1).mean()
+    torch.testing.assert_close(terms, {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl})
+
+
+class Shown(nn.Module):
+    """A decoder that shows the one-hot code: logits far above or below 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(80.0))
+
+    def forward(self, z):
+        return self.scale * (z - 0.5)
+
+
+@pytest.mark.row("GEN-25")
+def test_samples_are_decoded_codes_all_of_which_are_equally_likely():
+    vae = GumbelVAE(nn.Identity(), Shown(), num_codes=2, num_values=3)
+    codes = vae.sample(9_000).view(-1, 2, 3)
+    assert (codes.sum(2) == 1).all()
+    counts = (3 * codes[:, 0].argmax(1) + codes[:, 1].argmax(1)).bincount(minlength=9)
+    assert chisquare(counts.numpy()).pvalue > 1e-3
+
+
+@pytest.mark.row("GEN-25")
+def test_the_code_is_the_likeliest_one_and_its_picture_the_mean():
+    vae = GumbelVAE(nn.Identity(), Shown(), num_codes=2, num_values=3)
+    x = torch.tensor([[0.1, 0.9, 0.2, 0.6, 0.1, 0.5]])
+    assert vae.encode(x).tolist() == [[1, 0]]
+    torch.testing.assert_close(vae.reconstruct(x), torch.tensor([[0.0, 1.0, 0.0, 1.0, 0.0, 0.0]]))

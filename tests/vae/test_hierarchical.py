@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
-from torch.distributions import MultivariateNormal, Normal
+from torch.distributions import Bernoulli, Independent, MultivariateNormal, Normal, kl_divergence
 
 from deepcanon.nets.perceptron import mlp
 from deepcanon.vae.evidence import elbo, log_evidence, posterior
@@ -54,12 +54,45 @@ def test_at_the_exact_posterior_the_bound_is_the_likelihood(chain):
 
 
 @pytest.mark.row("GEN-24")
+def test_the_bound_is_the_ratio_of_the_joint_densities_but_for_the_top_divergence():
+    """Three levels, with torch's densities: log p(x, z_1, z_2) - log q(z_1, z_2|x) + E[log p(z_3) - log q(z_3|z_2)] at the draws."""
+    dims = (3, 2, 4)
+    inference = [mlp(i, 2 * o).double() for i, o in zip((5, 3, 2), dims, strict=True)]
+    generation = [mlp(i, o).double() for i, o in zip(dims, (5, 6, 4), strict=True)]
+    vae, x = HierarchicalVAE(inference, generation, latent_dims=dims), torch.rand(6, 5, dtype=torch.float64)
+    torch.manual_seed(1)
+    bound = vae.elbo(x)
+    torch.manual_seed(1)
+    loss = vae.loss((x,))
+    torch.testing.assert_close(loss, -bound.mean())
+    torch.manual_seed(1)
+    torch.testing.assert_close(vae.metrics((x,))["elbo"], bound)
+
+    def normal(parameters):
+        mu, log_var = parameters.tensor_split(2, 1)
+        return Independent(Normal(mu, log_var.exp().sqrt()), 1)
+
+    torch.manual_seed(1)
+    z, q, below = [], [], x
+    for net in inference:
+        q.append(normal(net(below)))
+        below = q[-1].mean + q[-1].stddev * torch.randn_like(q[-1].mean)
+        z.append(below)
+    p_x = Independent(Bernoulli(logits=generation[0](z[0]), validate_args=False), 1)
+    prior = [normal(generation[1](z[1])), normal(generation[2](z[2]))]
+    ratio = sum(p.log_prob(here) - posterior.log_prob(here) for p, posterior, here in zip(prior, q, z, strict=False))
+    top = kl_divergence(q[2], Independent(Normal(torch.zeros(6, 4).double(), 1.0), 1))
+    torch.testing.assert_close(bound, p_x.log_prob(x) + ratio - top)
+
+
+@pytest.mark.row("GEN-24")
 def test_samples_come_from_the_top_down(chain):
     x = chain.sample(20_000)
     assert x.mean().abs() < 4 * math.sqrt(6 / 20_000)
     assert x.var().item() == pytest.approx(6, rel=0.05)
 
 
+@pytest.mark.row("GEN-24")
 def test_the_density_is_torchs():
     z, mu, log_var = torch.randn(3, 7, 4, dtype=torch.float64)
     expected = torch.stack([MultivariateNormal(m, v.exp().diag()).log_prob(a) for a, m, v in zip(z, mu, log_var, strict=True)])

@@ -63,6 +63,22 @@ def test_a_vae_trained_on_masked_images_inpaints():
     assert (filled - x)[~known].square().mean() < 0.5 * (mean_pixel - x)[~known].square().mean()
 
 
+@pytest.mark.row("GEN-23")
+def test_what_is_missing_is_filled_in_again_and_again():
+    """With a model that adds 1, from 0: as many as there are steps."""
+    x, known = torch.rand(4, 5), torch.rand(4, 5) > 0.5
+    for steps in (1, 3, 10):
+        assert torch.equal(inpaint(lambda z: z + 1, x, known, steps), torch.where(known, x, float(steps)))
+    assert torch.equal(inpaint(lambda z: z + 1, x, known), torch.where(known, x, 10.0))
+
+
+@pytest.mark.row("GEN-09")
+def test_grey_is_the_mean_of_the_colours():
+    x = torch.tensor([0.0, 0.3, 0.9]).view(1, 3, 1, 1).expand(2, 3, 2, 2)
+    torch.testing.assert_close(greyscale(x), torch.full((2, 3, 2, 2), 0.4))
+
+
+@pytest.mark.row("GEN-23")
 def test_unknown_values_are_not_looked_at():
     x, known = torch.rand(4, 5), torch.rand(4, 5) > 0.5
     other = torch.where(known, x, torch.full_like(x, float("nan")))

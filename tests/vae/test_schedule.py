@@ -58,10 +58,13 @@ def test_with_beta_zero_the_gradient_has_no_kl_term():
     assert all(torch.equal(a, b) for a, b in zip(with_kl, without, strict=True))
 
 
+@pytest.mark.row("GEN-21")
 @pytest.mark.parametrize(("schedule", "values"), [
     (ramp(0.0, 2.0, 4), [0, 0.5, 1, 1.5, 2, 2, 2, 2, 2]),
     (cycle(0.0, 1.0, 4), [0, 0.5, 1, 1, 0, 0.5, 1, 1, 0]),
     (cooling(2.0, 1.0, 2), [1 + math.exp(-t / 2) for t in range(9)]),
+    (ramp(3.0, 1.0, 4), [3, 2.5, 2, 1.5, 1, 1, 1, 1, 1]),
+    (cycle(0.5, 1.0, 4), [0.5, 0.75, 1, 1, 0.5, 0.75, 1, 1, 0.5]),
 ])
 def test_schedules_and_that_only_training_counts(schedule, values):
     scheduled = Scheduled(schedule)

@@ -6,10 +6,11 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.distributions import Normal
 
 from deepcanon.nets.perceptron import mlp
 from deepcanon.vae.likelihoods import bernoulli, gaussian, gaussian_learned
-from deepcanon.vae.score_function import ScoreFunctionVAE
+from deepcanon.vae.score_function import ScoreFunctionVAE, advantage
 from deepcanon.vae.vae import VAE
 
 
@@ -58,6 +59,35 @@ def test_with_discrete_latents_its_mean_is_the_enumerated_gradient():
     assert ((drawn.mean(0) - expected[0]).abs() < 4 * drawn.std(0) / math.sqrt(n)).all()
     draws = method.elbo(x.expand(n, 3)).detach()
     assert (draws.mean() - exact).abs() < 4 * draws.std() / math.sqrt(n)
+
+
+@pytest.mark.row("GEN-15")
+def test_the_loss_is_the_mean_negative_bound_and_samples_are_of_the_prior():
+    method = ScoreFunctionVAE(mlp(4, 6), mlp(3, 4), latent_dim=3, posterior=gaussian_learned, prior=gaussian, samples=2, likelihood=gaussian).double()
+    x = torch.randn(5, 4, dtype=torch.float64)
+    torch.manual_seed(1)
+    loss, measured = method.loss((x,)), method.metrics((x,))["elbo"]
+    torch.manual_seed(1)
+    mean, log_sigma = method.encoder(x).split(3, 1)
+    q, standard = Normal(mean, log_sigma.exp()), Normal(0.0, 1.0)
+    for value in (loss, measured):
+        z = q.sample((2,))
+        joint = Normal(method.decoder(z), 1.0).log_prob(x).sum(2) + standard.log_prob(z).sum(2)
+        bound = joint.mean(0) + q.entropy().sum(1)
+        torch.testing.assert_close(value, -bound.mean() if value is loss else bound)
+    shown = ScoreFunctionVAE(nn.Identity(), nn.Linear(2, 2, bias=False), latent_dim=2)
+    with torch.no_grad():
+        shown.decoder.weight.copy_(80 * torch.tensor([[1.0, 0.0], [0.0, -1.0]]))
+    drawn = shown.sample(8_000)                                                  # fair bits b: (s(80 b_1), s(-80 b_2)), s(0) = 1/2
+    torch.testing.assert_close(drawn.mean(0), torch.tensor([0.75, 0.25]), atol=0.025, rtol=0)
+
+
+@pytest.mark.row("GEN-15")
+def test_the_advantage_is_what_a_draw_has_over_the_mean_of_the_others():
+    r = torch.tensor([[1.0, 5.0], [2.0, 0.0], [6.0, 1.0]])
+    expected = torch.tensor([[1.0 - 4, 5.0 - 0.5], [2.0 - 3.5, 0.0 - 3], [6.0 - 1.5, 1.0 - 2.5]])
+    torch.testing.assert_close(advantage(r), expected)
+    assert torch.equal(advantage(r[:1]), r[:1])
 
 
 def test_a_model_of_bits_learns():

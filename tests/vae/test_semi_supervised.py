@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from torch import nn
+from torch.nn.functional import one_hot
 
 from deepcanon.nets.conditional import Joined
 from deepcanon.nets.perceptron import mlp
@@ -46,6 +48,50 @@ def test_a_seen_class_gives_the_joint_bound(vae):
     torch.manual_seed(2)
     every = vae.joint(x.repeat(3, 1), torch.arange(3).repeat_interleave(5)).view(3, 5)
     torch.testing.assert_close(bound, every[y, torch.arange(5)].mean())
+
+
+@pytest.mark.row("GEN-22")
+def test_the_loss_is_the_negative_bound_and_alpha_times_the_cross_entropy_of_the_labelled(vae):
+    vae.alpha = 0.3
+    x, y = torch.rand(5, 6, dtype=torch.float64), torch.tensor([0, -1, 1, -1, 2])
+    torch.manual_seed(2)
+    terms = vae.loss((x, y))
+    torch.manual_seed(2)
+    every = vae.joint(x.repeat(3, 1), torch.arange(3).repeat_interleave(5)).view(3, 5).T
+    q = vae.classifier(x).softmax(1)
+    unseen = (q * every).sum(1) + torch.special.entr(q).sum(1)                   # sum_y q(y|x) (-L(x, y)) + H(q)
+    bound = torch.where(y < 0, unseen, every[torch.arange(5), y]).mean()
+    known = y >= 0
+    classification = -q[known, y[known]].log().mean()
+    torch.testing.assert_close(terms, {"loss": -bound + 0.3 * classification, "bound": bound, "classification": classification})
+
+
+class Shown(nn.Module):
+    """A decoder that shows the class, and nothing else: logits far above or below 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(80.0))
+
+    def forward(self, z, y):
+        return self.scale * (one_hot(y, 3) - 0.5)
+
+
+@pytest.mark.row("GEN-22")
+def test_samples_are_of_the_classes_asked_for_or_of_each_in_turn():
+    vae = SemiSupervisedVAE(nn.Identity(), Shown(), nn.Identity(), latent_dim=2, num_classes=3)
+    assert torch.equal(vae.sample(5), one_hot(torch.tensor([0, 1, 2, 0, 1])).float())
+    assert torch.equal(vae.sample(3, torch.tensor([2, 2, 0])), one_hot(torch.tensor([2, 2, 0])).float())
+
+
+@pytest.mark.row("GEN-22")
+def test_the_prediction_is_the_softmax_and_its_hits_are_counted(vae):
+    x = torch.rand(6, 6, dtype=torch.float64)
+    p = vae.predict(x)
+    torch.testing.assert_close(p, vae.classifier(x).exp() / vae.classifier(x).exp().sum(1, keepdim=True))
+    likeliest = p.argmax(1)
+    y = torch.where(torch.arange(6) < 4, likeliest, (likeliest + 1) % 3)
+    assert vae.metrics((x, y))["accuracy"].tolist() == [1, 1, 1, 1, 0, 0]
 
 
 @pytest.mark.row("GEN-22")

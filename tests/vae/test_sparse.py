@@ -38,6 +38,21 @@ def test_more_units_are_off_the_larger_the_weight():
     assert off[0] < off[1] < off[2]
 
 
+@pytest.mark.row("GEN-04")
+def test_the_penalty_is_the_weighted_sum_of_absolute_activations_an_example():
+    h = torch.tensor([[[1.0, -2.0], [0.0, 3.0]], [[0.5, 0.5], [-1.0, 0.0]]])
+    assert l1(0.1)(h).item() == pytest.approx(0.1 * (6 + 2) / 2)
+
+
+@pytest.mark.row("GEN-04")
+def test_a_dictionary_adds_up_atoms_of_length_one():
+    decoder, h = Dictionary(3, 2), torch.tensor([[1.0, 0.0, -2.0], [0.0, 3.0, 1.0]])
+    with torch.no_grad():
+        decoder.weight.copy_(torch.tensor([[3.0, 4.0], [0.0, -0.5], [2.0, 0.0]]))
+        decoder.bias.copy_(torch.tensor([10.0, 20.0]))
+    torch.testing.assert_close(decoder(h), torch.tensor([[10 + 0.6 - 2, 20 + 0.8], [10 + 1.0, 20 - 3.0]]))
+
+
 @pytest.mark.row("GEN-05")
 @pytest.mark.parametrize(("share", "batch"), [(0.05, 50), (0.1, 33), (0.5, 7)])
 def test_every_unit_is_on_for_its_share_of_a_batch(share, batch):

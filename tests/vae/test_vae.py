@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from deepcanon import vae
 from deepcanon.metrics.mean_discrepancy import gaussian as gaussian_kernel, mmd, mmd_bound
@@ -133,10 +134,35 @@ def test_samples_in_the_plane_pass_a_two_sample_test():
     assert mmd(vae.sample(n), banana(n), kernel) < bound
 
 
-def test_beta_weighs_the_kl():
-    vae = VAE(mlp(6, 4), mlp(2, 6), latent_dim=2, beta=4.0)
-    terms = vae.loss((torch.rand(8, 6),))
-    torch.testing.assert_close(terms["loss"], terms["reconstruction"] + 4 * terms["kl"])
+@pytest.mark.row("GEN-18", "GEN-21")
+def test_the_loss_is_the_cross_entropy_of_a_draw_and_beta_times_the_divergence():
+    vae = VAE(mlp(6, 4), mlp(2, 6), latent_dim=2, beta=4.0, corrupt=lambda x: 1 - x).double()
+    x = torch.rand(8, 6, dtype=torch.float64)
+    torch.manual_seed(1)
+    terms = vae.loss((x,))
+    torch.manual_seed(1)
+    mu, log_var = vae.encoder(1 - x).split(2, 1)
+    q = Normal(mu, log_var.exp().sqrt())
+    logits = vae.decoder(q.mean + q.stddev * torch.randn_like(mu))
+    reconstruction = binary_cross_entropy_with_logits(logits, x, reduction="sum") / 8
+    kl = kl_divergence(q, Normal(0.0, 1.0)).sum(1).mean()
+    torch.testing.assert_close(terms, {"loss": reconstruction + 4 * kl, "reconstruction": reconstruction, "kl": kl})
+
+
+@pytest.mark.row("GEN-18")
+def test_what_is_measured_is_the_bound_of_undamaged_data_and_pictures_are_the_means_at_the_mean_code():
+    vae = VAE(mlp(6, 4), mlp(2, 6), latent_dim=2, beta=4.0, corrupt=lambda x: 1 - x).double()
+    x = torch.rand(8, 6, dtype=torch.float64)
+    torch.manual_seed(1)
+    measured = vae.metrics((x,))["elbo"]
+    torch.manual_seed(1)
+    mu, log_var = vae.encoder(x).split(2, 1)
+    q = Normal(mu, log_var.exp().sqrt())
+    logits = vae.decoder(q.mean + q.stddev * torch.randn_like(mu))
+    energy = binary_cross_entropy_with_logits(logits, x, reduction="none").sum(1)
+    torch.testing.assert_close(measured, -energy - kl_divergence(q, Normal(0.0, 1.0)).sum(1))
+    torch.testing.assert_close(vae.encode(x), mu.detach())
+    torch.testing.assert_close(vae.reconstruct(x), vae.decoder(mu).sigmoid().detach())
 
 
 def test_verbs_keep_the_shape_of_the_data():

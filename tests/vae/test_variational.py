@@ -4,6 +4,9 @@ import math
 
 import pytest
 import torch
+from torch import nn
+from torch.distributions import Normal, kl_divergence
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from deepcanon.nets.perceptron import mlp
 from deepcanon.vae.vae import VAE, kl_standard_normal
@@ -41,6 +44,50 @@ def test_decoder_and_posteriors_take_turns_and_their_numbers_are_as_stated():
     _, loss = list(method.losses((torch.rand(3, 5), torch.tensor([0, 4, 6]))))[1]
     loss.backward()
     assert (method.posteriors.weight.grad.abs().sum(1) > 0).tolist() == [True, False, False, False, True, False, True]
+
+
+@pytest.mark.row("GEN-12")
+def test_both_losses_are_the_mean_negative_bound_of_the_drawn_latents():
+    method = PerPointVI(mlp(2, 4, 5), num_points=7, latent_dim=2, samples=3).double()
+    nn.init.normal_(method.posteriors.weight)
+    x, i = torch.rand(4, 5, dtype=torch.float64), torch.tensor([6, 0, 3, 3])
+    mu, log_var = method.posteriors.weight[i].split(2, 1)
+    q = Normal(mu, (log_var / 2).exp())
+    torch.manual_seed(1)
+    taken = list(method.losses((x, i)))
+    torch.manual_seed(1)
+    for player, loss in taken:
+        eps = torch.randn(4 * 3, 2, dtype=torch.float64).unflatten(0, (4, 3))
+        logits = method.decoder(q.mean[:, None] + q.stddev[:, None] * eps)       # (4, 3, 5)
+        energy = binary_cross_entropy_with_logits(logits, x[:, None].expand_as(logits), reduction="none").sum(2).mean(1)
+        expected = (energy + kl_divergence(q, Normal(0.0, 1.0)).sum(1)).mean()
+        torch.testing.assert_close(loss, expected, msg=f"the loss of the {player}")
+
+
+@pytest.mark.row("GEN-12")
+def test_samples_have_the_mean_and_the_covariance_of_the_model(linear_gaussian):
+    vae, exact = linear_gaussian
+    n = 40_000
+    method = PerPointVI(vae.decoder, num_points=6, latent_dim=2, likelihood=vae.likelihood).double()
+    x, covariance = method.sample(n), exact.covariance_matrix
+    variance = covariance.diagonal()
+    assert ((x.mean(0) - exact.mean).abs() < 4.5 * (variance / n).sqrt()).all()
+    spread = ((covariance.square() + variance[:, None] * variance) / n).sqrt()   # of an entry of the estimate
+    assert ((x.T.cov() - covariance).abs() < 4.5 * spread).all()
+
+
+@pytest.mark.row("GEN-14")
+def test_a_shifted_encoder_loses_its_divergence_from_the_exact_posterior(linear_gaussian):
+    """log p(x) - L(q; x) = KL(q || p(z|x)), and refinement finds p(z|x): the gap is that divergence, in closed form."""
+    vae, exact = linear_gaussian
+    x = exact.sample((5,))
+    mean, log_variance = (t.detach() for t in vae.posterior(x))
+    with torch.no_grad():
+        vae.encoder.bias += torch.tensor([0.3, -0.2, 0.5, -0.7])                 # of the two means, of the two log variances
+    mu, log_var = (t.detach() for t in vae.posterior(x))
+    exactly = Normal(mean, (log_variance / 2).exp())
+    gap = kl_divergence(Normal(mu, (log_var / 2).exp()), exactly).sum(1)
+    torch.testing.assert_close(amortization_gap(vae, x, steps=150, samples=40_000), gap, atol=0.06, rtol=0)
 
 
 @pytest.mark.row("GEN-14")

@@ -82,6 +82,18 @@ def test_as_many_codes_as_kinds_of_data_lose_nothing(make):
     torch.testing.assert_close(method.reconstruct(kinds), kinds, atol=0.1, rtol=0)
 
 
+@pytest.mark.row("GEN-26")
+@pytest.mark.parametrize("beta", [0.25, 1.5])
+def test_the_loss_is_the_reconstruction_and_the_squared_distances_of_all_positions(x, beta):
+    method = build(VectorQuantizer(8, 2, beta=beta))
+    terms, z = method.loss((x,)), method.encoder(x).mT                           # (B, S, Z)
+    q = method.quantizer.codebook[torch.cdist(z, method.quantizer.codebook).argmin(2)]
+    distance = (z - q).square().sum((1, 2)).mean()
+    torch.testing.assert_close(terms["quantization"], (1 + beta) * distance)
+    torch.testing.assert_close(terms["loss"], terms["reconstruction"] + (1 + beta) * distance)
+
+
+@pytest.mark.row("GEN-26")
 def test_perplexity_counts_the_codes_in_use(x):
     method = build()
     codes = method.encode(x).flatten()
@@ -90,6 +102,7 @@ def test_perplexity_counts_the_codes_in_use(x):
     torch.testing.assert_close(method.loss((x,))["perplexity"], expected, check_dtype=False)
 
 
+@pytest.mark.row("GEN-26")
 def test_positions_may_be_a_grid():
     encoder, decoder = nn.Conv2d(1, 4, 2, stride=2), nn.ConvTranspose2d(4, 1, 2, stride=2)
     method, x = VQVAE(encoder, decoder, VectorQuantizer(8, 4)), torch.rand(3, 1, 8, 8)
