@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.flows.functional import standard_normal, unchanged
+from deepcanon.layers.contract import checked
 from deepcanon.layers.precision import typed_as
 
 Mapped = tuple[Float[Tensor, "B *Z"], Float[Tensor, "B"]]             # a point and the logarithm of a determinant
@@ -31,6 +32,7 @@ class Transform(Protocol):
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]: ...
 
 
+@checked
 class Flow(nn.Module):
     """A density over real data points.
 
