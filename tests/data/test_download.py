@@ -31,7 +31,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_a_file_by_hand_is_found_packed_or_not(folder):
-    (folder / "hello.txt.gz").write_bytes(gzip.compress(b"hello"))
+    (folder / "hello.txt.gz").write_bytes(gzip.compress(b"hello", mtime=0))
     assert downloads.read(HELLO) == b"hello"
     (folder / "hello.txt").write_bytes(b"hello")
     assert downloads.path(HELLO) == folder / "hello.txt"
@@ -45,17 +45,17 @@ def test_another_content_is_refused_with_both_sums(folder):
 
 @pytest.mark.parametrize("damage", [lambda packed: packed[:-9], lambda packed: b"<html>" + packed, lambda packed: packed[:20] + b"\0" + packed[21:]])
 def test_a_damaged_gzip_file_is_refused_with_its_name(folder, damage):
-    (folder / "hello.txt.gz").write_bytes(damage(gzip.compress(b"hello" * 100)))
+    (folder / "hello.txt.gz").write_bytes(damage(gzip.compress(b"hello" * 100, mtime=0)))
     with pytest.raises(ValueError, match=r"hello.txt.gz is damaged: expected a whole gzip file"):
         downloads.read(HELLO)
 
 
 def test_a_named_file_that_unpacks_to_more_than_it_should_is_refused_before_it_is_read(folder):
     file = sets.File("hello.txt", HELLO.address, HELLO.sha256, 5)
-    (folder / "hello.txt.gz").write_bytes(gzip.compress(b"hello"))
+    (folder / "hello.txt.gz").write_bytes(gzip.compress(b"hello", mtime=0))
     assert downloads.read(file) == b"hello"
-    (folder / "hello.txt.gz").write_bytes(gzip.compress(b"\0" * 2_000_000))
-    large = gzip.compress(b"\0" * 200_000_000)
+    (folder / "hello.txt.gz").write_bytes(gzip.compress(b"\0" * 2_000_000, mtime=0))
+    large = gzip.compress(b"\0" * 200_000_000, mtime=0)
     tracemalloc.start()
     with pytest.raises(ValueError, match="unpacks to more than the 5 bytes expected of it"):
         downloads.read(file)
@@ -120,7 +120,7 @@ def served(server, name, content, size=0, page=None):
 
 
 def test_a_file_is_fetched_once_and_kept(server):
-    for name, sent in {"hello.txt": b"hello", "hello.gz": gzip.compress(b"hello")}.items():
+    for name, sent in {"hello.txt": b"hello", "hello.gz": gzip.compress(b"hello", mtime=0)}.items():
         file = served(server, name, sent, size=5)
         assert [downloads.read(file) for _ in range(2)] == [b"hello", b"hello"]
         assert server.asked == [f"/{name}"]
@@ -130,13 +130,13 @@ def test_a_file_is_fetched_once_and_kept(server):
 
 @pytest.mark.parametrize(("name", "page", "words"), [
     ("hello.txt", b"goodbye", "is damaged or another file: expected content with sha256"),
-    ("hello.gz", gzip.compress(b"jello"), "is damaged or another file: expected content with sha256"),
+    ("hello.gz", gzip.compress(b"jello", mtime=0), "is damaged or another file: expected content with sha256"),
     ("hello.gz", b"<html>not found</html>", "is damaged: expected a whole gzip file"),
-    ("hello.gz", gzip.compress(b"hello")[:-9], "is damaged: expected a whole gzip file"),
-    ("hello.gz", gzip.compress(b"\0" * 2_000_000), "unpacks to more than the 5 bytes expected of it at most"),
+    ("hello.gz", gzip.compress(b"hello", mtime=0)[:-9], "is damaged: expected a whole gzip file"),
+    ("hello.gz", gzip.compress(b"\0" * 2_000_000, mtime=0), "unpacks to more than the 5 bytes expected of it at most"),
 ])
 def test_a_wrong_download_is_named_and_not_kept_and_does_not_block(server, name, page, words):
-    right = gzip.compress(b"hello") if name.endswith(".gz") else b"hello"
+    right = gzip.compress(b"hello", mtime=0) if name.endswith(".gz") else b"hello"
     file = served(server, name, right, size=5, page=page)
     with pytest.raises(ValueError, match=words) as error:
         downloads.read(file)
@@ -284,7 +284,7 @@ def test_idx_is_read_and_a_misshaped_one_refused():
 
 def test_a_truncated_mnist_file_is_refused(folder):
     for file in sets.SETS["mnist"].files:
-        (folder / file.name).write_bytes(gzip.compress(b"\0\0\x08\1\0\0\0\1\7")[:-4])
+        (folder / file.name).write_bytes(gzip.compress(b"\0\0\x08\1\0\0\0\1\7", mtime=0)[:-4])
     with pytest.raises(ValueError, match=r"mnist-train-images-idx3-ubyte.gz is damaged"):
         images("mnist").at(0)
 
