@@ -1,10 +1,7 @@
 """Claims about the evidence lower bound: each number against its closed form, and with a fault put in."""
 
-import math
-
 import pytest
 import torch
-from torch.distributions import Independent, Laplace
 
 from deepcanon.claims import index
 from deepcanon.vae.evidence import elbo
@@ -28,23 +25,6 @@ def test_the_evidence_is_bound_plus_divergence():
     m = measured("C-144", "confirmed")
     assert max(m["identity_gap"], m["gap_at_posterior"]) < 1e-12
     assert m["least_divergence"] > 0.01
-
-
-@pytest.mark.row("GEN-14", "GEN-18")
-def test_a_sharper_flexible_decoder_closes_the_gap_and_a_fixed_one_does_not():
-    m = measured("C-145", "confirmed")
-    assert m["gap_at_0.5"] > m["gap_at_0.1"] > m["gap_at_0.02"] > -0.002
-    assert m["gap_at_0.02"] < 0.005
-    assert m["entropy"] == pytest.approx(math.log(2 * math.pi * math.e) / 2, abs=0.01)   # log 2 + log 1/2
-    assert m["nll_at_0.02"] == pytest.approx(m["entropy"], abs=0.002)
-    assert 0.2 < m["gap_of_fixed_decoder"] < math.log(2)               # two modes alike, and q has one
-
-
-@pytest.mark.row("GEN-11")
-def test_a_gaussian_likelihood_is_a_squared_error():
-    m = measured("C-149", "confirmed")
-    assert m["constant"] == pytest.approx(12 * (math.log(0.5) + math.log(2 * math.pi) / 2))
-    assert m["spread"] < 1e-9
 
 
 @pytest.mark.row("GEN-16")
@@ -80,8 +60,6 @@ def scored(table, decoder, *, latent_dim, likelihood):
 FAULTS = [
     ("C-143", {"gaussian_entropy": torch.zeros_like}),
     ("C-144", {"elbo": lambda log_joint, log_q: elbo(log_joint, log_q) + 0.01}),
-    ("C-145", {"refine": lambda vae, x, **options: (torch.zeros_like(x), torch.zeros_like(x))}),
-    ("C-149", {"gaussian": lambda mean, sigma: Independent(Laplace(mean, sigma), 1)}),
     ("C-150", {"reparameterise": lambda mu, log_var: mu}),
     ("C-152", {"VAE": scored}),
     ("C-153", {"PerPointVI": lambda decoder, *, num_points, latent_dim:

@@ -44,7 +44,13 @@ def test_the_largest_with_gumbel_noise_is_a_draw_of_the_softmax():
     assert m["integral"] == pytest.approx(1 / (1 + math.exp(-1)), abs=1e-12)
 
 
+def free_rows(n: int) -> torch.Tensor:
+    """Rows of numbers that do not depend on each other."""
+    return torch.randint(4, (n, 1, 3)) / 1.5 - 1 + 0.05 * torch.randn(n, 1, 3)
+
+
 FAULTS = [
+    ("C-155", {"level_rows": free_rows, "CODES": 4}),
     ("C-156", {"VectorQuantizer": lambda num_codes, dim: VectorQuantizer(2, dim)}),
     ("C-157", {"VectorQuantizer": lambda num_codes, dim, beta: VectorQuantizer(num_codes, dim, beta=1.0)}),
     ("C-158", {"gumbel_max": lambda logits: (logits + torch.randn_like(logits)).argmax(-1)}),
@@ -53,5 +59,4 @@ FAULTS = [
 
 @pytest.mark.parametrize(("id", "faults"), FAULTS, ids=[id for id, _ in FAULTS])
 def test_a_verdict_turns_when_the_mechanism_is_taken_away(id, faults, monkeypatch):
-    finding = faulty(id, monkeypatch, **faults)
-    assert finding.verdict == index.REFUTED
+    assert faulty(id, monkeypatch, **faults).verdict not in (index.record(id)["verdict"], index.OPEN)

@@ -40,7 +40,7 @@ class Shifted(nn.Module):
 def a_converged_discriminator_teaches_nothing() -> Finding:
     """In the training of a GAN the discriminator should be trained to convergence first.
 
-    Data N(5, 1) and a generator at N(-5, 1), a linear discriminator after 0, 10, 100 and 1,000 steps, five
+    Data N(5, 1) and a generator at N(-5, 1), a linear discriminator after 10, 100 and 1,000 steps, five
     seeds: the generator's gradient under the minimax loss in parts of that at the start, and under the
     non-saturating one after all steps.
     """
@@ -49,7 +49,7 @@ def a_converged_discriminator_teaches_nothing() -> Finding:
     def gradient(game: GAN, objective) -> float:
         game.objective = objective
         *_, (_, loss) = game.losses((x,))
-        return abs(torch.autograd.grad(loss, game.generator.b)[0].item())
+        return abs(torch.autograd.grad(loss, game.generator.get_parameter("b"))[0].item())
 
     def experiment(seed: int) -> Numbers:
         discriminator = Linear(1, 1)
@@ -161,7 +161,7 @@ def the_non_saturating_loss_has_the_larger_gradient() -> Finding:
 
 @claim("C-179", answer="yes")
 def gans_have_no_density() -> Finding:
-    """A GAN is no density model and hard to evaluate.
+    """A GAN gives no density, and how good it is, is hard to measure.
 
     How many of two kinds of GAN and of five models with a likelihood have a method for it; the Frechet
     distance to 1,000 data of as many others, of 50 others, and of 1,000 copies of 20 of the data themselves,

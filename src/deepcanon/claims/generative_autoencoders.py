@@ -27,7 +27,7 @@ from deepcanon.vision.classify import Classifier
 
 @claim("C-141", answer="yes")
 def linear_autoencoders_span_the_principal_axes() -> Finding:
-    """A linear autoencoder recovers principal component analysis exactly.
+    """A linear autoencoder learns exactly what principal component analysis finds.
 
     500 Gaussian points in six dimensions, a linear autoencoder with two codes after 500 steps, five seeds:
     the largest angle between its plane and that of the first two components, by how much its error is above
@@ -39,7 +39,7 @@ def linear_autoencoders_span_the_principal_axes() -> Finding:
         x = x - x.mean(0)
         pca, method = PCA.fit(x.double(), 2), Autoencoder(Linear(6, 2, bias=False), Linear(2, 6, bias=False))
         train(method, x, steps=500, lr=0.05, batch=500, seed=seed)
-        columns = F.normalize(method.decoder.weight.detach().double(), dim=0)                      # (6, 2)
+        columns = F.normalize(method.decoder.get_parameter("weight").detach().double(), dim=0)                      # (6, 2)
         plane = torch.linalg.qr(columns).Q
         overlap = torch.linalg.svdvals(pca.components @ plane).clamp(max=1)
         error = method.metrics((x,))["mse"].double().mean() / (pca.residual * 499 / 500 / 6)

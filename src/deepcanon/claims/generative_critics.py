@@ -62,11 +62,12 @@ def clipping_has_no_good_size() -> Finding:
     def steps(c: float) -> float:
         critic, constrain, values = mlp(2, 32, 1), clip(c), []
         constrain(critic)
+        weights = list(critic.parameters())
         for _ in range(400):
             loss = wasserstein.discriminator(critic(real), critic(fake)).mean()
             values.append(-loss.item())
             with torch.no_grad():
-                for weight, g in zip(critic.parameters(), torch.autograd.grad(loss, critic.parameters())):
+                for weight, g in zip(weights, torch.autograd.grad(loss, weights)):
                     weight -= 0.005 * g.sign()
             constrain(critic)
         return float(next(step for step, value in enumerate(values) if value > 0.95 * max(values)))
@@ -85,7 +86,7 @@ def clipping_has_no_good_size() -> Finding:
 
 @claim("C-178", answer="yes")
 def spectral_norms_bound_the_slope() -> Finding:
-    """The product of the spectral norms of a network's layers bounds its Lipschitz constant.
+    """The slope of a network is at most the product of the spectral norms of its layers.
 
     20 random perceptrons of three layers with ReLU, 2,000 pairs of points each: the largest ratio of the
     distance of outputs to that of inputs, in parts of the product of the largest singular values; and the
@@ -126,7 +127,7 @@ class Rotation(nn.Module):
 
 @claim("C-180", answer="yes")
 def a_cycle_ties_a_translation_to_its_input() -> Finding:
-    """Without the cycle loss, a translated image need not resemble its input.
+    """An unpaired translation may have nothing in common with its input unless a cycle loss ties them.
 
     Both domains N(0, I) in the plane, translators that turn by a multiple of 10 degrees: how many of 36 leave
     the translations distributed as the other domain, the least and largest correlation of input and

@@ -82,7 +82,7 @@ def a_diffusion_model_has_a_bound() -> Finding:
 
 @claim("C-169", answer="yes")
 def scores_need_no_partition_function() -> Finding:
-    """Score matching needs no partition function.
+    """A model can be fitted by score matching without its partition function.
 
     An energy of a net on 200 points, and the same plus 7, whose log Z is 7 less: the largest change of the
     implicit loss and of its gradient, the norm of this gradient, and the change of the mean energy.
@@ -159,7 +159,7 @@ def mixture_denoiser(abar: Tensor, centres: Tensor, deviation: float):
 
 @claim("C-261", answer="yes")
 def diffusion_takes_many_calls() -> Finding:
-    """Sampling from a diffusion model is expensive.
+    """It is expensive to draw from a diffusion model.
 
     Eight Gaussians on a circle and their exact denoiser: its calls for a sample with 1,000 ancestral steps
     and with DDIM in 50 and 5, and those of a GAN's generator; the Frechet distance of 2,000 draws of each

@@ -17,6 +17,8 @@ from deepcanon.vae.likelihoods import gaussian
 from deepcanon.vae.prior import CodePrior
 from deepcanon.vae.vq_vae import VQVAE
 
+CODES = 8
+
 
 def level_rows(n: int) -> Tensor:
     """Rows of three numbers near one of four levels, the same for all three, (n, 1, 3)."""
@@ -34,12 +36,12 @@ def codes_need_a_prior_of_their_own() -> Finding:
     """
     def experiment(seed: int) -> Numbers:
         x, new = level_rows(2000), level_rows(1000).flatten(1)
-        convolutions = nn.Conv1d(1, 2, 1), nn.Conv1d(2, 1, 1)
-        vq = VQVAE(*convolutions, VectorQuantizer(8, 2, restart=0.2), likelihood=partial(gaussian, sigma=0.1))
+        quantizer = VectorQuantizer(CODES, 2, restart=0.2)
+        vq = VQVAE(nn.Conv1d(1, 2, 1), nn.Conv1d(2, 1, 1), quantizer, likelihood=partial(gaussian, sigma=0.1))
         train(vq, x, steps=300, lr=0.02, seed=seed)
-        net = GPT(9, 3, num_layers=1, num_heads=2, embed_dim=16)
-        prior = train(CodePrior(vq, net, shape=(3,), num_codes=8), x, steps=150, lr=0.02, seed=seed)
-        uniform = vq.decode(torch.randint(8, (1000, 3))).mean.detach()
+        net = GPT(CODES + 1, 3, num_layers=1, num_heads=2, embed_dim=16)
+        prior = train(CodePrior(vq, net, shape=(3,), num_codes=CODES), x, steps=150, lr=0.02, seed=seed)
+        uniform = vq.decode(torch.randint(CODES, (1000, 3))).mean.detach()
         return {f"mmd_{name}": mmd(rows.flatten(1), new, kernel(0.5)).item()
                 for name, rows in (("uniform", uniform), ("learned", prior.sample(1000)),
                                    ("reconstructed", vq.reconstruct(level_rows(1000))))}
@@ -97,7 +99,7 @@ def commitment_sets_two_rates() -> Finding:
 
 @claim("C-158", answer="yes")
 def the_largest_with_gumbel_noise_is_a_draw() -> Finding:
-    """The argmax of x_i plus Gumbel noise is distributed as softmax(x).
+    """To add Gumbel noise to logits and take the largest is to draw from their softmax.
 
     Five logits, 50,000 draws, five seeds: the chi-square statistic of the counts, 4 on average if the
     statement holds, and that with normal noise of the same variance; for two logits the probability of the

@@ -111,7 +111,7 @@ def two_wells(x: Tensor, half: float) -> Tensor:
 
 @claim("C-167", answer="yes")
 def chains_make_energy_models_slow() -> Finding:
-    """Energy-based models are hard to scale because their loss needs inefficient Monte Carlo.
+    """What makes energy-based models hard to scale is the slow Monte Carlo in their loss.
 
     Two wells of weights 0.8 and 0.2, 2 and 6 apart, and the gradient of log Z in a term that tilts them, the
     mean of x, by 4,000 chains from N(0, 1), five seeds: its error in parts of the right value after 10, 100
@@ -135,7 +135,7 @@ def chains_make_energy_models_slow() -> Finding:
 
 @claim("C-168", answer="yes")
 def annealing_finds_the_weights() -> Finding:
-    """Langevin dynamics mixes slowly between modes, and annealing helps.
+    """Langevin chains hardly cross from mode to mode; annealing the noise helps.
 
     Two Gaussians in the plane with weights 0.8 and 0.2, 1,000 chains that begin in noise, five seeds: the
     share at the first mode after 300 steps of plain dynamics and after as many that are spread over 20

@@ -59,7 +59,7 @@ def couplings_take_any_net() -> Finding:
     """
     x, measured = torch.randn(1000, 8, dtype=torch.float64), {}
     constant = mlp(4, 8, 8)
-    nn.init.zeros_(constant[0].weight)
+    nn.init.zeros_(constant.get_parameter("0.weight"))
     for name, net in (("relu", mlp(4, 16, 8)), ("constant", constant)):
         coupling = AffineCoupling(net.double())
         with torch.no_grad():
@@ -75,7 +75,8 @@ def couplings_take_any_net() -> Finding:
 
 @claim("C-162", answer="yes")
 def nice_keeps_volumes() -> Finding:
-    """NICE preserves volume; Real NVP can change scales and is more expressive.
+    """The couplings of NICE leave volumes as they are; those of Real NVP change scales and fit more
+    densities.
 
     Points of N(0, diag(1, 100)), 250 steps of two couplings each, five seeds: negative log-likelihood above
     the entropy for additive couplings without and with the final scaling, and for affine ones; and the bound
@@ -104,7 +105,7 @@ def nice_keeps_volumes() -> Finding:
 
 @claim("C-163", answer="yes")
 def determinants_cost_the_cube() -> Finding:
-    """The determinant of a general Jacobian costs O(d^3).
+    """Without structure in the Jacobian, its determinant takes O(d^3) operations.
 
     Slope of log time against log d on one thread, for the determinant of random matrices of 200 to 1,600 rows
     and for the logarithms of the diagonals that triangular ones of 10^5 to 10^6 rows have.
@@ -123,8 +124,8 @@ def determinants_cost_the_cube() -> Finding:
 
 @claim("C-164", answer="yes")
 def one_direction_is_a_pass() -> Finding:
-    """An autoregressive flow trains fast and samples slowly, an inverse autoregressive flow the other way
-    round.
+    """The likelihood is the fast direction of an autoregressive flow, so that it trains fast and samples
+    slowly; an inverse autoregressive flow does the opposite.
 
     Eight numbers and one layer of each: calls of its net for a likelihood, as in training, and for a sample.
     """
