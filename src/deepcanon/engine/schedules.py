@@ -9,8 +9,8 @@
 t is the number of optimizer steps taken, T the length of the run, w a linear warm-up (Goyal et al. 2017, arXiv 1706.02677),
 u = (t - w) / (T - w) the part of the run behind us after the warm-up, f the final factor. Every factory takes
 `warmup` in steps or, below 1, as a part of the run, and `start`, the factor of the first step of the warm-up.
-Without it the line is at 0 before the first step, whose factor is 1 / w; with `start=0` the first step has the rate
-0 and moves nothing. What they give back can be copied and pickled.
+Without it the line is at 0 before the first step, whose factor is 1 / w; with `start=0` the first step has the
+rate 0 and moves nothing. What they give back can be copied and pickled.
 """
 
 import math
