@@ -51,6 +51,9 @@ def test_the_fit_equals_scikit_learns_and_approaches_the_truth(truth):
     torch.testing.assert_close(ours.predict(x), torch.from_numpy(theirs.predict_proba(x)))
     for name in ("prior", "mean", "covariance"):
         torch.testing.assert_close(getattr(ours, name), getattr(truth, name), atol=0.1, rtol=0)
+    torch.testing.assert_close(ours.prior, y.bincount() / 5_000.0, check_dtype=False)
+    for unit in (1e-6, 1e6):                                                     # of x
+        torch.testing.assert_close(GaussianClassifier.fit(unit * x, y).predict(unit * x), ours.predict(x))
 
 
 @pytest.mark.row("FND-09")

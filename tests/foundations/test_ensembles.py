@@ -40,12 +40,13 @@ def test_an_average_of_uncorrelated_predictors_has_an_mth_of_the_variance():
 
 @pytest.mark.row("FND-42")
 def test_scores_of_three_members_by_hand():
-    """One member is sure of class 0, two lean to class 1; the first example is of class 0, the second of class 1."""
+    """One member is sure of class 0, two lean to class 1; one example is of class 0, the other of class 1."""
     probabilities = torch.tensor([[0.9, 0.1], [0.4, 0.6], [0.4, 0.6]])
     measured = scores(probabilities.log()[:, None].expand(3, 2, 2), torch.tensor([0, 1]))
     nll, member_nll = -torch.tensor([1.7 / 3, 1.3 / 3]).log(), -probabilities.log().mean(0)
     expected = {"accuracy": [1.0, 0.0], "vote_accuracy": [0.0, 1.0], "member_accuracy": [1 / 3, 2 / 3],
-                "accuracy_gain": [2 / 3, -2 / 3], "nll": nll, "member_nll": member_nll, "nll_gain": member_nll - nll}
+                "accuracy_gain": [2 / 3, -2 / 3],
+                "nll": nll, "member_nll": member_nll, "nll_gain": member_nll - nll}
     assert measured.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(measured[name], torch.as_tensor(value), msg=name)

@@ -50,8 +50,10 @@ def test_the_fit_equals_scikit_learns(data, decay):
 
 @pytest.mark.row("FND-07")
 def test_a_step_that_does_not_descend_is_halved():
-    """Of one label of each kind at x = 1 the NLL is log(2 + 2 cosh theta), and Newton's step from theta leads to theta - sinh theta.
-    Above the root of sinh theta = 2 theta that is further from 0 on the other side; half of the step ends near 0."""
+    """Of a label of each kind at x = 1 the NLL is log(2 + 2 cosh theta); Newton's step ends at theta - sinh theta.
+
+    Above the root of sinh theta = 2 theta that is further from 0, on the other side; half of it ends near 0.
+    """
     x, y = torch.ones(2, 1, dtype=torch.float64), torch.tensor([0, 1])
     start = torch.tensor([2.18], dtype=torch.float64)
     assert 2 * start < start.sinh() < 2.01 * start
@@ -64,7 +66,8 @@ def test_a_step_that_does_not_descend_is_halved():
 def test_the_fit_with_decay_leaves_the_minimum_without(data):
     """The NLL rises on the way: it is its sum with the penalty that descends."""
     x, y = data
-    torch.testing.assert_close(logistic.fit(x, y, start=logistic.fit(x, y), decay=20.0), logistic.fit(x, y, decay=20.0))
+    without = logistic.fit(x, y)
+    torch.testing.assert_close(logistic.fit(x, y, start=without, decay=20.0), logistic.fit(x, y, decay=20.0))
 
 
 @pytest.mark.row("FND-07")

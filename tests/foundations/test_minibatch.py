@@ -65,7 +65,7 @@ def test_an_epoch_has_every_example_once_in_an_order_of_its_seed():
     assert torch.cat(parts).sort().values.tolist() == list(range(10))
     assert torch.equal(torch.cat(parts), torch.cat(list(epoch(10, 4, torch.Generator().manual_seed(3)))))
     assert not torch.equal(torch.cat(parts), torch.cat(list(epoch(10, 4, torch.Generator().manual_seed(4)))))
-    assert [len(p) for p in epoch(10, 10)] == [10]                               # all of the data in one batch
+    assert [len(p) for p in epoch(10, 10)] == [10]
 
 
 @pytest.mark.parametrize("batch", [0, 11])

@@ -27,8 +27,9 @@ def positive_definite(n: int) -> Tensor:
 @pytest.mark.parametrize("n", [1, 3, 20])
 def test_one_step_solves_a_convex_quadratic(n):
     a, b = positive_definite(n), torch.randn(n, dtype=torch.float64)
-    reached = descend(lambda t: 0.5 * t @ a @ t - b @ t, torch.randn(n).tolist(), 1)
-    torch.testing.assert_close(reached, torch.linalg.solve(a, b), atol=1e-9, rtol=0)
+    for unit in (1.0, 1e-12, 1e12):                                              # of the loss
+        reached = descend(lambda t, unit=unit: unit * (0.5 * t @ a @ t - b @ t), torch.randn(n).tolist(), 1)
+        torch.testing.assert_close(reached, torch.linalg.solve(a, b), atol=1e-9, rtol=0)
 
 
 @pytest.mark.row("FND-25")

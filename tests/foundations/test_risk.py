@@ -58,15 +58,17 @@ def test_a_lower_training_loss_does_not_imply_a_lower_validation_loss(seed):
     rng = np.random.default_rng(seed)
     x, new = rng.uniform(-1, 1, 20), rng.uniform(-1, 1, 500)
     noise, other_noise = np.split(0.3 * rng.normal(size=520), [20])
-    data, others = (tuple(map(torch.from_numpy, pair)) for pair in ((x, np.sin(3 * x) + noise), (new, np.sin(3 * new) + other_noise)))
+    data = torch.from_numpy(x), torch.from_numpy(np.sin(3 * x) + noise)
+    others = torch.from_numpy(new), torch.from_numpy(np.sin(3 * new) + other_noise)
 
     def fit(degree: int):
         polynomial = np.polynomial.Polynomial.fit(*data, degree, domain=[-1, 1])
         return lambda x: torch.from_numpy(polynomial(x.numpy()))
 
     fits = {degree: fit(degree) for degree in (0, 3, 12)}
-    training, validation = ({d: empirical_risk(squared_error, f, *pair).item() for d, f in fits.items()} for pair in (data, others))
-    assert training[0] == pytest.approx(data[1].var(correction=0).item())        # the best constant is the mean
+    training, validation = ({d: empirical_risk(squared_error, f, *pair).item() for d, f in fits.items()}
+                            for pair in (data, others))
+    assert training[0] == pytest.approx(data[1].var(correction=0).item())    # the best constant is the mean
     assert training[12] < training[3] < training[0]                              # over-fitted: low here,
     assert validation[3] < validation[12]                                        # high there
     assert validation[3] < validation[0]                                         # under-fitted: high in both

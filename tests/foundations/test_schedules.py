@@ -27,8 +27,12 @@ def after(w, shape):
 
 def from_a_tenth(w, shape):
     """s + (1 - s) t / w for t < w, with s = 0.1."""
-    return lambda optimizer: SequentialLR(optimizer, [LinearLR(optimizer, start_factor=0.1, total_iters=w), shape(optimizer)],
-                                          milestones=[w])
+
+    def make(optimizer):
+        rise = LinearLR(optimizer, start_factor=0.1, total_iters=w)
+        return SequentialLR(optimizer, [rise, shape(optimizer)], milestones=[w])
+
+    return make
 
 
 SCHEDULES = {
@@ -88,13 +92,14 @@ def test_a_run_of_unknown_length_may_warm_up_for_a_number_of_steps():
     assert [warmup(4, start=0.2)(t, None) for t in range(6)] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1])
     assert constant()(7, None) == 1
     for needs_the_length in (warmup(0.1), linear(), cosine(warmup=4), step_decay()):
-        with pytest.raises(ValueError, match="this schedule needs a run of known length: give steps or epochs"):
+        with pytest.raises(ValueError, match="this schedule needs a run of known length"):
             needs_the_length(0, None)
 
 
 @pytest.mark.row("FND-26")
 def test_a_step_after_the_end_keeps_the_last_rate():
-    assert [shape(final=0.3)(t, T) for shape in (linear, cosine) for t in (T, T + 5)] == pytest.approx([0.3] * 4)
+    ends = [shape(final=0.3)(t, T) for shape in (linear, cosine) for t in (T, T + 5)]
+    assert ends == pytest.approx([0.3] * 4)
     assert linear(warmup=T - 1)(T - 1, T) == 1                                   # one step is left: the peak
 
 
@@ -103,8 +108,9 @@ def test_a_step_after_the_end_keeps_the_last_rate():
     (lambda: warmup(0), "expected a warm-up of 1 step or more, or of a part of the run, got 0: use constant()"),
     (lambda: warmup(math.nan), "expected a warm-up of 0 steps or more, got nan"),
     (lambda: cosine(warmup=5, start=1.5),
-     "expected a start of the warm-up in [0, 1], as a part of the peak rate, got 1.5"),
-    (lambda: warmup(5, start=-0.1), "expected a start of the warm-up in [0, 1], as a part of the peak rate, got -0.1"),
+     "expected a start of the warm-up as a part of the peak rate in [0, 1], got 1.5"),
+    (lambda: warmup(5, start=-0.1),
+     "expected a start of the warm-up as a part of the peak rate in [0, 1], got -0.1"),
     (lambda: linear(start=0.0), "start=0.0 is of a warm-up, and there is none: give warmup too"),
     (lambda: linear(final=-0.1), "expected a final factor of 0 or more, got -0.1"),
     (lambda: step_decay((0.5, 1.0)), "expected milestones as fractions of the run in (0, 1), got (0.5, 1.0)"),

@@ -1,4 +1,4 @@
-"""Gradient clipping (Pascanu, Mikolov & Bengio 2013, arXiv 1211.5063), of parameters that are whole or sharded.
+"""Gradient clipping (Pascanu, Mikolov & Bengio 2013, arXiv 1211.5063) of whole and of sharded parameters.
 
     by norm     g <- g min(||g||, c) / ||g||      all gradients together, the direction stays
     by value    g_i <- max(min(g_i, c), -c)       each element for itself

@@ -7,10 +7,10 @@
     step_decay    gamma ** #{m in milestones: m <= t / T}
 
 t is the number of optimizer steps taken, T the length of the run, w a linear warm-up (Goyal et al. 2017, arXiv 1706.02677),
-u = (t - w) / (T - w) the part of the run behind us after the warm-up, f the final factor. Every factory takes `warmup`
-in steps or, below 1, as a part of the run, and `start`, the factor of the first step of the warm-up. Without it the rise is
-from 0 before the first step, so that every step moves; `start=0` makes the first step one of rate 0. What they give back
-can be copied and pickled.
+u = (t - w) / (T - w) the part of the run behind us after the warm-up, f the final factor. Every factory takes
+`warmup` in steps or, below 1, as a part of the run, and `start`, the factor of the first step of the warm-up.
+Without it the line is at 0 before the first step, whose factor is 1 / w; with `start=0` the first step has the
+rate 0 and moves nothing. What they give back can be copied and pickled.
 """
 
 import math
@@ -84,14 +84,14 @@ def _after_warmup(warmup: float, start: float | None, shape: Callable[[float], f
     if not warmup >= 0:
         raise ValueError(f"expected a warm-up of 0 steps or more, got {warmup}")
     if start is not None and not 0 <= start <= 1:
-        raise ValueError(f"expected a start of the warm-up in [0, 1], as a part of the peak rate, got {start}")
+        raise ValueError(f"expected a start of the warm-up as a part of the peak rate in [0, 1], got {start}")
     if start is not None and warmup == 0:
         raise ValueError(f"start={start} is of a warm-up, and there is none: give warmup too")
     return partial(_factor, warmup=warmup, start=start, shape=shape, needs_total=needs_total)
 
 
-def _factor(step: int, total: int | None, *, warmup: float, start: float | None, shape: Callable[[float], float],
-            needs_total: bool) -> float:
+def _factor(step: int, total: int | None, *, warmup: float, start: float | None,
+            shape: Callable[[float], float], needs_total: bool) -> float:
     if total is None:
         if needs_total or 0 < warmup < 1:
             raise ValueError("this schedule needs a run of known length: give steps or epochs, or use "
