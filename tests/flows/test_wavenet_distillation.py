@@ -78,6 +78,23 @@ def test_sampling_and_a_training_step_take_one_pass_of_each_net(pair):
     assert (teacher.passes, student.passes) == (1, 2)
 
 
+@pytest.mark.row("GEN-42")
+def test_the_loss_is_the_mean_difference_of_the_log_densities_at_draws_of_the_student(pair):
+    teacher, student, method = pair
+    torch.manual_seed(1)
+    loss, measured = method.loss((torch.zeros(6, 3),)), method.metrics((torch.zeros(6, 3),))["kl"]
+    torch.manual_seed(1)
+    for value in (loss, measured):
+        x = method.student.transform.inverse(torch.empty(6, 3, dtype=torch.float64).normal_())[0]
+        difference = student.gaussian(inverse=True).log_prob(x) - teacher.gaussian(inverse=False).log_prob(x)
+        torch.testing.assert_close(value, difference.mean() if value is loss else difference)
+    torch.manual_seed(1)
+    drawn = method.sample(4)
+    torch.manual_seed(1)
+    torch.testing.assert_close(drawn, method.student.sample(4))
+
+
+@pytest.mark.row("GEN-42")
 def test_layers_of_both_can_be_chained():
     student = Flow(Chain(InverseAutoregressive(Affine(3, 3), 3), Reverse(), InverseAutoregressive(Affine(3, 4), 3)), (3,))
     method = Distillation(student, Flow(MaskedAutoregressive(Affine(3, 1), 3), (3,)))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from deepcanon.gans.game import gradient_play
+from deepcanon.gans.game import gradient_play, optimal_discriminator, value
 from deepcanon.gans.gan import GAN
 from deepcanon.gans.historical import HistoricalAveraging, RunningMean
 
@@ -24,6 +24,32 @@ def test_simultaneous_steps_lead_away_from_the_equilibrium_by_a_known_factor(lr)
     torch.testing.assert_close(distance[1:] / distance[:-1], torch.full((50,), math.sqrt(1 + lr**2), dtype=torch.float64))
 
 
+@pytest.mark.row("GEN-84")
+@pytest.mark.parametrize("alternate", [False, True])
+@pytest.mark.parametrize("history", [0.0, 0.3])
+def test_play_is_descent_of_one_and_ascent_of_the_other_drawn_to_the_mean_of_their_past(alternate, history):
+    """f = x^2 y:  df/dx = 2 x y,  df/dy = x^2; drawn by 2 w (theta - mean of what theta has been, the present included)."""
+    path = gradient_play(lambda x, y: (x.square() * y).sum(), *START, lr=0.1, steps=3, alternate=alternate, history=history)
+    xs, ys = [0.6], [-0.8]
+    for _ in range(3):
+        x, y = xs[-1], ys[-1]
+        new = x - 0.1 * (2 * x * y + 2 * history * (x - sum(xs) / len(xs)))
+        seen = new if alternate else x
+        ys.append(y + 0.1 * (seen**2 - 2 * history * (y - sum(ys) / len(ys))))
+        xs.append(new)
+    assert path.shape == (4, 2, 1)
+    torch.testing.assert_close(path[..., 0], torch.tensor([xs, ys], dtype=torch.float64).T)
+
+
+@pytest.mark.row("GEN-58")
+def test_ascent_of_the_discriminator_alone_ends_at_the_optimal_one():
+    p, q = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.3, 0.6]], dtype=torch.float64)
+    path = gradient_play(lambda x, y: value(y.sigmoid(), p, q), torch.ones_like(p), torch.zeros_like(p), lr=2.0, steps=300)
+    assert (path[:, 0] == 1).all()                                               # V does not depend on x
+    torch.testing.assert_close(path[-1, 1].sigmoid(), optimal_discriminator(p, q))
+
+
+@pytest.mark.row("GEN-84")
 def test_alternate_steps_circle_for_ever():
     distance = gradient_play(bilinear, *START, lr=0.1, steps=500, alternate=True).flatten(1).norm(dim=1)
     assert 0.9 < distance.min() < distance.max() < 1.1

@@ -6,7 +6,7 @@ from torch import nn
 
 from deepcanon.gans.gan import GAN, clip
 from deepcanon.gans.objectives import relativistic, smoothed, wasserstein
-from deepcanon.gans.penalties import gradients, towards_one, zero_centred
+from deepcanon.gans.penalties import at_data, gradients, in_units, towards_one, zero_centred
 from deepcanon.gans.wgan import WGANGP
 from deepcanon.nets.perceptron import mlp
 
@@ -84,6 +84,33 @@ def test_the_gan_of_that_penalty_is_wgan_gp():
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
+@pytest.mark.row("GEN-69", "GEN-79")
+def test_the_penalties_of_a_linear_score_by_hand_and_in_units():
+    """D(x) = 3 x_1 - 4 x_2, of slope 5; in units of 2 and 0.5 it is 6 v_1 - 2 v_2."""
+    score, x, fake = (lambda u: u @ torch.tensor([3.0, -4.0])), torch.randn(6, 2), torch.randn(6, 2)
+    units = torch.tensor([2.0, 0.5])
+    assert towards_one()(score, x, fake).item() == pytest.approx(10 * 16)
+    assert towards_one(0.5, where=at_data)(score, x, fake).item() == pytest.approx(0.5 * 16)
+    assert zero_centred(0.4, 0.2)(score, x, fake).item() == pytest.approx(0.3 * 25, rel=1e-5)
+    assert in_units(zero_centred(1.0), units)(score, x, fake).item() == pytest.approx(40 / 2, rel=1e-5)
+    assert in_units(towards_one(1.0), units)(score, x, fake).item() == pytest.approx((40**0.5 - 1) ** 2, rel=1e-5)
+
+
+@pytest.mark.row("GEN-79")
+def test_in_units_the_points_are_the_same():
+    """D(x) = x_1^2 / 2 has the slope x_1 there: in units of 3 it is 3 x_1, at x and not at x / 3."""
+    x, fake, seen = torch.tensor([[6.0], [9.0]]), torch.tensor([[3.0], [0.0]]), []
+
+    def score(u):
+        seen.append(u.detach())
+        return u[:, 0].square() / 2
+
+    penalty = in_units(zero_centred(1.0, 1.0), torch.tensor([3.0]))
+    assert penalty(score, x, fake).item() == pytest.approx(9 * (36 + 81 + 9 + 0) / 4)
+    torch.testing.assert_close(torch.stack(seen), torch.stack([x, fake]))
+
+
+@pytest.mark.row("GEN-79")
 def test_gradients_are_one_row_an_example():
     x = torch.randn(4, 2, 3)
     torch.testing.assert_close(gradients(lambda u: u.square().sum((1, 2)), x), 2 * x.flatten(1))

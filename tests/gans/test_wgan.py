@@ -83,6 +83,47 @@ def test_the_trained_critic_has_slope_one_and_its_value_is_the_distance():
     assert gan.slope_penalty(x, fake) < 0.02
 
 
+@pytest.mark.row("GEN-69")
+@pytest.mark.parametrize("units", [None, torch.tensor([2.0, 1.0, 0.5], dtype=torch.float64)])
+def test_the_losses_are_the_difference_of_the_means_and_the_weighted_penalty(units):
+    """At the data; the slope of a critic tanh(w x) is (1 - tanh^2(w x)) w, times the units."""
+    critic = nn.Sequential(nn.Linear(3, 1, bias=False), nn.Tanh())
+    gan = WGANGP(mlp(2, 3), critic, latent_dim=2, critic_steps=2, penalty=7.0, where=at_data, units=units).double()
+    x = torch.randn(7, 3, dtype=torch.float64)
+    taken, w = played_in_turn(gan, x), critic[0].weight[0]
+    for share, (player, loss) in zip((x[:4], x[4:]), taken[:2], strict=True):
+        fake, value = gan.generator(torch.randn(len(share), 2, dtype=torch.float64)), torch.tanh(share @ w)
+        slope = (1 - value.square()) * (w if units is None else w * units).norm()
+        assert player == "critic"
+        torch.testing.assert_close(loss, torch.tanh(fake @ w).mean() - value.mean() + 7 * (slope - 1).square().mean())
+    fake = gan.generator(torch.randn(3, 2, dtype=torch.float64))
+    assert taken[2][0] == "generator"
+    torch.testing.assert_close(taken[2][1], -torch.tanh(fake @ w).mean())
+    torch.manual_seed(2)
+    measured = gan.metrics((x,))["distance"]
+    torch.manual_seed(2)
+    fake = gan.generator(torch.randn(7, 2, dtype=torch.float64))
+    torch.testing.assert_close(measured, torch.tanh(x @ w) - torch.tanh(fake @ w))
+
+
+def played_in_turn(method, *batch):
+    """The (player, loss) of one step whose weights stay as they are; the random numbers then begin again as they did for it."""
+    torch.manual_seed(1)
+    taken = list(method.losses(batch))
+    torch.manual_seed(1)
+    return taken
+
+
+@pytest.mark.row("GEN-69")
+def test_samples_are_generated_from_standard_normal_latents():
+    gan = WGANGP(nn.Linear(2, 3, bias=False), mlp(3, 1), latent_dim=2)
+    torch.manual_seed(1)
+    x = gan.sample(4)
+    torch.manual_seed(1)
+    torch.testing.assert_close(x, torch.randn(4, 2) @ gan.generator.weight.detach().T)
+
+
+@pytest.mark.row("GEN-69")
 def test_the_players_take_turns_and_each_critic_update_has_its_own_data():
     gan = WGANGP(mlp(2, 6), mlp(6, 8, 1), latent_dim=2, critic_steps=3)
     assert [player for player, _ in gan.losses((torch.randn(12, 6),))] == ["critic"] * 3 + ["generator"]

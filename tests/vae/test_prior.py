@@ -74,6 +74,7 @@ def test_probabilities_of_all_codes_sum_to_one():
         torch.testing.assert_close(method.log_prob(every).exp().sum().item(), 1.0, atol=1e-9, rtol=0)
 
 
+@pytest.mark.row("GEN-27")
 def test_draws_follow_the_probabilities():
     method = CodePrior(Given(), GPT(4, 2, num_layers=1, num_heads=2, embed_dim=8), shape=(2,), num_codes=3)
     nn.init.normal_(method.net.token.weight, std=1.0)
@@ -85,6 +86,7 @@ def test_draws_follow_the_probabilities():
     assert ((share - p).abs() < 4.5 * (p * (1 - p) / n).sqrt()).all()
 
 
+@pytest.mark.row("GEN-27")
 def test_a_code_sees_only_those_before_it():
     method, codes = prior(layers=2), torch.randint(K, (2, P))
     other = codes.clone()
@@ -96,6 +98,7 @@ def test_a_code_sees_only_those_before_it():
     assert same.tolist() == [True] * 6 + [False] * 2
 
 
+@pytest.mark.row("GEN-27")
 def test_the_autoencoder_is_frozen_and_the_loss_is_in_nats_a_position():
     method = prior()
     codes = markov(16)[0]
@@ -106,9 +109,26 @@ def test_the_autoencoder_is_frozen_and_the_loss_is_in_nats_a_position():
     assert not any(p.requires_grad for p in linear.autoencoder.parameters())
 
 
-def test_samples_are_decoded_codes():
+@pytest.mark.row("GEN-27")
+def test_samples_are_the_pictures_of_drawn_codes_in_raster_order():
     method = CodePrior(Given(), GPT(K + 1, P, num_layers=1, num_heads=2, embed_dim=8), shape=(2, 4), num_codes=K)
-    assert method.sample(3).shape == (3, 2, 4, K)
+    torch.manual_seed(1)
+    codes = method.draw(3)
+    torch.manual_seed(1)
+    x = method.sample(3)
+    assert x.shape == (3, 2, 4, K)
+    assert torch.equal(x.argmax(-1)[:, 0], codes[:, :4])
+    assert torch.equal(x.argmax(-1)[:, 1], codes[:, 4:])
+    assert torch.equal(method.encode(codes.view(3, 2, 4)), codes)
+
+
+@pytest.mark.row("GEN-27")
+def test_the_probability_is_the_product_of_the_softmax_at_each_position():
+    method, codes = prior(), torch.randint(K, (5, P))
+    with torch.no_grad():
+        p = method.net(torch.cat([torch.full((5, 1), K), codes[:, :-1]], 1))[..., :K].softmax(-1)
+        terms = p.gather(2, codes[..., None]).log()
+        torch.testing.assert_close(method.log_prob(codes), terms.sum((1, 2)))
 
 
 def test_codes_that_do_not_fit_are_refused():

@@ -76,7 +76,7 @@ class Watch:
 
     def look(self, method: Any) -> None:
         """Notes the diversity of as many generated points as there are of data, and how far their mean has moved since the last look."""
-        with torch.random.fork_rng(), evaluating(method):
+        with torch.no_grad(), torch.random.fork_rng(), evaluating(method):
             x = method.sample(self.n)
         mean = x.flatten(1).mean(0)
         self.diversity.append(float(spread(x)) / self.reference)
