@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from deepcanon.diffusion.divergence import Divergence, Field, exact, hutchinson
 from deepcanon.layers.checks import finite
-from deepcanon.layers.contract import checked
 
 Objective = Callable[[Field, Tensor], Tensor]  # score, x (B, *D) -> (B,)
 
@@ -57,7 +56,6 @@ def descent(x: Float[Tensor, "B *D"], *, energy: Callable[[Tensor], Tensor]) -> 
         return -torch.autograd.grad(energy(x).sum(), x, create_graph=kept)[0]
 
 
-@checked
 class ScoreModel(nn.Module):
     """A score trained by one of the objectives.
 

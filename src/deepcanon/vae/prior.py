@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
-from deepcanon.layers.contract import checked
 from deepcanon.layers.modes import evaluating
 
 
@@ -28,7 +27,6 @@ class Network(Protocol):
     def decoder(self) -> Any: ...
 
 
-@checked
 class CodePrior(nn.Module):
     """An autoregressive network over the codes of a frozen autoencoder.
 
