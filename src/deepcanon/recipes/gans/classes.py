@@ -105,8 +105,9 @@ def infogan(data: Images | Points = "ten_gaussians", *, size: int | None = None,
 
 
 @recipe(paper="Salimans et al. 2016", systems=["GEN-81"], presets=[
-    preset("digits", hidden=256, latent=32, lr=1e-3, steps=1_500, target={"accuracy_gain": at_least(0.02)},
-           seconds=120)])
+    preset("digits", hidden=256, latent=32, lr=1e-3, steps=1_500, seconds=120,
+           expect="no gain that three runs can tell from chance, accuracy_gain -0.003 to 0.047 (95 %): the "
+                  "class of the nearest of the 40 labelled images, accuracy 0.79, is above both nets")])
 def semi_supervised_gan(data: Images = "digits", *, size: int | None = None, labels: int = 4,
                         latent: int = 64, hidden: int = 512, lr: float = 7e-4, batch: int = 100,
                         steps: int = 5_000, seed: int = 0) -> Run:
