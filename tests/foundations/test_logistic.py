@@ -50,7 +50,7 @@ def test_the_fit_equals_scikit_learns(data, decay):
 
 @pytest.mark.row("FND-07")
 def test_a_step_that_does_not_descend_is_halved():
-    """Of a label of each kind at x = 1 the NLL is log(2 + 2 cosh theta); Newton's step ends at theta - sinh theta.
+    """Of a label of each kind at x = 1 the NLL is log(2 + 2 cosh theta); a step ends at theta - sinh theta.
 
     Above the root of sinh theta = 2 theta that is further from 0, on the other side; half of it ends near 0.
     """

@@ -100,6 +100,7 @@ def test_a_run_of_unknown_length_may_warm_up_for_a_number_of_steps():
 def test_a_step_after_the_end_keeps_the_last_rate():
     ends = [shape(final=0.3)(t, T) for shape in (linear, cosine) for t in (T, T + 5)]
     assert ends == pytest.approx([0.3] * 4)
+    assert [warmup(0.25)(t, 10) for t in range(4)] == [0.4, 0.8, 1, 1]           # over 2.5 steps
     assert linear(warmup=T - 1)(T - 1, T) == 1                                   # one step is left: the peak
 
 

@@ -9,8 +9,8 @@
 t is the number of optimizer steps taken, T the length of the run, w a linear warm-up (Goyal et al. 2017, arXiv 1706.02677),
 u = (t - w) / (T - w) the part of the run behind us after the warm-up, f the final factor. Every factory takes
 `warmup` in steps or, below 1, as a part of the run, and `start`, the factor of the first step of the warm-up.
-Without it the line is at 0 before the first step, whose factor is 1 / w; with `start=0` the first step has the
-rate 0 and moves nothing. What they give back can be copied and pickled.
+Without it the line is at 0 before the first step, whose factor is 1 / w; with `start=0` the first step
+has the rate 0 and moves nothing. What they give back can be copied and pickled.
 """
 
 import math
@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 Schedule = Callable[[int, int | None], float]
+Shape = Callable[[float], float]        # u -> factor after the warm-up; None: 1 throughout
 
 
 def constant() -> Schedule:
@@ -29,7 +30,7 @@ def warmup(steps: float, start: float | None = None) -> Schedule:
     """Linear rise to the peak rate over the first `steps`, then constant."""
     if steps == 0:
         raise ValueError("expected a warm-up of 1 step or more, or of a part of the run, got 0: use constant()")
-    return _after_warmup(steps, start, _flat, needs_total=False)
+    return _after_warmup(steps, start, None)
 
 
 def linear(warmup: float = 0, final: float = 0.0, start: float | None = None) -> Schedule:
@@ -63,10 +64,6 @@ def _always(step: int, total: int | None) -> float:
     return 1.0
 
 
-def _flat(u: float) -> float:
-    return 1.0
-
-
 def _line(u: float, *, final: float) -> float:
     return 1 - (1 - final) * u
 
@@ -79,32 +76,31 @@ def _stairs(u: float, *, milestones: Sequence[float], gamma: float) -> float:
     return gamma ** sum(m <= u for m in milestones)
 
 
-def _after_warmup(warmup: float, start: float | None, shape: Callable[[float], float],
-                  needs_total: bool = True) -> Schedule:
+def _after_warmup(warmup: float, start: float | None, shape: Shape | None) -> Schedule:
     if not warmup >= 0:
         raise ValueError(f"expected a warm-up of 0 steps or more, got {warmup}")
     if start is not None and not 0 <= start <= 1:
         raise ValueError(f"expected a start of the warm-up as a part of the peak rate in [0, 1], got {start}")
     if start is not None and warmup == 0:
         raise ValueError(f"start={start} is of a warm-up, and there is none: give warmup too")
-    return partial(_factor, warmup=warmup, start=start, shape=shape, needs_total=needs_total)
+    return partial(_factor, warmup=warmup, start=start, shape=shape)
 
 
 def _factor(step: int, total: int | None, *, warmup: float, start: float | None,
-            shape: Callable[[float], float], needs_total: bool) -> float:
+            shape: Shape | None) -> float:
     if total is None:
-        if needs_total or 0 < warmup < 1:
+        if shape or 0 < warmup < 1:
             raise ValueError("this schedule needs a run of known length: give steps or epochs, or use "
                              "constant() or warmup(steps)")
         return _rise(step, warmup, start)
     if total < 1:
         raise ValueError(f"a schedule needs a run of 1 step or more, got {total}")
     w = warmup if warmup >= 1 else warmup * total
-    if needs_total and total <= w:
+    if shape and total <= w:
         raise ValueError(f"the warm-up of {warmup} steps leaves nothing of a run of {total} steps")
     if step < w:
         return _rise(step, w, start)
-    return shape(min(1.0, (step - w) / (total - w))) if needs_total else 1.0
+    return shape(min(1.0, (step - w) / (total - w))) if shape else 1.0
 
 
 def _rise(step: int, w: float, start: float | None) -> float:
