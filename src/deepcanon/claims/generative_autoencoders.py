@@ -39,7 +39,8 @@ def linear_autoencoders_span_the_principal_axes() -> Finding:
         x = x - x.mean(0)
         pca, method = PCA.fit(x.double(), 2), Autoencoder(Linear(6, 2, bias=False), Linear(2, 6, bias=False))
         train(method, x, steps=500, lr=0.05, batch=500, seed=seed)
-        columns = F.normalize(method.decoder.get_parameter("weight").detach().double(), dim=0)                      # (6, 2)
+        weight = method.decoder.get_parameter("weight").detach().double()        # (6, 2)
+        columns = F.normalize(weight, dim=0)
         plane = torch.linalg.qr(columns).Q
         overlap = torch.linalg.svdvals(pca.components @ plane).clamp(max=1)
         error = method.metrics((x,))["mse"].double().mean() / (pca.residual * 499 / 500 / 6)

@@ -127,7 +127,7 @@ class Rotation(nn.Module):
 
 @claim("C-180", answer="yes")
 def a_cycle_ties_a_translation_to_its_input() -> Finding:
-    """An unpaired translation may have nothing in common with its input unless a cycle loss ties them.
+    """Without a cycle loss, an unpaired translation may have nothing in common with its input.
 
     Both domains N(0, I) in the plane, translators that turn by a multiple of 10 degrees: how many of 36 leave
     the translations distributed as the other domain, the least and largest correlation of input and
