@@ -15,6 +15,7 @@ import torch
 from gymnasium import spaces
 
 from deepcanon.data.environments import CartPole, Pendulum, action_bounds, describe_env, env, env_metadata
+from deepcanon.data.notices import DataNotice
 from deepcanon.data.vector_envs import SequentialEnvs, envs
 
 
@@ -106,12 +107,41 @@ def test_an_environment_with_hidden_state_resumes_with_a_new_episode():
     class Hidden(type(gymnasium.make("CartPole-v1").unwrapped)):
         """Keeps things that nobody can see, as a physics engine does."""
 
+        def __init__(self):
+            super().__init__()
+            self.engine = object()
+
     gymnasium.register("Hidden-v0", Hidden)
     first, other = env("Hidden-v0"), env("Hidden-v0")
     first.reset(seed=5)
     first.step(0)
     state = through_a_file(first.state_dict())
-    np.testing.assert_array_equal(other.load_state_dict(state), first.reset())   # the random stream went on, the episode did not
+    with pytest.warns(DataNotice, match="Hidden-v0 does not show its state: a resumed run begins a new episode, and is not the unbroken one"):
+        shown = other.load_state_dict(state)
+    np.testing.assert_array_equal(shown, first.reset())                          # the random stream went on, the episode did not
+
+
+def test_an_environment_of_plain_attributes_resumes_in_the_middle():
+    class Counter(gymnasium.Env):
+        observation_space, action_space = gymnasium.spaces.Box(-9, 99, (2,)), gymnasium.spaces.Discrete(2)
+
+        def reset(self, seed=None, options=None):
+            super().reset(seed=seed)
+            self.count, self.seen = 0, np.zeros(2)
+            return self.seen, {}
+
+        def step(self, action):
+            self.count, self.seen = self.count + 1, self.seen + action + self.np_random.random(2)
+            return self.seen, float(self.count), self.count == 6, False, {}
+
+    first, other = env(Counter), env(Counter)
+    first.reset(seed=5)
+    for _ in range(3):
+        first.step(1)
+    assert other.load_state_dict(through_a_file(first.state_dict())) is None
+    for _ in range(3):
+        for a, b in zip(first.step(1), other.step(1)):
+            np.testing.assert_array_equal(a, b)
 
 
 def test_an_environment_that_saves_itself_resumes_in_the_middle():
@@ -500,7 +530,10 @@ def test_metadata_are_json_and_describe_says_what_is_done():
     assert (described["action_kind"], described["num_actions"], described["step_limit"]) == ("discrete", 6, None)
     assert described["observations"] == "one-hot vectors of 3 numbers"
     assert described["actions"] == "the 6 combinations of 2 choices, numbered 0..5 for the agent"
-    assert described["resumes"] == "with a new episode"
+    assert described["resumes"] == "in the middle of an episode"
+    hidden = Steps(spaces.Discrete(3), spaces.Discrete(2), [0])
+    hidden.engine = object()
+    assert describe_env(hidden)["resumes"] == "with a new episode"
     assert describe_env("Acrobot-v1")["resumes"] == "in the middle of an episode"
     described = describe_env("CartPole-v1")
     assert (described["kind"], described["actions"], described["resumes"]) == ("env", "0..1", "in the middle of an episode")

@@ -35,7 +35,7 @@ def test_the_stages_of_a_vq_vae_are_kept_and_the_prior_leaves_the_codes_alone(wo
     for ratio, (mine, theirs) in {"mse_ratio": ("mse", "vae_mse"), "bits_ratio": ("prior_bits", "vae_bits"),
                                   "vae_frechet_ratio": ("frechet_distance", "vae_frechet_distance")}.items():
         assert run.results[ratio] == run.results[mine] / run.results[theirs]
-    assert (run.steps, run.folder) == (6, Path("run"))
+    assert (run.steps, run.folder) == (6, Path("run").absolute())
     first, last = (read_weights(f / "weights.safetensors") for f in (Path("run"), Path("run") / "stage3"))
     assert all(torch.equal(value, last[f"autoencoder.{name}"]) for name, value in first.items())
     again = load("run")
@@ -63,7 +63,7 @@ def test_a_resumed_run_ends_with_the_same_bits(workplace, embedded_only):
             file.unlink()
     with options(quiet=True):
         third = resume("halves/stage3")                                # the folder of a stage means the run
-    assert third.folder == Path("halves")
+    assert third.folder == Path("halves").absolute()
     assert untimed(third.results) == untimed(whole.results)
 
 
