@@ -10,6 +10,8 @@ from deepcanon.layers.spectral import spectral_norm
 from deepcanon.nets.perceptron import mlp
 from tests.gans.updates import expected_source, played
 
+PLAYERS = "discriminator", "generator"
+
 
 @pytest.mark.row("GEN-60")
 def test_the_squared_distance_of_the_means():
@@ -63,6 +65,7 @@ def test_a_step_of_either_player_moves_its_own_weights_alone():
             return (torch.randn(5, 6),)
 
     gan, seen = FeatureMatchingGAN(mlp(2, 6), mlp(6, 8, 7, 1), latent_dim=2), []
+    weights = {name: getattr(gan, name)[0].weight for name in PLAYERS}
 
     class Watched(nn.Module):
         def __init__(self):
@@ -71,20 +74,10 @@ def test_a_step_of_either_player_moves_its_own_weights_alone():
 
         def losses(self, batch):
             for player, loss in gan.losses(batch):
-                before = {
-                    name: getattr(gan, name)[0].weight.clone() for name in ("generator", "discriminator")
-                }
+                before = {name: w.clone() for name, w in weights.items()}
                 yield player, loss
-                seen.append(
-                    (
-                        player,
-                        [
-                            name
-                            for name, w in before.items()
-                            if not torch.equal(w, getattr(gan, name)[0].weight)
-                        ],
-                    )
-                )
+                moved = [name for name, w in weights.items() if not torch.equal(before[name], w)]
+                seen.append((player, moved))
 
     Trainer(Watched(), Data(), SGD(0.1), total=2).run()
     assert seen == 2 * [("discriminator", ["discriminator"]), ("generator", ["generator"])]
