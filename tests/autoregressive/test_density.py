@@ -152,7 +152,10 @@ def test_bits_per_dim():
 @pytest.mark.row("GEN-28")
 def test_bits_are_the_cross_entropy_of_the_pixels_levels_in_base_two():
     net = GatedPixelCNN(2, 6, width=4, first=3, dilations=(1,)).double()
-    method, x = AutoregressiveDensity(net, Softmax(2, 3), shape=(2, 3, 2)), torch.randint(3, (5, 2, 3, 2)).double() / 2
+    method, x = (
+        AutoregressiveDensity(net, Softmax(2, 3), shape=(2, 3, 2)),
+        torch.randint(3, (5, 2, 3, 2)).double() / 2,
+    )
     logits = net(x).view(5, 2, 3, 3, 2).movedim(2, 1)                            # (B, K, C, H, W)
     bits = nn.functional.cross_entropy(logits, (2 * x).long(), reduction="none").mean((1, 2, 3)) / math.log(2)
     torch.testing.assert_close(method.metrics((x,))["bits_per_dim"], bits)

@@ -114,7 +114,7 @@ def test_sampling_follows_the_condition_and_without_one_the_marginal(condition):
 
 
 class Telling(nn.Module):
-    """A net that answers the input, moved by the first number of its condition; it keeps what it was asked."""
+    """A net that answers the input plus the first number of its condition; it keeps what it was asked."""
 
     def __init__(self):
         super().__init__()
@@ -141,11 +141,13 @@ def test_the_loss_is_the_mean_squared_error_given_a_condition_that_is_dropped_at
     assert abs(dropped.float().mean() - 0.3) < 4.5 * math.sqrt(0.3 * 0.7 / n)
     torch.testing.assert_close(c, torch.where(dropped[:, None], method.nothing, method.encoder.weight[y]))
     torch.manual_seed(1)
-    torch.rand(1), torch.rand(n, 1)                                              # of the times and of what is dropped
-    a, s = (v.view(-1, 1, 1, 1) for v in (method.diffusion.abar[t].sqrt(), (1 - method.diffusion.abar[t]).sqrt()))
+    torch.rand(1), torch.rand(n, 1)  # of the times and of what is dropped
+    a, s = (
+        v.view(-1, 1, 1, 1) for v in (method.diffusion.abar[t].sqrt(), (1 - method.diffusion.abar[t]).sqrt())
+    )
     x_t = a * (2 * x - 1) + s * torch.randn(n, 1, 4, 4)
     torch.testing.assert_close(loss, (2 * x - 1 - x_t - c[:, 0].view(-1, 1, 1, 1)).square().mean())
-    assert ((50 * torch.arange(n) / n).long().bincount() == (t - 1).bincount()).all()                         # all times alike
+    assert ((50 * torch.arange(n) / n).long().bincount() == (t - 1).bincount()).all()  # all times alike
 
 
 @pytest.mark.row("GEN-55")
@@ -155,7 +157,12 @@ def test_the_estimate_of_a_condition_is_moved_away_from_the_free_one_by_the_weig
     method.diffusion.sampler = lambda denoise, x, abar, times: given.append((denoise, x, times)) or x
     y, x = torch.tensor([0, 1, 1]), torch.zeros(3, 1, 4, 4)
     t, c, free = torch.ones(3, dtype=torch.long), method.encoder.weight[y, 0], method.nothing[0]
-    for asked, expected in (({"y": y}, c + 2 * (c - free)), ({"y": y, "weight": 0.5}, c + 0.5 * (c - free)), ({}, free.expand(3))):
+    cases = [
+        ({"y": y}, c + 2 * (c - free)),
+        ({"y": y, "weight": 0.5}, c + 0.5 * (c - free)),
+        ({}, free.expand(3)),
+    ]
+    for asked, expected in cases:
         torch.manual_seed(1)
         images = method.sample(3, **asked)
         denoise, x_T, times = given.pop()

@@ -67,7 +67,9 @@ def test_the_loss_is_the_mean_squared_error_of_the_noise_of_centred_images():
     for value in (loss, measured):
         sigma, z = SIGMAS[torch.randint(8, (6,))].view(-1, 1, 1, 1), torch.randn_like(x)
         error = (z - sigma * (2 * x - 1 + sigma * z - MEAN) / (VARIANCE + sigma**2)).square()
-        torch.testing.assert_close(value, error.mean() if value is loss else error.mean((1, 2, 3)), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(
+            value, error.mean() if value is loss else error.mean((1, 2, 3)), atol=1e-5, rtol=1e-4
+        )
 
 
 @pytest.mark.row("GEN-49", "GEN-50")
@@ -83,10 +85,12 @@ def test_samples_start_from_the_largest_level_and_are_images_where_bounded(bound
 
 @pytest.mark.row("GEN-50")
 def test_the_last_step_is_the_denoisers_estimate():
-    """On a denoiser that halves its input, without noise: x (1 - (eps / 2) / 2)^n / 2, after as many steps as levels times n."""
+    """On a denoiser that halves its input, without noise: x (1 - eps / 4)^n / 2 after n steps."""
     x, end = torch.ones(2, 3), 0.5 * (1 - 0.2 / 4) ** 12
     levels = torch.tensor([1e-9, 5e-10, 1e-10])
-    torch.testing.assert_close(annealed_langevin(lambda x, sigma: x / 2, x, levels, steps=4, step_size=0.2), torch.full((2, 3), end))
+    torch.testing.assert_close(
+        annealed_langevin(lambda x, sigma: x / 2, x, levels, steps=4, step_size=0.2), torch.full((2, 3), end)
+    )
 
 
 @pytest.mark.row("GEN-50")

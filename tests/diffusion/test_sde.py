@@ -133,8 +133,11 @@ def test_bits_are_counted_for_a_level_of_the_pixel():
 @pytest.mark.row("GEN-54")
 @pytest.mark.parametrize("power", [1.0, 3.0])
 def test_the_loss_is_the_mean_squared_error_of_the_noise(power):
-    """VE: the net sees x_t / sqrt(1 + s^2), s = 0.01 * 5000^t, and 1000 t; with a net that answers its input the error is known."""
-    model, x = ScoreSDE(Same(), (1, 4, 4), levels=17, sde=ve(0.01, 50.0), predict=noise, power=power), pixels(6)
+    """VE, s = 0.01 * 5000^t: the answer of the net is its input, x_t / sqrt(1 + s^2): the error is known."""
+    model, x = (
+        ScoreSDE(Same(), (1, 4, 4), levels=17, sde=ve(0.01, 50.0), predict=noise, power=power),
+        pixels(6),
+    )
     torch.manual_seed(1)
     loss, measured = model.loss((x,)), model.metrics((x,))["simple_loss"]
     torch.manual_seed(1)
@@ -144,7 +147,9 @@ def test_the_loss_is_the_mean_squared_error_of_the_noise(power):
         eps, t = torch.randn_like(x), (0.001 + 0.999 * u**p).view(-1, 1, 1, 1)
         s = 0.01 * 5000**t
         error = (eps - (y + s * eps) / (1 + s**2).sqrt()).square()
-        torch.testing.assert_close(value, error.mean() if value is loss else error.mean((1, 2, 3)), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(
+            value, error.mean() if value is loss else error.mean((1, 2, 3)), atol=1e-5, rtol=1e-4
+        )
     times = torch.tensor([0.2, 0.7])
     torch.testing.assert_close(model.net.times(model, x[:2], times), 1000 * times)
 

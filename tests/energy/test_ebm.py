@@ -118,7 +118,14 @@ def test_samples_leave_the_chains_alone_and_live_as_long_as_a_chain():
 
 @pytest.mark.row("GEN-44")
 def test_noise_of_its_deviation_is_added_to_the_data_alone_and_energies_are_told():
-    ebm = EBM(nn.Linear(2, 1), lambda n: torch.ones(n, 2), chains=4, sampler=lambda energy, x: x + 1, restart=0.0, noise=0.3)
+    ebm = EBM(
+        nn.Linear(2, 1),
+        lambda n: torch.ones(n, 2),
+        chains=4,
+        sampler=lambda energy, x: x + 1,
+        restart=0.0,
+        noise=0.3,
+    )
     x = torch.randn(4, 2)
     torch.manual_seed(1)
     terms = ebm.loss((x,))

@@ -52,7 +52,9 @@ def test_the_last_layer_scales_every_number_and_its_determinant_is_the_product()
 @pytest.mark.row("GEN-37")
 def test_the_halves_of_nice_take_turns_and_the_scaling_is_last():
     assert [getattr(layer, "swap", None) for layer in nice(5).transforms] == [False, True, False, True, None]
-    assert [(layer.net[0].in_features, layer.net[-1].out_features) for layer in nice(5, scaling=False).transforms] == 2 * [(3, 2), (2, 3)]
+    assert [
+        (layer.net[0].in_features, layer.net[-1].out_features) for layer in nice(5, scaling=False).transforms
+    ] == 2 * [(3, 2), (2, 3)]
 
 
 @pytest.mark.row("GEN-37")

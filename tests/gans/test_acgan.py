@@ -41,7 +41,9 @@ def test_the_loss_is_the_source_and_the_class():
 @pytest.mark.row("GEN-73")
 def test_the_generators_loss_is_to_be_called_real_and_of_its_class_and_the_penalty_is_of_the_score():
     penalty = zero_centred(0.5)
-    gan = ACGAN(Joined(mlp(5, 2), 3), mlp(2, 8, 4), latent_dim=2, num_classes=3, weight=0.7, penalty=penalty).double()
+    gan = ACGAN(
+        Joined(mlp(5, 2), 3), mlp(2, 8, 4), latent_dim=2, num_classes=3, weight=0.7, penalty=penalty
+    ).double()
     x, y = torch.randn(6, 2, dtype=torch.float64), torch.arange(6) % 3
     taken = played(gan, x, y)
     assert list(taken) == ["discriminator", "generator"]

@@ -35,7 +35,7 @@ def test_the_encoder_inverts_a_linear_generator():
 @pytest.mark.row("GEN-82")
 @pytest.mark.parametrize("penalty", [None, zero_centred(0.3, 0.3)])
 def test_the_losses_are_the_cross_entropies_of_pairs(penalty):
-    """The judge tells (x, E(x)) from (G(z), z); generator and encoder, each for its own pair, take the other side."""
+    """The judge tells (x, E(x)) from (G(z), z); generator and encoder, each for its pair, fool it."""
     gan = BiGAN(nn.Linear(2, 3), nn.Linear(3, 2), mlp(5, 8, 1), latent_dim=2, penalty=penalty).double()
     x = torch.randn(6, 3, dtype=torch.float64)
     taken = played(gan, x)

@@ -49,13 +49,17 @@ def test_samples_of_each_class_have_its_mean(judge):
 @pytest.mark.row("GEN-71")
 @pytest.mark.parametrize("penalty", [None, zero_centred(0.5)])
 def test_the_losses_are_the_cross_entropies_given_the_label(penalty):
-    gan = ConditionalGAN(Joined(mlp(5, 2), 3), Joined(mlp(5, 8, 1), 3), latent_dim=2, num_classes=3, penalty=penalty).double()
+    gan = ConditionalGAN(
+        Joined(mlp(5, 2), 3), Joined(mlp(5, 8, 1), 3), latent_dim=2, num_classes=3, penalty=penalty
+    ).double()
     x, y = torch.randn(6, 2, dtype=torch.float64), torch.tensor([0, 2, 2, 1, 0, 1])
     taken = played(gan, x, y)
     assert list(taken) == ["discriminator", "generator"]
     first, second = (gan.generator(torch.empty(6, 2, dtype=torch.float64).normal_(), y) for _ in range(2))
     added = penalty(lambda u: gan.discriminator(u, y), x, first.detach()) if penalty else 0
-    torch.testing.assert_close(taken["discriminator"], added + expected_source(gan.discriminator(x, y), gan.discriminator(first, y)))
+    torch.testing.assert_close(
+        taken["discriminator"], added + expected_source(gan.discriminator(x, y), gan.discriminator(first, y))
+    )
     torch.testing.assert_close(taken["generator"], -gan.discriminator(second, y).sigmoid().log().mean())
 
 
@@ -106,12 +110,21 @@ def test_a_smaller_threshold_gives_less_varied_images():
 
 @pytest.mark.row("GEN-77")
 def test_biggans_discriminator_is_its_equation():
-    """down(h) = pool(skip h + conv(relu(conv(relu h)))); f the sum over places of relu(h); head(f) + v_y . f."""
-    net, x, y = BigDiscriminator(4, widths=(8, 16)).double().eval(), torch.randn(5, 1, 8, 8, dtype=torch.float64), torch.arange(5) % 4
+    """down(h) = pool(skip h + conv(relu(conv(relu h)))),  f = sum of relu(h),  head(f) + v_y . f."""
+    net, x, y = (
+        BigDiscriminator(4, widths=(8, 16)).double().eval(),
+        torch.randn(5, 1, 8, 8, dtype=torch.float64),
+        torch.arange(5) % 4,
+    )
     h = x
     for block in net.blocks:
         first, second = (conv for conv in block.convs)
-        change = F.conv2d(F.conv2d(F.relu(h), first.weight, first.bias, padding=1).relu(), second.weight, second.bias, padding=1)
+        change = F.conv2d(
+            F.conv2d(F.relu(h), first.weight, first.bias, padding=1).relu(),
+            second.weight,
+            second.bias,
+            padding=1,
+        )
         summed = F.conv2d(h, block.skip.weight, block.skip.bias) + change
         h = summed.unflatten(2, (-1, 2)).unflatten(4, (-1, 2)).mean((3, 5))
     f = torch.einsum("bcst->bc", h.clamp(min=0))
@@ -121,11 +134,11 @@ def test_biggans_discriminator_is_its_equation():
 
 @pytest.mark.row("GEN-77")
 def test_biggans_generator_is_its_equation():
-    """Every block gets its own part of z beside the class: up(h; c) = skip(2x h) + conv(relu(norm_c(conv(2x relu(norm_c h)))))."""
+    """up(h; c) = skip(2x h) + conv(relu(norm_c(conv(2x relu(norm_c h))))),  c a part of z and the class."""
     net = BigGenerator(12, 4, image_size=8, widths=(16, 8, 8), class_dim=5).double()
     z, y = torch.randn(6, 12, dtype=torch.float64), torch.arange(6) % 4
     for _ in range(3):
-        net(torch.randn(6, 12, dtype=torch.float64), y)                          # statistics other than 0 and 1
+        net(torch.randn(6, 12, dtype=torch.float64), y)  # statistics other than 0 and 1
     net.eval()
 
     def normalised(h, layer, c):

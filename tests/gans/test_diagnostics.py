@@ -61,15 +61,19 @@ class Told(nn.Module):
 @pytest.mark.row("GEN-84")
 def test_what_a_look_notes_by_hand():
     """Data 0 and 4, 4 apart; points 1 apart about 0.5, then 2 apart about 3, then 2 apart about 0."""
-    callback, method = Watch(torch.tensor([[0.0], [4.0]]), patience=2, least=0.5, most=0.6), Told([0.0, 1.0], [2.0, 4.0], [-1.0, 1.0])
+    callback, method = (
+        Watch(torch.tensor([[0.0], [4.0]]), patience=2, least=0.5, most=0.6),
+        Told([0.0, 1.0], [2.0, 4.0], [-1.0, 1.0]),
+    )
     signs = []
     for _ in range(3):
         callback.look(method)
         signs.append(callback.sign())
     assert callback.diversity == [0.25, 0.5, 0.5]
     assert callback.drift == [0.0, 0.625, 0.75]
-    assert signs[:2] == ["", ""]                                                 # one look, then one that is not below 0.5
-    assert signs[2] == "instability: the mean of the generated points moved by 0.75 of the spread of the data since the last look"
+    assert signs[:2] == ["", ""]  # one look, then one that is not below 0.5
+    moved = "the mean of the generated points moved by 0.75 of the spread of the data since the last look"
+    assert signs[2] == f"instability: {moved}"
 
 
 @pytest.mark.row("GEN-84")

@@ -10,6 +10,8 @@ from deepcanon.layers.spectral import spectral_norm
 from deepcanon.nets.perceptron import mlp
 from tests.gans.updates import expected_source, played
 
+PLAYERS = "discriminator", "generator"
+
 
 @pytest.mark.row("GEN-60")
 def test_the_squared_distance_of_the_means():
@@ -38,23 +40,32 @@ def test_the_features_are_the_last_activations_and_only_the_generator_learns_fro
 
 @pytest.mark.row("GEN-60")
 def test_the_losses_are_the_games_and_the_squared_distance_of_the_mean_features():
-    gan, x = FeatureMatchingGAN(mlp(2, 6), mlp(6, 8, 7, 1), latent_dim=2).double(), torch.randn(5, 6, dtype=torch.float64)
+    gan, x = (
+        FeatureMatchingGAN(mlp(2, 6), mlp(6, 8, 7, 1), latent_dim=2).double(),
+        torch.randn(5, 6, dtype=torch.float64),
+    )
     taken = played(gan, x)
     assert list(taken) == ["discriminator", "generator"]
-    first, second = gan.generator(torch.randn(5, 2, dtype=torch.float64)), gan.generator(torch.randn(5, 2, dtype=torch.float64))
-    torch.testing.assert_close(taken["discriminator"], expected_source(gan.discriminator(x), gan.discriminator(first)))
+    first, second = (
+        gan.generator(torch.randn(5, 2, dtype=torch.float64)),
+        gan.generator(torch.randn(5, 2, dtype=torch.float64)),
+    )
+    torch.testing.assert_close(
+        taken["discriminator"], expected_source(gan.discriminator(x), gan.discriminator(first))
+    )
     f = gan.discriminator[:-1]
     torch.testing.assert_close(taken["generator"], ((f(x).sum(0) - f(second).sum(0)) / 5).square().sum())
 
 
 @pytest.mark.row("GEN-60")
 def test_a_step_of_either_player_moves_its_own_weights_alone():
-    """The generator's loss has a gradient in the discriminator, through the features of what is drawn; no step follows it."""
+    """The loss of the generator has a gradient in the discriminator, whose features it reads, but no step."""
     class Data:
         def at(self, step):
             return (torch.randn(5, 6),)
 
     gan, seen = FeatureMatchingGAN(mlp(2, 6), mlp(6, 8, 7, 1), latent_dim=2), []
+    weights = {name: getattr(gan, name)[0].weight for name in PLAYERS}
 
     class Watched(nn.Module):
         def __init__(self):
@@ -63,9 +74,10 @@ def test_a_step_of_either_player_moves_its_own_weights_alone():
 
         def losses(self, batch):
             for player, loss in gan.losses(batch):
-                before = {name: getattr(gan, name)[0].weight.clone() for name in ("generator", "discriminator")}
+                before = {name: w.clone() for name, w in weights.items()}
                 yield player, loss
-                seen.append((player, [name for name, w in before.items() if not torch.equal(w, getattr(gan, name)[0].weight)]))
+                moved = [name for name, w in weights.items() if not torch.equal(before[name], w)]
+                seen.append((player, moved))
 
     Trainer(Watched(), Data(), SGD(0.1), total=2).run()
     assert seen == 2 * [("discriminator", ["discriminator"]), ("generator", ["generator"])]

@@ -28,8 +28,10 @@ def test_simultaneous_steps_lead_away_from_the_equilibrium_by_a_known_factor(lr)
 @pytest.mark.parametrize("alternate", [False, True])
 @pytest.mark.parametrize("history", [0.0, 0.3])
 def test_play_is_descent_of_one_and_ascent_of_the_other_drawn_to_the_mean_of_their_past(alternate, history):
-    """f = x^2 y:  df/dx = 2 x y,  df/dy = x^2; drawn by 2 w (theta - mean of what theta has been, the present included)."""
-    path = gradient_play(lambda x, y: (x.square() * y).sum(), *START, lr=0.1, steps=3, alternate=alternate, history=history)
+    """f = x^2 y:  df/dx = 2 x y,  df/dy = x^2;  drawn by 2 w (theta - mean of theta up to now)."""
+    path = gradient_play(
+        lambda x, y: (x.square() * y).sum(), *START, lr=0.1, steps=3, alternate=alternate, history=history
+    )
     xs, ys = [0.6], [-0.8]
     for _ in range(3):
         x, y = xs[-1], ys[-1]
@@ -44,7 +46,9 @@ def test_play_is_descent_of_one_and_ascent_of_the_other_drawn_to_the_mean_of_the
 @pytest.mark.row("GEN-58")
 def test_ascent_of_the_discriminator_alone_ends_at_the_optimal_one():
     p, q = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.3, 0.6]], dtype=torch.float64)
-    path = gradient_play(lambda x, y: value(y.sigmoid(), p, q), torch.ones_like(p), torch.zeros_like(p), lr=2.0, steps=300)
+    path = gradient_play(
+        lambda x, y: value(y.sigmoid(), p, q), torch.ones_like(p), torch.zeros_like(p), lr=2.0, steps=300
+    )
     assert (path[:, 0] == 1).all()                                               # V does not depend on x
     torch.testing.assert_close(path[-1, 1].sigmoid(), optimal_discriminator(p, q))
 
@@ -106,7 +110,7 @@ def test_around_a_method_it_damps_its_players():
 
 @pytest.mark.row("GEN-62")
 def test_a_loss_is_drawn_by_the_weighted_distance_from_the_mean_after_the_updates():
-    """x is moved to 3, 5 and 10 by its updates: its losses are drawn from x_0, 3, then 4, the means of 3 and of 3 and 5."""
+    """x is moved to 3, 5 and 10: its losses are drawn to x_0, to 3, and to 4, the mean of 3 and 5."""
     method = HistoricalAveraging(Bilinear(), ("x", "y"), weight=0.5)
     x, y = method.method.x[0], method.method.y[0]
     for target, mean in ((3.0, x.item()), (5.0, 3.0), (10.0, 4.0)):

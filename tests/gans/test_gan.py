@@ -56,7 +56,9 @@ def test_a_gaussian_is_reached():
 @pytest.mark.row("GEN-56")
 @pytest.mark.parametrize("penalty", [None, zero_centred(0.5)])
 def test_the_losses_are_the_cross_entropies_of_every_share_of_the_batch(penalty):
-    gan = GAN(mlp(2, 8, 3).double(), mlp(3, 8, 1).double(), latent_dim=2, penalty=penalty, discriminator_steps=2)
+    gan = GAN(
+        mlp(2, 8, 3).double(), mlp(3, 8, 1).double(), latent_dim=2, penalty=penalty, discriminator_steps=2
+    )
     x = torch.randn(7, 3, dtype=torch.float64)
     torch.manual_seed(1)
     taken = list(gan.losses((x,)))
@@ -65,7 +67,9 @@ def test_the_losses_are_the_cross_entropies_of_every_share_of_the_batch(penalty)
     for share, (_, loss) in zip((x[:4], x[4:]), taken[:2], strict=True):
         fake = gan.generator(torch.randn(len(share), 2, dtype=torch.float64)).detach()
         added = penalty(gan.discriminator, share, fake) if penalty else 0
-        torch.testing.assert_close(loss, added + expected_source(gan.discriminator(share), gan.discriminator(fake)))
+        torch.testing.assert_close(
+            loss, added + expected_source(gan.discriminator(share), gan.discriminator(fake))
+        )
     fake = gan.generator(torch.randn(3, 2, dtype=torch.float64))
     torch.testing.assert_close(taken[2][1], -gan.discriminator(fake).sigmoid().log().mean())
 

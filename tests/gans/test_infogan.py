@@ -54,7 +54,15 @@ def test_the_bound_lies_below_the_information_and_so_below_the_entropy():
 @pytest.mark.row("GEN-74")
 @pytest.mark.parametrize("penalty", [None, zero_centred(0.5)])
 def test_the_losses_are_the_games_and_the_information_of_the_code(penalty):
-    gan = InfoGAN(Joined(mlp(2 + K, 3), K), mlp(3, 8, 1), mlp(3, 8, K), latent_dim=2, num_codes=K, weight=0.3, penalty=penalty).double()
+    gan = InfoGAN(
+        Joined(mlp(2 + K, 3), K),
+        mlp(3, 8, 1),
+        mlp(3, 8, K),
+        latent_dim=2,
+        num_codes=K,
+        weight=0.3,
+        penalty=penalty,
+    ).double()
     x = torch.randn(6, 3, dtype=torch.float64)
     taken = played(gan, x)
     assert list(taken) == ["discriminator", "reader", "generator"]
@@ -65,7 +73,9 @@ def test_the_losses_are_the_games_and_the_information_of_the_code(penalty):
     torch.testing.assert_close(taken["discriminator"], added + expected_source(D(x), D(first)))
     torch.testing.assert_close(taken["reader"], nll_loss(Q(first).log_softmax(1), c) - math.log(K))
     fooled = -D(second).sigmoid().log().mean()
-    torch.testing.assert_close(taken["generator"], fooled - 0.3 * (math.log(K) - nll_loss(Q(second).log_softmax(1), c)))
+    torch.testing.assert_close(
+        taken["generator"], fooled - 0.3 * (math.log(K) - nll_loss(Q(second).log_softmax(1), c))
+    )
 
 
 @pytest.mark.row("GEN-74")

@@ -99,8 +99,14 @@ def test_values_by_hand():
         minimax: (source, math.log(1 - s(-0.25))),
         non_saturating: (source, -math.log(s(-0.25))),
         objectives.swapped: (source, -math.log(s(-0.25)) - math.log(1 - s(0.5))),
-        smoothed(0.8): (-0.8 * math.log(s(0.5)) - 0.2 * math.log(1 - s(0.5)) - math.log(1 - s(-0.25)), -math.log(s(-0.25))),
-        smoothed(): (-0.9 * math.log(s(0.5)) - 0.1 * math.log(1 - s(0.5)) - math.log(1 - s(-0.25)), -math.log(s(-0.25))),
+        smoothed(0.8): (
+            -0.8 * math.log(s(0.5)) - 0.2 * math.log(1 - s(0.5)) - math.log(1 - s(-0.25)),
+            -math.log(s(-0.25)),
+        ),
+        smoothed(): (
+            -0.9 * math.log(s(0.5)) - 0.1 * math.log(1 - s(0.5)) - math.log(1 - s(-0.25)),
+            -math.log(s(-0.25)),
+        ),
         least_squares: (0.5**2 + 0.25**2, 1.25**2),
         squares(2.0, -1.0, 0.5): (1.5**2 + 0.75**2, 0.75**2),
         hinge: (0.5 + 0.75, 0.25),
@@ -108,7 +114,9 @@ def test_values_by_hand():
         relativistic: (-math.log(s(0.75)), -math.log(s(-0.75))),
     }
     for objective, expected in table.items():
-        assert (objective.discriminator(a, b).item(), objective.generator(a, b).item()) == pytest.approx(expected)
+        assert (objective.discriminator(a, b).item(), objective.generator(a, b).item()) == pytest.approx(
+            expected
+        )
     assert hinge.discriminator(4 * a, 8 * b).item() == 0
 
 

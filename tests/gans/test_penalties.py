@@ -93,7 +93,9 @@ def test_the_penalties_of_a_linear_score_by_hand_and_in_units():
     assert towards_one(0.5, where=at_data)(score, x, fake).item() == pytest.approx(0.5 * 16)
     assert zero_centred(0.4, 0.2)(score, x, fake).item() == pytest.approx(0.3 * 25, rel=1e-5)
     assert in_units(zero_centred(1.0), units)(score, x, fake).item() == pytest.approx(40 / 2, rel=1e-5)
-    assert in_units(towards_one(1.0), units)(score, x, fake).item() == pytest.approx((40**0.5 - 1) ** 2, rel=1e-5)
+    assert in_units(towards_one(1.0), units)(score, x, fake).item() == pytest.approx(
+        (40**0.5 - 1) ** 2, rel=1e-5
+    )
 
 
 @pytest.mark.row("GEN-79")

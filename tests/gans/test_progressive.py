@@ -55,8 +55,13 @@ def test_the_stages_follow_the_steps():
 @pytest.mark.parametrize(("count", "stage", "alpha"), [(0, 0, 1.0), (5, 1, 0.5), (9, 2, 0.5), (14, 2, 1.0)])
 def test_the_losses_are_the_games_at_the_stage_with_the_slope_on_the_data(count, stage, alpha):
     """With the default penalty, half the mean squared gradient on what the stage sees of the data."""
-    gan = ProgressiveGAN(GrowingGenerator(6, 3, first=2, width=8), GrowingDiscriminator(3, first=2, width=8), latent_dim=6, num_stages=3,
-                         stage_steps=4).double()
+    gan = ProgressiveGAN(
+        GrowingGenerator(6, 3, first=2, width=8),
+        GrowingDiscriminator(3, first=2, width=8),
+        latent_dim=6,
+        num_stages=3,
+        stage_steps=4,
+    ).double()
     gan.count.fill_(count)
     x = torch.rand(4, 1, 8, 8, dtype=torch.float64)
     taken = played(gan, x)
@@ -71,14 +76,23 @@ def test_the_losses_are_the_games_at_the_stage_with_the_slope_on_the_data(count,
     seen.requires_grad_()
     real, fake = (gan.discriminator(u, stage, alpha) for u in (seen, first))
     (slope,) = torch.autograd.grad(real.sum(), seen, retain_graph=True)
-    torch.testing.assert_close(taken["discriminator"], expected_source(real, fake) + slope.square().sum((1, 2, 3)).mean() / 2)
-    torch.testing.assert_close(taken["generator"], -gan.discriminator(second, stage, alpha).sigmoid().log().mean())
+    torch.testing.assert_close(
+        taken["discriminator"], expected_source(real, fake) + slope.square().sum((1, 2, 3)).mean() / 2
+    )
+    torch.testing.assert_close(
+        taken["generator"], -gan.discriminator(second, stage, alpha).sigmoid().log().mean()
+    )
 
 
 @pytest.mark.row("GEN-76")
 def test_samples_are_those_of_the_stage():
-    gan = ProgressiveGAN(GrowingGenerator(6, 2, first=2, width=8), GrowingDiscriminator(2, first=2, width=8), latent_dim=6, num_stages=2,
-                         stage_steps=4)
+    gan = ProgressiveGAN(
+        GrowingGenerator(6, 2, first=2, width=8),
+        GrowingDiscriminator(2, first=2, width=8),
+        latent_dim=6,
+        num_stages=2,
+        stage_steps=4,
+    )
     gan.count.fill_(5)
     torch.manual_seed(1)
     x = gan.sample(3)

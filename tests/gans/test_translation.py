@@ -58,9 +58,16 @@ def test_the_losses_of_pix2pix_are_the_cross_entropy_of_the_patches_and_the_weig
     fake = method.generator(x)
     real_score, fake_score = (method.discriminator(torch.cat([x, out], 1)) for out in (y, fake))
     torch.testing.assert_close(taken["discriminator"], expected_source(real_score, fake_score))
-    adversarial, l1 = binary_cross_entropy_with_logits(fake_score, torch.ones_like(fake_score)), l1_loss(fake, y)
-    torch.testing.assert_close(taken["generator"], {"loss": adversarial + 7 * l1, "adversarial": adversarial, "l1": l1})
-    torch.testing.assert_close(method.metrics((x, y))["l1"], torch.stack([l1_loss(a, b) for a, b in zip(fake, y, strict=True)]))
+    adversarial, l1 = (
+        binary_cross_entropy_with_logits(fake_score, torch.ones_like(fake_score)),
+        l1_loss(fake, y),
+    )
+    torch.testing.assert_close(
+        taken["generator"], {"loss": adversarial + 7 * l1, "adversarial": adversarial, "l1": l1}
+    )
+    torch.testing.assert_close(
+        method.metrics((x, y))["l1"], torch.stack([l1_loss(a, b) for a, b in zip(fake, y, strict=True)])
+    )
     assert not method.predict(x).requires_grad
     assert torch.equal(method.predict(x), fake)
 
@@ -111,10 +118,18 @@ class Affine(nn.Module):
 def test_the_losses_of_a_cycle_by_hand(identity):
     """G x = 2 x + 1, F y = -y, D_Y = u, D_X = 3 u, on x = (1, -2), y = (4, 0).
 
-    G x = (3, -3),  F y = (-4, 0),  F G x - x = (-4, 5),  G F y - y = (-11, 1),  G y - y = (5, 1),  F x - x = (-2, 4).
+    G x = (3, -3),  F y = (-4, 0),  F G x - x = (-4, 5),  G F y - y = (-11, 1),
+    G y - y = (5, 1),  F x - x = (-2, 4).
     """
-    method = CycleGAN(Affine(2.0, 1.0), Affine(-1.0, 0.0), Affine(1.0, 0.0), Affine(3.0, 0.0), cycle=10.0, identity=identity,
-                      penalty=zero_centred(0.5))
+    method = CycleGAN(
+        Affine(2.0, 1.0),
+        Affine(-1.0, 0.0),
+        Affine(1.0, 0.0),
+        Affine(3.0, 0.0),
+        cycle=10.0,
+        identity=identity,
+        penalty=zero_centred(0.5),
+    )
     x, y = torch.tensor([[1.0], [-2.0]]), torch.tensor([[4.0], [0.0]])
     taken = dict(method.losses((x, y)))
     there = ((4 - 1) ** 2 + (0 - 1) ** 2) / 2 + (3**2 + 3**2) / 2                # (D_Y(y) - 1)^2 + D_Y(G x)^2
@@ -126,7 +141,9 @@ def test_the_losses_of_a_cycle_by_hand(identity):
     assert {name: value.item() for name, value in taken["translators"].items()} == pytest.approx(
         {"loss": loss, "adversarial": adversarial, "cycle": cycle})
     assert method.metrics((x, y))["cycle"].tolist() == [(4 + 11) / 2, (5 + 1) / 2]
-    assert cycle_loss(method.translators["there"], method.translators["back"], x, y).item() == pytest.approx(cycle)
+    assert cycle_loss(method.translators["there"], method.translators["back"], x, y).item() == pytest.approx(
+        cycle
+    )
     assert method.translate(x).flatten().tolist() == [3, -3]
     assert method.translate_back(y).flatten().tolist() == [-4, 0]
 

@@ -34,10 +34,15 @@ def test_without_a_step_it_is_the_plain_gan():
 
 @pytest.mark.row("GEN-80")
 def test_the_discriminator_takes_an_ordinary_step_and_leaves_the_generator_alone():
-    gan, x = UnrolledGAN(*players(), latent_dim=2, unroll=3, inner_lr=0.5), torch.randn(8, 3, dtype=torch.float64)
+    gan, x = (
+        UnrolledGAN(*players(), latent_dim=2, unroll=3, inner_lr=0.5),
+        torch.randn(8, 3, dtype=torch.float64),
+    )
     taken = played(gan, x)
     fake = gan.generator(torch.randn(8, 2, dtype=torch.float64)).detach()
-    torch.testing.assert_close(taken["discriminator"], expected_source(gan.discriminator(x), gan.discriminator(fake)))
+    torch.testing.assert_close(
+        taken["discriminator"], expected_source(gan.discriminator(x), gan.discriminator(fake))
+    )
     taken["discriminator"].backward()
     assert all(p.grad is None for p in gan.generator.parameters())
 

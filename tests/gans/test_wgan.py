@@ -88,14 +88,18 @@ def test_the_trained_critic_has_slope_one_and_its_value_is_the_distance():
 def test_the_losses_are_the_difference_of_the_means_and_the_weighted_penalty(units):
     """At the data; the slope of a critic tanh(w x) is (1 - tanh^2(w x)) w, times the units."""
     critic = nn.Sequential(nn.Linear(3, 1, bias=False), nn.Tanh())
-    gan = WGANGP(mlp(2, 3), critic, latent_dim=2, critic_steps=2, penalty=7.0, where=at_data, units=units).double()
+    gan = WGANGP(
+        mlp(2, 3), critic, latent_dim=2, critic_steps=2, penalty=7.0, where=at_data, units=units
+    ).double()
     x = torch.randn(7, 3, dtype=torch.float64)
     taken, w = played_in_turn(gan, x), critic[0].weight[0]
     for share, (player, loss) in zip((x[:4], x[4:]), taken[:2], strict=True):
         fake, value = gan.generator(torch.randn(len(share), 2, dtype=torch.float64)), torch.tanh(share @ w)
         slope = (1 - value.square()) * (w if units is None else w * units).norm()
         assert player == "critic"
-        torch.testing.assert_close(loss, torch.tanh(fake @ w).mean() - value.mean() + 7 * (slope - 1).square().mean())
+        torch.testing.assert_close(
+            loss, torch.tanh(fake @ w).mean() - value.mean() + 7 * (slope - 1).square().mean()
+        )
     fake = gan.generator(torch.randn(3, 2, dtype=torch.float64))
     assert taken[2][0] == "generator"
     torch.testing.assert_close(taken[2][1], -torch.tanh(fake @ w).mean())
@@ -107,7 +111,7 @@ def test_the_losses_are_the_difference_of_the_means_and_the_weighted_penalty(uni
 
 
 def played_in_turn(method, *batch):
-    """The (player, loss) of one step whose weights stay as they are; the random numbers then begin again as they did for it."""
+    """The (player, loss) of a step without updates; the random numbers then begin again as for it."""
     torch.manual_seed(1)
     taken = list(method.losses(batch))
     torch.manual_seed(1)

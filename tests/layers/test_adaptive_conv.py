@@ -30,7 +30,10 @@ def test_a_sure_selection_takes_one_filter_of_the_bank_at_unit_scale():
 @pytest.mark.row("GEN-78")
 @pytest.mark.parametrize("demodulate", [True, False])
 def test_the_filter_is_the_selected_sum_with_modulated_inputs(demodulate):
-    layer, w = AdaptiveConv2d(3, 5, 4, num_filters=6, demodulate=demodulate).double(), torch.randn(2, 4, dtype=torch.float64)
+    layer, w = (
+        AdaptiveConv2d(3, 5, 4, num_filters=6, demodulate=demodulate).double(),
+        torch.randn(2, 4, dtype=torch.float64),
+    )
     for style, filters in zip(w, layer.filters(w), strict=True):
         share = torch.softmax(layer.select.weight @ style + layer.select.bias, 0)
         chosen = sum(p * k for p, k in zip(share, layer.bank, strict=True))

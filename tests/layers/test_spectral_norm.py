@@ -69,7 +69,7 @@ def test_copies_and_pickles_are_normalised_alike():
         torch.testing.assert_close(other(x), net(x))
         assert not other[0].parametrizations.training
         other.train(), net.train()
-        torch.testing.assert_close(other(x), net(x))                                 # one more step of the power method in both
+        torch.testing.assert_close(other(x), net(x))  # one more step of the power method in both
         assert type(other[0]).__name__ == type(net[0]).__name__
         net.eval()
 

@@ -70,11 +70,16 @@ def test_the_nets_have_the_parameters_of_the_paper():
 @pytest.mark.parametrize(("image_size", "channels"), [(8, 1), (12, 3)])
 def test_the_small_nets_have_a_quarter_of_the_side_and_twice_the_width_a_layer(image_size, channels):
     s, c = image_size // 4, 8
-    up, down = generator(16, channels=channels, image_size=image_size, width=c), critic(channels=channels, image_size=image_size, width=c)
+    up, down = (
+        generator(16, channels=channels, image_size=image_size, width=c),
+        critic(channels=channels, image_size=image_size, width=c),
+    )
     up_shapes = [(4 * c * s * s, 16), (4 * c, 2 * c, 4, 4), (2 * c, channels, 4, 4)]
     down_shapes = [(c, channels, 4, 4), (2 * c, c, 4, 4), (1, 2 * c * s * s)]
     for net, shapes in ((up, up_shapes), (down, down_shapes)):
-        assert [tuple(layer.weight.shape) for layer in net if hasattr(layer, "weight") and layer.weight.ndim > 1] == shapes
+        assert [
+            tuple(layer.weight.shape) for layer in net if hasattr(layer, "weight") and layer.weight.ndim > 1
+        ] == shapes
     assert [layer.negative_slope for layer in down if isinstance(layer, nn.LeakyReLU)] == [0.2, 0.2]
     assert not any(isinstance(layer, BatchNorm2d) for layer in down)
 

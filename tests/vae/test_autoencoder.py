@@ -95,7 +95,9 @@ def test_the_loss_is_the_mean_squared_error_of_what_is_made_of_damaged_data_and_
         decoder.weight.copy_(torch.eye(2) / 4), decoder.bias.fill_(1.0)
     x = torch.tensor([[4.0, 1.0], [-2.0, 3.0]])
     plain = Autoencoder(encoder, decoder)
-    assert {name: value.item() for name, value in plain.loss((x,)).items()} == {"loss": (1 + 0.25 + 4 + 0.25) / 4}
+    assert {name: value.item() for name, value in plain.loss((x,)).items()} == {
+        "loss": (1 + 0.25 + 4 + 0.25) / 4
+    }
     assert plain.metrics((x,))["mse"].tolist() == [(1 + 0.25) / 2, (4 + 0.25) / 2]
     assert plain.encode(x).tolist() == [[8, 2], [-4, 6]]
     assert plain.decode(x).tolist() == [[2, 1.25], [0.5, 1.75]]

@@ -77,12 +77,17 @@ def test_with_a_condition_that_says_nothing_it_is_the_vae():
 
 @pytest.mark.row("GEN-19")
 def test_the_loss_and_the_bound_with_a_learned_prior_are_those_of_a_draw():
-    vae = ConditionalVAE(Beside(7, 4), Beside(3, 6), latent_dim=2, prior=mlp(1, 4), beta=0.5, likelihood=gaussian).double()
+    vae = ConditionalVAE(
+        Beside(7, 4), Beside(3, 6), latent_dim=2, prior=mlp(1, 4), beta=0.5, likelihood=gaussian
+    ).double()
     x, y = torch.randn(5, 6, dtype=torch.float64), torch.randn(5, 1, dtype=torch.float64)
     torch.manual_seed(1)
     terms, measured = vae.loss((x, y)), vae.metrics((x, y))["elbo"]
     torch.manual_seed(1)
-    q, p = (Normal(mean, (log_var / 2).exp()) for mean, log_var in (net.split(2, 1) for net in (vae.encoder(x, y), vae.prior(y))))
+    q, p = (
+        Normal(mean, (log_var / 2).exp())
+        for mean, log_var in (net.split(2, 1) for net in (vae.encoder(x, y), vae.prior(y)))
+    )
     kl = kl_divergence(q, p).sum(1)
     for value in (terms, measured):
         z = q.mean + q.stddev * torch.randn_like(q.mean)

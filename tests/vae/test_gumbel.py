@@ -93,7 +93,9 @@ def test_the_loss_is_the_cross_entropy_of_a_relaxed_draw_and_the_divergence_from
     z = F.softmax((logits - torch.empty_like(logits).exponential_().log()) / 0.7, -1)
     reconstruction = F.binary_cross_entropy_with_logits(vae.decoder(z.view(5, 12)), x, reduction="sum") / 5
     kl = (math.log(3) - Categorical(logits=logits).entropy()).sum(1).mean()
-    torch.testing.assert_close(terms, {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl})
+    torch.testing.assert_close(
+        terms, {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
+    )
 
 
 class Shown(nn.Module):

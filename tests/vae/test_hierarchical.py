@@ -55,7 +55,7 @@ def test_at_the_exact_posterior_the_bound_is_the_likelihood(chain):
 
 @pytest.mark.row("GEN-24")
 def test_the_bound_is_the_ratio_of_the_joint_densities_but_for_the_top_divergence():
-    """Three levels, with torch's densities: log p(x, z_1, z_2) - log q(z_1, z_2|x) + E[log p(z_3) - log q(z_3|z_2)] at the draws."""
+    """With torch: log p(x, z_1, z_2|z_3) - log q(z_1, z_2|x) - KL(q(z_3|z_2) || p(z_3)) on three levels."""
     dims = (3, 2, 4)
     inference = [mlp(i, 2 * o).double() for i, o in zip((5, 3, 2), dims, strict=True)]
     generation = [mlp(i, o).double() for i, o in zip(dims, (5, 6, 4), strict=True)]
@@ -80,7 +80,9 @@ def test_the_bound_is_the_ratio_of_the_joint_densities_but_for_the_top_divergenc
         z.append(below)
     p_x = Independent(Bernoulli(logits=generation[0](z[0]), validate_args=False), 1)
     prior = [normal(generation[1](z[1])), normal(generation[2](z[2]))]
-    ratio = sum(p.log_prob(here) - posterior.log_prob(here) for p, posterior, here in zip(prior, q, z, strict=False))
+    ratio = sum(
+        p.log_prob(here) - posterior.log_prob(here) for p, posterior, here in zip(prior, q, z, strict=False)
+    )
     top = kl_divergence(q[2], Independent(Normal(torch.zeros(6, 4).double(), 1.0), 1))
     torch.testing.assert_close(bound, p_x.log_prob(x) + ratio - top)
 

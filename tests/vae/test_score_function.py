@@ -63,7 +63,15 @@ def test_with_discrete_latents_its_mean_is_the_enumerated_gradient():
 
 @pytest.mark.row("GEN-15")
 def test_the_loss_is_the_mean_negative_bound_and_samples_are_of_the_prior():
-    method = ScoreFunctionVAE(mlp(4, 6), mlp(3, 4), latent_dim=3, posterior=gaussian_learned, prior=gaussian, samples=2, likelihood=gaussian).double()
+    method = ScoreFunctionVAE(
+        mlp(4, 6),
+        mlp(3, 4),
+        latent_dim=3,
+        posterior=gaussian_learned,
+        prior=gaussian,
+        samples=2,
+        likelihood=gaussian,
+    ).double()
     x = torch.randn(5, 4, dtype=torch.float64)
     torch.manual_seed(1)
     loss, measured = method.loss((x,)), method.metrics((x,))["elbo"]
@@ -78,7 +86,7 @@ def test_the_loss_is_the_mean_negative_bound_and_samples_are_of_the_prior():
     shown = ScoreFunctionVAE(nn.Identity(), nn.Linear(2, 2, bias=False), latent_dim=2)
     with torch.no_grad():
         shown.decoder.weight.copy_(80 * torch.tensor([[1.0, 0.0], [0.0, -1.0]]))
-    drawn = shown.sample(8_000)                                                  # fair bits b: (s(80 b_1), s(-80 b_2)), s(0) = 1/2
+    drawn = shown.sample(8_000)  # fair bits b: (s(80 b_1), s(-80 b_2)), s(0) = 1/2
     torch.testing.assert_close(drawn.mean(0), torch.tensor([0.75, 0.25]), atol=0.025, rtol=0)
 
 

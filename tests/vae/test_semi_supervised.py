@@ -59,11 +59,13 @@ def test_the_loss_is_the_negative_bound_and_alpha_times_the_cross_entropy_of_the
     torch.manual_seed(2)
     every = vae.joint(x.repeat(3, 1), torch.arange(3).repeat_interleave(5)).view(3, 5).T
     q = vae.classifier(x).softmax(1)
-    unseen = (q * every).sum(1) + torch.special.entr(q).sum(1)                   # sum_y q(y|x) (-L(x, y)) + H(q)
+    unseen = (q * every).sum(1) + torch.special.entr(q).sum(1)  # sum_y q(y|x) (-L(x, y)) + H(q)
     bound = torch.where(y < 0, unseen, every[torch.arange(5), y]).mean()
     known = y >= 0
     classification = -q[known, y[known]].log().mean()
-    torch.testing.assert_close(terms, {"loss": -bound + 0.3 * classification, "bound": bound, "classification": classification})
+    torch.testing.assert_close(
+        terms, {"loss": -bound + 0.3 * classification, "bound": bound, "classification": classification}
+    )
 
 
 class Shown(nn.Module):

@@ -146,7 +146,9 @@ def test_the_loss_is_the_cross_entropy_of_a_draw_and_beta_times_the_divergence()
     logits = vae.decoder(q.mean + q.stddev * torch.randn_like(mu))
     reconstruction = binary_cross_entropy_with_logits(logits, x, reduction="sum") / 8
     kl = kl_divergence(q, Normal(0.0, 1.0)).sum(1).mean()
-    torch.testing.assert_close(terms, {"loss": reconstruction + 4 * kl, "reconstruction": reconstruction, "kl": kl})
+    torch.testing.assert_close(
+        terms, {"loss": reconstruction + 4 * kl, "reconstruction": reconstruction, "kl": kl}
+    )
 
 
 @pytest.mark.row("GEN-18")

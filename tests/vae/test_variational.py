@@ -59,7 +59,11 @@ def test_both_losses_are_the_mean_negative_bound_of_the_drawn_latents():
     for player, loss in taken:
         eps = torch.randn(4 * 3, 2, dtype=torch.float64).unflatten(0, (4, 3))
         logits = method.decoder(q.mean[:, None] + q.stddev[:, None] * eps)       # (4, 3, 5)
-        energy = binary_cross_entropy_with_logits(logits, x[:, None].expand_as(logits), reduction="none").sum(2).mean(1)
+        energy = (
+            binary_cross_entropy_with_logits(logits, x[:, None].expand_as(logits), reduction="none")
+            .sum(2)
+            .mean(1)
+        )
         expected = (energy + kl_divergence(q, Normal(0.0, 1.0)).sum(1)).mean()
         torch.testing.assert_close(loss, expected, msg=f"the loss of the {player}")
 
@@ -78,12 +82,12 @@ def test_samples_have_the_mean_and_the_covariance_of_the_model(linear_gaussian):
 
 @pytest.mark.row("GEN-14")
 def test_a_shifted_encoder_loses_its_divergence_from_the_exact_posterior(linear_gaussian):
-    """log p(x) - L(q; x) = KL(q || p(z|x)), and refinement finds p(z|x): the gap is that divergence, in closed form."""
+    """log p(x) - L(q; x) = KL(q || p(z|x)), and refinement finds p(z|x): the gap is that divergence."""
     vae, exact = linear_gaussian
     x = exact.sample((5,))
     mean, log_variance = (t.detach() for t in vae.posterior(x))
     with torch.no_grad():
-        vae.encoder.bias += torch.tensor([0.3, -0.2, 0.5, -0.7])                 # of the two means, of the two log variances
+        vae.encoder.bias += torch.tensor([0.3, -0.2, 0.5, -0.7])  # of the two means, of the two log variances
     mu, log_var = (t.detach() for t in vae.posterior(x))
     exactly = Normal(mean, (log_variance / 2).exp())
     gap = kl_divergence(Normal(mu, (log_var / 2).exp()), exactly).sum(1)
