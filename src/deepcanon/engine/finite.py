@@ -1,5 +1,6 @@
 """Whether numbers are finite: gradients before they are used, and where in a batch the first one is that is not."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,14 +16,20 @@ def all_finite(params: Iterable[Tensor]) -> bool:
     A sum is not finite where one of its terms is not, and costs a third of a test of each term, which decides where a sum overflows.
     """
     grads = [p.grad for p in params if p.grad is not None]
-    own: list[Tensor] = [getattr(g, "to_local", lambda g=g: g)() for g in grads]
-    finite = not own or bool(torch.stack([g.sum(dtype=max_float(g)) for g in own]).isfinite().all()) or all(g.isfinite().all() for g in own)
-    return common(finite) if any(hasattr(g, "to_local") for g in grads) else finite
+    if any(hasattr(g, "to_local") for g in grads):
+        return common(finite_here([getattr(g, "to_local", lambda g=g: g)() for g in grads]))
+    return finite_here(grads)
 
 
-def max_float(tensor: Tensor) -> torch.dtype:
-    """The type that a sum of such numbers is kept in: float32 at least."""
-    return torch.promote_types(tensor.dtype, torch.float32)
+def finite_here(grads: list[Tensor]) -> bool:
+    """Whether the gradients of this process are finite."""
+    if not grads:
+        return True
+    if grads[0].is_cpu:                                                # where a sum is read at once
+        finite = math.isfinite(sum([g.sum().item() for g in grads]))
+    else:
+        finite = bool(torch.stack([g.sum() for g in grads]).isfinite().all())
+    return finite or all(g.isfinite().all() for g in grads)
 
 
 def where_not_finite(batch: Any, place: str = "") -> str | None:

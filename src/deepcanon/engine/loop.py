@@ -93,7 +93,7 @@ class Trainer:
         before = [statistic.clone() for statistic in self.statistics]
         (first, share), *rest = self.parts(batch)
         counters = self.counters() if rest else {}
-        with joining(self.join):
+        with joining(self.join) if self.join is not None else contextlib.nullcontext():
             for player, loss in self.forward(first):
                 optimizer, params = self.optimizer(player)
                 optimizer.zero_grad(set_to_none=True)
