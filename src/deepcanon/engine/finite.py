@@ -25,10 +25,8 @@ def finite_here(grads: list[Tensor]) -> bool:
     """Whether the gradients of this process are finite."""
     if not grads:
         return True
-    if grads[0].is_cpu:                                                # where a sum is read at once
-        finite = math.isfinite(sum([g.sum().item() for g in grads]))
-    else:
-        finite = bool(torch.stack([g.sum() for g in grads]).isfinite().all())
+    sums = [g.sum() for g in grads]
+    finite = math.isfinite(sum([s.item() for s in sums])) if sums[0].is_cpu else bool(torch.stack(sums).isfinite().all())
     return finite or all(g.isfinite().all() for g in grads)
 
 
