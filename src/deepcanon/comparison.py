@@ -9,11 +9,11 @@ The runs are made in this process, one after the other, or as commands of their 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,10 +24,9 @@ from deepcanon.engine.folder import new_folder
 from deepcanon.engine.run import Run
 from deepcanon.engine.run_options import options
 from deepcanon.grammar import Resolved, resolve
-from deepcanon.launching import Job, launch, launcher_words
+from deepcanon.launching import Job, launch, launcher_words, say
 from deepcanon.report import Group, groups_of, mark, number, scales, write_report
 from deepcanon.runs import resume as resume_run, train
-from deepcanon.voice import said_when_stopped, say
 
 WIDE = 140                                               # columns of a table that no terminal shows
 PLAN = "comparison.json"
@@ -169,9 +168,14 @@ def resume(root: str | Path) -> Path:
     return write_report(folders, root / "report.html")
 
 
-def continued(root: Path) -> AbstractContextManager[None]:
+@contextlib.contextmanager
+def continued(root: Path) -> Iterator[None]:
     """Inside the block, an interruption says how the whole comparison is continued."""
-    return said_when_stopped(f"continue the comparison with: {resume_line(root)}")
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt):
+        say(f"continue the comparison with: {resume_line(root)}")
+        raise
 
 
 def run_job(job: Job) -> Run:

@@ -27,7 +27,6 @@ from deepcanon.data.source import current_reading
 from deepcanon.engine.record import as_json, read_call
 from deepcanon.engine.run_options import current_options
 from deepcanon.grammar import Resolved
-from deepcanon.voice import say
 
 TAIL = 12  # lines that are shown of the output of a command that has failed
 PAUSE = 0.05  # seconds between two looks at the running commands
@@ -185,3 +184,8 @@ def send(process: subprocess.Popen, number: signal.Signals) -> None:
     """A signal to a command and to what it has started."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, number)
+
+
+def say(line: str) -> None:
+    """A line on stderr."""
+    print(line, file=sys.stderr, flush=True)

@@ -23,10 +23,9 @@ from deepcanon.engine.folder import last_stage, new_folder
 from deepcanon.engine.record import as_json, as_markdown, read_call
 from deepcanon.engine.run_options import options
 from deepcanon.grammar import Resolved, resolve
-from deepcanon.launching import Job
+from deepcanon.launching import Job, say
 from deepcanon.report import mark, number, write_report
 from deepcanon.runs import find_recipe, resume
-from deepcanon.voice import say
 
 
 def prove(name: str, seeds: int | Sequence[int] = 3, *, out: str | Path = "results", folder: str | Path | None = None, budget: str = "",

@@ -20,8 +20,18 @@ from torch import nn
 from deepcanon.engine import Adam, Samples, fit, options
 from deepcanon.engine.checkpoint import MAGIC, load_weights, read_json, read_state, read_weights, write_state, write_weights
 from deepcanon.engine.record import read_call
-from tests.engine.at import At
 from tests.engine.shapes import VAE, Steps, build, points
+
+
+class At:
+    """Does something after one step."""
+
+    def __init__(self, at: int, act):
+        self.at, self.act = at, act
+
+    def step(self, trainer):
+        if trainer.step == self.at:
+            self.act(trainer)
 
 
 def train(folder, steps=20, name="vae", callbacks=(), **how):

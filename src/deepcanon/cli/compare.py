@@ -10,9 +10,8 @@ from deepcanon import catalogue
 from deepcanon.catalogue import RecipeInfo, suggest
 from deepcanon.cli.flags import Parser, add_run_options, minutes, reader, run_options, split_union, whole
 from deepcanon.cli.terminal import readable
-from deepcanon.cli.train import named
+from deepcanon.cli.train import named, say
 from deepcanon.errors import UsageError
-from deepcanon.voice import say
 
 
 def main(words: list[str]) -> None:

@@ -1,7 +1,9 @@
 """`deepcanon prove`: several seeds, and whether the targets hold."""
 
 import argparse
+import contextlib
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,10 @@ from deepcanon.cli.compare import (
 )
 from deepcanon.cli.flags import Parser, add_run_options, path, run_options, whole
 from deepcanon.cli.terminal import fields, number, readable, title
-from deepcanon.cli.train import results_fields
+from deepcanon.cli.train import results_fields, say
 from deepcanon.commands import flag_words
 from deepcanon.errors import UsageError
 from deepcanon.grammar import Resolved, resolve
-from deepcanon.voice import said_when_stopped
 
 
 def main(words: list[str]) -> int:
@@ -67,7 +68,7 @@ def prove_calls(calls: list[Resolved], asked: argparse.Namespace, folder: Path |
     if asked.dry_run:
         print_lines(launching.lines(every, device))
         return 0
-    with said_when_stopped(f"what is done is kept: {again(root)} goes on"):
+    with goes_on(root):
         if asked.launcher is not None or asked.jobs > 1:
             failed = launching.launch(every, launching.launcher_words(asked.launcher), asked.jobs, device)
         for call in calls:
@@ -81,6 +82,16 @@ def prove_calls(calls: list[Resolved], asked: argparse.Namespace, folder: Path |
         raise ValueError(f"{len(failed)} of {len(every)} runs failed: {names}; the others are kept, "
                          f"{again(root)} makes these again")
     return 0 if passed else 1
+
+
+@contextlib.contextmanager
+def goes_on(root: Path) -> Iterator[None]:
+    """Inside the block, an interruption says how the proof is continued."""
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt):
+        say(f"what is done is kept: {again(root)} goes on")
+        raise
 
 
 def again(root: Path) -> str:

@@ -1,6 +1,7 @@
 """`deepcanon train`: run a recipe with the flags given."""
 
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -75,3 +76,8 @@ def results_fields(results: dict[str, float], target: dict[str, Bound] | None = 
         return f"   target {bound}, {'met' if bound.holds(value) else 'not met'}" if bound else ""
 
     return [(name, number(value) + beside(name, value)) for name, value in results.items()]
+
+
+def say(line: str) -> None:
+    """A line on stderr."""
+    print(line, file=sys.stderr, flush=True)

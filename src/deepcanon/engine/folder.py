@@ -16,7 +16,6 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,11 +110,6 @@ class RunFolder:
         if self.lock is not None and current_call() is None:
             self.lock.release()
 
-    @cached_property
-    def bound(self) -> dict[str, str]:
-        """What every checkpoint is bound to; the call stays as it is once the run has begun."""
-        return bound(self.call)
-
     def due(self) -> bool:
         """Whether it is time for a checkpoint."""
         return time.perf_counter() - self.saved > self.every
@@ -123,7 +117,7 @@ class RunFolder:
     def save(self, trainer: Trainer) -> None:
         """A checkpoint; the one before it stays until this one is complete."""
         trainer.log.check()
-        shared = trainer.state_dict() | {"call": self.bound}
+        shared = trainer.state_dict() | {"call": bound(self.call)}
         if (broken := not_finite(shared)) is not None:
             raise FloatingPointError(f"{broken} is not finite after step {trainer.step}; try clip_norm=1; the checkpoint before is untouched")
         self.check_place()
