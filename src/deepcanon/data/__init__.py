@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from deepcanon.lazy import attach
 
 if TYPE_CHECKING:
-    from deepcanon.data import augment as augment, downloads as downloads, sets as sets
+    from deepcanon.data import augment as augment, augment_pairs as augment_pairs, downloads as downloads, sets as sets
     from deepcanon.data.batches import (
         Batches as Batches,
         StackedBatches as StackedBatches,
@@ -26,11 +26,18 @@ if TYPE_CHECKING:
     from deepcanon.data.image_check import describe_images as describe_images
     from deepcanon.data.kinds import (
         Arrays as Arrays,
+        Captions as Captions,
         Env as Env,
         Images as Images,
+        Masks as Masks,
         Points as Points,
         Table as Table,
         Tokens as Tokens,
+    )
+    from deepcanon.data.masks import (
+        MaskBatches as MaskBatches,
+        describe_masks as describe_masks,
+        masks as masks,
     )
     from deepcanon.data.metadata import (
         recorded_metadata as recorded_metadata,

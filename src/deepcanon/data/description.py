@@ -9,7 +9,8 @@ from . import sets
 from .source import PLURAL, TABLE_FILES, TEXT_FILES, Source, check_options, kind_of, known_kind
 
 WHERE = {"images": ("image_check", "describe_images"), "table": ("tables", "describe_table"), "text": ("texts", "describe_text"),
-         "points": ("point_sets", "describe_points"), "env": ("environments", "describe_env")}
+         "points": ("point_sets", "describe_points"), "env": ("environments", "describe_env"),
+         "masks": ("masks", "describe_masks"), "captions": ("captions", "describe_captions")}
 SUFFIXES = 200                                          # files of a folder that are looked at for its kind
 
 

@@ -7,6 +7,9 @@ Points = Annotated[Any, "points"]
 Table = Annotated[Any, "table"]
 Tokens = Annotated[Any, "text"]
 Arrays = Annotated[Any, "arrays"]
+Masks = Annotated[Any, "masks"]
+Captions = Annotated[Any, "captions"]
 Env = Annotated[Any, "env"]
 
-KINDS = {"Images": "images", "Points": "points", "Table": "table", "Tokens": "text", "Arrays": "arrays", "Env": "env"}
+KINDS = {"Images": "images", "Points": "points", "Table": "table", "Tokens": "text", "Arrays": "arrays", "Env": "env",
+         "Masks": "masks", "Captions": "captions"}

@@ -38,6 +38,7 @@ class DataSet:
     about: str
     licence: str
     files: tuple[File, ...] = ()
+    by_hand: str = ""   # the file that a user puts into `DEEPCANON_DATA`, where there is no address
 
 
 def idx_files(prefix: str, address: str, sums: dict[str, str]) -> tuple[File, ...]:
@@ -69,6 +70,14 @@ SETS = {s.name: s for s in [
                   for name, sha256 in {
                 "images_background_small1.zip": "f38eb80f801274ac2b4dff5b24289016bfaba4a7d5bb50deebf27104ad6cb8a4",
                 "images_background_small2.zip": "3ccaa407515a8778e5d0861875af38b17e418f301ad5bb3b5a6b65d901a41c7f"}.items())),
+    DataSet("shapes", "masks", "500 scenes of circles, squares and thin lines, 64x64 colour, drawn by seed", "Apache-2.0"),
+    DataSet("camvid", "masks", "701 street scenes, 256x192 colour, 11 classes of pixels (Brostow et al. 2008)", "CC BY-NC 4.0",
+            by_hand="camvid.npz"),
+    DataSet("nuclei", "masks", "240 microscope images of cell nuclei, 256x256 colour, each nucleus numbered (Caicedo et al. 2019)", "CC0",
+            by_hand="nuclei.npz"),
+    DataSet("digit_captions", "captions", "1,200 scenes of one to three digits with captions such as 'a seven above a two'", "CC BY 4.0"),
+    DataSet("flickr8k", "captions", "1,000 photographs, 128x128 colour, with five captions each (Hodosh et al. 2013)",
+            "for research, with citation", by_hand="flickr8k.npz"),
     DataSet("pydoc", "text", "the topics of Python's own help(), half a million characters of English", "PSF"),
     DataSet("tinyshakespeare", "text", "plays of Shakespeare, 1.1 million characters (Karpathy 2015)", "public domain",
             (File("tinyshakespeare.txt", f"{GITHUB}/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",

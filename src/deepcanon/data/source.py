@@ -25,7 +25,9 @@ from .toys import TOYS
 _reading: ContextVar[dict[str, Any]] = ContextVar("reading", default={})  # noqa: B039 (never changed)
 LONGEST_PATH = 1_000                                    # characters; more are a text, not the path of one
 SAMPLE = 20_000                                         # rows from which mean and deviation are taken
-PLURAL = {"images": "images", "points": "points", "table": "a table", "text": "text", "arrays": "arrays", "env": "an environment"}
+PLURAL = {"images": "images", "points": "points", "table": "a table", "text": "text", "arrays": "arrays", "env": "an environment",
+          "masks": "images with masks", "captions": "images with captions"}
+TESTED = {"masks": 16, "captions": 100}                # examples a test batch, where 1,000 are too many
 TEXT_FILES = {".txt", ".md", ".rst", ".tex", ".py", ".json", ".jsonl", ".html", ".xml", ".log", ".srt"}
 TABLE_FILES = {".csv", ".tsv", ".parquet", ".xlsx", ".xls", ".feather"}
 ARRAY_FILES = {".npy", ".npz"}
@@ -71,7 +73,7 @@ class Source:
         """Batches of the part that is not trained on, in order."""
         if self.kind == "text":
             return self.open("val", **how)
-        return self.open("test", **{"batch": 1_000} | how)
+        return self.open("test", **{"batch": TESTED.get(self.kind, 1_000)} | how)
 
     @cached_property
     def metadata(self) -> Metadata:
@@ -237,12 +239,13 @@ def opener(kind: str) -> Callable[..., Any]:
 
 
 OPTIONS = {"images": {"size", "fit", "channels", "skip_unreadable"}, "points": {"count"}, "text": {"encoding"}, "arrays": {"classes"}, "env": set(),
+           "masks": {"size", "channels", "instances"}, "captions": {"size", "channels", "min_count"},
            "table": {"target", "task", "separator", "decimal", "encoding", "missing", "types", "fill", "names"}}
 
 
 def describe_batches(source: Source) -> Metadata:
     """Of images, points, tables and arrays: shape, classes, count, and mean and deviation of the training values."""
-    train, test = source.train(shuffle=False, batch=1_000), source.test()
+    train, test = source.train(shuffle=False, batch=TESTED.get(source.kind, 1_000)), source.test()
     x = values(train)
     levels = {"levels": train.metadata.get("levels", 256)} if source.kind == "images" else {}
     whole = {"mean": x.mean().item(), "std": max(x.std(correction=0).item(), 1e-6)} if source.kind != "table" else {}
@@ -272,4 +275,4 @@ def describe_env(source: Source) -> Metadata:
 
 DESCRIBE: dict[str, Callable[[Source], Metadata]] = {
     "images": describe_batches, "points": describe_batches, "table": describe_batches, "arrays": describe_batches,
-    "text": describe_text, "env": describe_env}
+    "text": describe_text, "env": describe_env, "masks": describe_batches, "captions": describe_batches}

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         BeforeConv2d as BeforeConv2d,
         MaskedConv2d as MaskedConv2d,
     )
+    from deepcanon.layers.components import connected_components as connected_components
     from deepcanon.layers.dot_product_attention import (
         CrossAttention as CrossAttention,
         SelfAttention as SelfAttention,
@@ -70,6 +71,15 @@ if TYPE_CHECKING:
         VectorQuantizer as VectorQuantizer,
     )
     from deepcanon.layers.spectral import SpectralNorm as SpectralNorm, spectral_norm as spectral_norm
+    from deepcanon.layers.transposed_conv import (
+        TransposedConv2d as TransposedConv2d,
+        bilinear_upsampling as bilinear_upsampling,
+    )
+    from deepcanon.layers.unpool import (
+        Pooled as Pooled,
+        pool_with_places as pool_with_places,
+        unpool as unpool,
+    )
     from deepcanon.layers.virtual_batch_norm import (
         VirtualBatchNorm as VirtualBatchNorm,
         WithReference as WithReference,

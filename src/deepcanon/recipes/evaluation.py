@@ -5,6 +5,7 @@
     sample(n), images           frechet_distance, precision, recall, class_min, class_max in a judge's features (see `judge`)
     sample(n), points           modes and high_quality where the modes are known, mmd elsewhere
     log_prob(x), points         kl: KL(p || method) in nats, where the density p is known
+    predict(x), masks           mean_iou and dice of the pixels of all test images, with a table of the classes
     act(observation)            return: the mean return of 20 episodes
 
 The same quantity has the same name in every field, so that methods of different families can be compared on the same data.
@@ -21,8 +22,11 @@ from torch import Tensor, nn
 from deepcanon.data.source import Source
 from deepcanon.data.toys import TOYS, Mixture, density
 from deepcanon.engine import Samples
+from deepcanon.engine.checkpoint import write_bytes
+from deepcanon.engine.mask_pictures import overlay
 from deepcanon.gans.diagnostics import coverage
 from deepcanon.metrics.mean_discrepancy import gaussian, mmd
+from deepcanon.metrics.segmentation import class_dice, class_iou, mean_iou, pixel_confusion
 from deepcanon.recipes.judge import chunks, judge_of
 
 Measure = Callable[[Any], dict[str, float]]
@@ -44,6 +48,8 @@ def evaluations(method: nn.Module, source: Source, *, sample: Callable[[Any, int
     found: list[Any] = [source.test(**({"batch": batch} if batch else {}), **how)] if hasattr(method, "metrics") else []
     if callable(getattr(method, "predict", None)) and source.num_classes >= 2 and source.kind in ("images", "table"):
         found.append(Predictions(source))
+    if source.kind == "masks" and not source.options.get("instances"):
+        found.append(PixelClasses(source))
     if source.kind == "table" and not source.num_classes and hasattr(method, "predict"):
         found.append(lambda m: {"r2": explained(m, source)})
     draw = sample or (lambda m, n: m.sample(n)) if sample or hasattr(method, "sample") else None
@@ -124,8 +130,46 @@ class Predictions:
         write_predictions(folder, method, self.source.test(), self.source.classes)
 
 
+class PixelClasses:
+    """How well pixels are labelled, pooled over the test images; the numbers of each class go into the run folder."""
+
+    def __init__(self, source: Source):
+        self.source = source
+
+    def __call__(self, method: Any) -> dict[str, float]:
+        counts = self.counts(method)
+        scores = class_dice(counts)
+        return {"mean_iou": mean_iou(counts), "dice": float(scores[1] if len(scores) == 2 else scores.mean())}
+
+    def counts(self, method: Any) -> Tensor:
+        device = next(method.parameters()).device
+        maps = ((method.predict(x.to(device)).argmax(1).cpu(), y) for x, y in self.source.test())
+        return torch.stack([pixel_confusion(predicted, y, self.source.num_classes) for predicted, y in maps]).sum(0)
+
+    def write(self, folder: Path, method: Any) -> None:
+        """IoU, Dice and share of the pixels of each class, as evaluation/classes.csv."""
+        counts = self.counts(method)
+        numbers = zip(self.source.classes, class_iou(counts), class_dice(counts), counts.sum(1) / counts.sum())
+        rows = [f'"{name}",{iou:.4f},{dice:.4f},{share:.4f}' for name, iou, dice, share in numbers]
+        write_bytes(Path(folder) / "evaluation" / "classes.csv", "\n".join(["class,iou,dice,share", *rows, ""]).encode())
+
+
+def overlays(source: Source) -> Samples:
+    """Predicted masks over test images, beside the true ones."""
+    rows = torch.linspace(0, source.test_count - 1, min(9, source.test_count)).long()
+    clear = bool(source.options.get("instances")) or source.classes[0] == "background"
+
+    def drawn(method: Any) -> Tensor:
+        predicted = method.predict(source.test().take(rows).at(0)[0].to(next(method.parameters()).device)).cpu()
+        return overlay(source.test().take(rows).at(0)[0], predicted.argmax(1) if predicted.ndim == 4 else predicted, clear)
+
+    return Samples(drawn, beside=lambda: overlay(*source.test().take(rows).at(0), clear))
+
+
 def pictures(source: Source, make: Callable[[Any], Tensor] | None = None, every: int | None = None) -> list[Samples]:
     """What a generator draws, beside real data: 64 images, or where its points are."""
+    if source.kind == "masks":
+        return [overlays(source)]
     if source.kind == "points":
         draw = make or (lambda m: points_picture(m.sample(20_000)))
         return [Samples(draw, every=every, beside=lambda: points_picture(torch.cat([x for x, _ in source.test()])))]

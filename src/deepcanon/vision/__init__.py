@@ -6,5 +6,7 @@ from deepcanon.lazy import attach
 
 if TYPE_CHECKING:
     from deepcanon.vision.classify import Classifier as Classifier, cross_entropy as cross_entropy
+    from deepcanon.vision.instances import InstanceSegmenter as InstanceSegmenter, objects_of as objects_of
+    from deepcanon.vision.semantic import Segmenter as Segmenter, soft_dice as soft_dice
 
 attach(__name__)
