@@ -12,7 +12,7 @@ FORMS = [(2, 2, 0), (3, 1, 1), (3, 2, 1), (4, 2, 1), (5, 3, 2), (1, 1, 0), (2, 3
 
 def stamped(y, weight, stride, padding):
     """Every input writes its weighted kernel into a larger map, whose border is then cut off; and how often each was written."""
-    (B, C, H, W), (_, D, k, _) = y.shape, weight.shape
+    (B, _, H, W), (_, D, k, _) = y.shape, weight.shape
     out = torch.zeros(B, D, (H - 1) * stride + k, (W - 1) * stride + k, dtype=y.dtype)
     times = torch.zeros(out.shape[2:], dtype=y.dtype)
     for i in range(H):

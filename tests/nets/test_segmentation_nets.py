@@ -1,6 +1,8 @@
 """U-Net, SegNet and FCN: shapes, channels, what each keeps of fine structures, and their parameters."""
 
 import copy
+from functools import partial
+from itertools import pairwise
 
 import jaxtyping
 import pytest
@@ -8,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from deepcanon.data import masks
 from deepcanon.engine import Adam, fit, options
 from deepcanon.metrics.segmentation import class_iou, pixel_confusion
 from deepcanon.nets.fcn import FCN
@@ -49,14 +50,14 @@ def test_other_types_and_what_comes_first(name, dtype):
     assert torch.equal(net(x), right)
     ours = copy.deepcopy(net).to(dtype)(x.to(dtype))
     assert ours.dtype == dtype
-    torch.testing.assert_close(ours.float(), right, atol=0.1 * float(right.abs().max()), rtol=0)
+    torch.testing.assert_close(ours.float(), right, atol=0.1 * float(right.detach().abs().max()), rtol=0)
 
 
 @pytest.mark.row("VIS-30")
 def test_the_decoder_reads_its_own_and_the_encoders_channels():
     net = SegmentationUNet(3, widths=(4, 6, 10))
     assert [level[0][0].in_channels for level in net.up] == [4 + 4, 6 + 6]
-    assert [level.out_channels for level in (up.weight.shape and nn.Conv2d(1, up.weight.shape[1], 1) for up in net.enlarge)] == [4, 6]
+    assert [tuple(up.weight.shape[:2]) for up in net.enlarge] == [(6, 4), (10, 6)]
     seen = {}
     for i, level in enumerate(net.up):
         level[0].register_forward_pre_hook(lambda _, inputs, i=i: seen.update({i: inputs[0]}))
@@ -75,9 +76,9 @@ def test_parameters_of_the_papers_widths():
     widths = (64, 128, 256, 512, 1024)
     pairs = list(zip((3, *widths[:-1]), widths))
     down = sum(9 * c * w + 9 * w * w + 4 * w for c, w in pairs)
-    up = sum(4 * b * w + w + 9 * 2 * w * w + 9 * w * w + 4 * w for w, b in zip(widths, widths[1:]))
+    up = sum(4 * b * w + w + 9 * 2 * w * w + 9 * w * w + 4 * w for w, b in pairwise(widths))
     net = SegmentationUNet(2, widths=widths)
-    assert sum(p.numel() for p in net.parameters()) == down + up + 64 * 2 + 2 == 31_042_434
+    assert sum(p.numel() for p in net.parameters()) == down + up + 64 * 2 + 2 == 31_037_698
 
 
 @pytest.mark.row("VIS-29")
@@ -123,39 +124,54 @@ def test_forms_that_do_not_fit_are_refused():
             FCN(2, **({"widths": (4, 4), "depths": (1, 1)} | how))
 
 
-@pytest.fixture(scope="module")
-def trained():
-    """Nets of one width, trained alike on shapes and thin lines for a moment: name -> (method, IoU of each class)."""
-    torch.manual_seed(0)
-    widths, found = (12, 24, 48, 48), {}
-    nets = {"unet": SegmentationUNet(4, widths=widths), "bottleneck": SegmentationUNet(4, widths=widths, skips=False),
-            "segnet": SegNet(4, widths=widths[:3], depths=(2, 2, 2))}
-    for name, net in nets.items():
-        method = Segmenter(net, dice_weight=1.0)
-        with options(quiet=True):
-            fit(method, masks("shapes", batch=16), Adam(4e-3), steps=130, bf16=True)
-        found[name] = method, line_iou(method)
-    return found
+class Lines:
+    """Images of 32 x 32 in grey with three lines of one pixel, under noise, and which pixels these are."""
+
+    def __init__(self, seed: int = 0, count: int = 256, side: int = 32):
+        generator = torch.Generator().manual_seed(seed)
+        angle, place = torch.rand(2, count, 3, 1, 1, generator=generator)
+        at = torch.arange(side) - (side - 1) / 2
+        distance = at[:, None] * (torch.pi * angle).sin() + at * (torch.pi * angle).cos() - 0.8 * side * (place - 0.5)
+        self.y = (distance.abs() < 0.5).any(1).long()
+        self.x = 0.4 + 0.1 * torch.randn(count, 1, side, side, generator=generator) + 0.3 * self.y[:, None]
+
+    def at(self, step: int):
+        rows = torch.arange(16 * step, 16 * step + 16) % len(self.y)
+        return self.x[rows], self.y[rows]
 
 
 def line_iou(method) -> float:
-    x, y = masks("shapes", split="test", batch=100).at(0)
-    return float(class_iou(pixel_confusion(method.predict(x).argmax(1), y, 4))[3])
+    """IoU of the lines in images that were not trained on."""
+    held_out = Lines(seed=1, count=64)
+    return float(class_iou(pixel_confusion(method.predict(held_out.x).argmax(1), held_out.y, 2))[1])
 
 
-@pytest.mark.row("VIS-30", "VIS-29")
-def test_skips_keep_thin_lines(trained):
-    unet, bottleneck, segnet = (trained[name][1] for name in ("unet", "bottleneck", "segnet"))
-    assert unet > 0.6
-    assert bottleneck < unet - 0.2
-    assert segnet < unet
+@pytest.fixture(scope="module")
+def trained():
+    """Nets of one width, trained alike for a moment: name -> method."""
+    nets, widths = {}, (8, 16, 16)
+    for name, net in {"unet": SegmentationUNet, "bottleneck": partial(SegmentationUNet, skips=False),
+                      "segnet": partial(SegNet, depths=(2, 2, 2))}.items():
+        torch.manual_seed(0)
+        nets[name] = Segmenter(net(2, 1, widths=widths))
+        with options(quiet=True):
+            fit(nets[name], Lines(), Adam(1e-2), steps=100)
+    return nets
+
+
+@pytest.mark.row("VIS-29", "VIS-30")
+def test_skips_keep_thin_lines_and_a_bottleneck_loses_them(trained):
+    iou = {name: line_iou(method) for name, method in trained.items()}
+    assert iou["unet"] > 0.8
+    assert iou["bottleneck"] < iou["unet"] - 0.4
+    assert iou["bottleneck"] < iou["segnet"] < iou["unet"] - 0.1                     # places help, and less than values
 
 
 @pytest.mark.row("VIS-30")
-def test_without_its_skips_a_trained_unet_loses_thin_lines(trained):
-    method, before = trained["unet"]
-    hooks = [skip.register_forward_hook(lambda _, __, out: torch.zeros_like(out)) for skip in method.net.skip]
-    after = line_iou(method)
+def test_without_its_skips_a_trained_unet_finds_no_line(trained):
+    hooks = [skip.register_forward_hook(lambda _, __, out: torch.zeros_like(out)) for skip in trained["unet"].net.skip]
+    without = line_iou(trained["unet"])
     for hook in hooks:
         hook.remove()
-    assert after < before / 2
+    assert without < 0.1
+    assert line_iou(trained["unet"]) > 0.8

@@ -44,7 +44,9 @@ def show_list() -> None:
     from deepcanon.data import downloads, sets
 
     def state(s: sets.DataSet) -> str:
-        return ("here" if downloads.local(s.by_hand) else "by hand") if s.by_hand else "embedded" if not s.files else "here" if len(downloads.where(s.name)) == len(s.files) else "to fetch"
+        if s.by_hand:
+            return "here" if downloads.local(s.by_hand) else "by hand"
+        return "embedded" if not s.files else "here" if len(downloads.where(s.name)) == len(s.files) else "to fetch"
 
     table(["name", "kind", "files", "what it is", "licence"], [[s.name, s.kind, state(s), s.about, s.licence] for s in sets.SETS.values()])
     footer("Looked for in the folder that DEEPCANON_DATA names, else fetched when first used.")

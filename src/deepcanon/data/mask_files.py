@@ -10,7 +10,6 @@ What a mask's values are:
 The names of the labels stand in `classes.txt` beside the folders, one a line; without it they are their numbers.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
@@ -121,7 +120,14 @@ def kind_of_folder(name: str) -> str:
 
 def shortened(part: str) -> str:
     """The name of a folder in that of a pair: that of images and masks falls away, a split has its own name."""
-    return folder.ROLES.get(part.lower(), "" if kind_of_folder(part) else part)
+    split, rest = folder.role(part)
+    return split if split and (not rest or kind_of_folder(part)) else "" if kind_of_folder(part) else part
+
+
+def has_masks(root: Path) -> bool:
+    """Whether a folder looks like images with masks: both kinds of folders lie in it, or in its folders."""
+    kinds = {kind_of_folder(path.name) for path in [*root.glob("*/"), *root.glob("*/*/")] if path.is_dir()}
+    return {"images", "masks"} <= kinds
 
 
 def splits_of(root: Path, names: Sequence[str]) -> list[str] | None:
@@ -237,7 +243,7 @@ def black_and_white(pixels: dict[int, int], palette: bool, top: int) -> bool:
     if pixels.keys() <= {0, top} and top in pixels:
         return True
     bright = [v for v in pixels if v * IGNORED >= BRIGHT * top]
-    between = sum(n for v, n in pixels.items() if top - v > v > top // 16 or v > top // 2 > 0 and v not in bright)
+    between = sum(n for v, n in pixels.items() if v > top // 16 and v not in bright)
     soft = any(v != top for v in bright) or any(top // 2 < v for v in pixels.keys() - {*bright})
     return not palette and 0 in pixels and soft and bool(bright) and between < SOFT * sum(pixels.values())
 

@@ -8,7 +8,6 @@ Of x >= 0, pool(unpool(pool(x))) = pool(x). B batch, C channels, H x W pixels, h
 
 from typing import NamedTuple
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -42,7 +41,7 @@ def unpool(values: Float[Tensor, "B C h w"], where: Int[Tensor, "B C h w"],
     if values.shape != where.shape:
         raise ValueError(f"expected a place for each value, {tuple(values.shape)}, got {tuple(where.shape)}")
     H, W = shape
-    if where.numel() and not (0 <= int(where.min()) and int(where.max()) < H * W):
+    if where.numel() and (int(where.min()) < 0 or int(where.max()) >= H * W):
         raise ValueError(f"expected places in 0..{H * W - 1}, for maps of {H} x {W}, got {where.min()}..{where.max()}")
     flat = values.new_zeros(*values.shape[:2], H * W)
     return flat.scatter(2, where.flatten(2), values.flatten(2)).unflatten(2, (H, W))

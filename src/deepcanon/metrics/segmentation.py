@@ -34,7 +34,7 @@ def pixel_confusion(predicted: Int[Tensor, "*S"], truth: Int[Tensor, "*S"], num_
     counted = truth != ignored
     cells = [labels[counted].long() for labels in (truth, predicted)]
     for name, labels in zip(("true labels", "predicted labels"), cells):
-        if labels.numel() and not (0 <= int(labels.min()) and int(labels.max()) < num_classes):
+        if labels.numel() and (int(labels.min()) < 0 or int(labels.max()) >= num_classes):
             raise ValueError(f"expected {name} in 0..{num_classes - 1} or {ignored} (ignored), "
                              f"got some from {int(labels.min())} to {int(labels.max())}")
     return torch.bincount(cells[0] * num_classes + cells[1], minlength=num_classes**2).view(num_classes, -1)

@@ -9,6 +9,7 @@ say where an edge was and not what stood beside it. B batch, C channels, H x W p
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -62,5 +63,5 @@ class SegNet(nn.Module):
 
 def convs(channels: Sequence[int]) -> nn.Sequential:
     """3x3 convolutions from each number of channels to the next, with batch normalisation and ReLU."""
-    layers = [[conv_norm(c, width, 3), nn.ReLU(inplace=True)] for c, width in zip(channels, channels[1:])]
+    layers = [[conv_norm(c, width, 3), nn.ReLU(inplace=True)] for c, width in pairwise(channels)]
     return nn.Sequential(*(layer for pair in layers for layer in pair))

@@ -83,7 +83,7 @@ def objects_of(inside: Bool[Tensor, "B H W"], object: Bool[Tensor, "B H W"], min
     rest = connected_components(object & (labels == 0))
     labels = torch.where(rest > 0, rest + offset, labels)
     for one in labels:                                                           # a view: what is too small is cleared
-        numbers, place, count = one.unique(return_inverse=True, return_counts=True)
+        _, place, count = one.unique(return_inverse=True, return_counts=True)
         one.masked_fill_((count < min_size)[place], 0)
     first_first = torch.where(labels > 0, 2 * offset + 1 - labels, 0)
     return in_order(first_first)

@@ -1,11 +1,32 @@
 """Presets of the family vision."""
 
+import torch
+
+from deepcanon.nets.fcn import FCN
 from deepcanon.nets.lenet import LeNet
 from deepcanon.nets.resnet import resnet_cifar
+from deepcanon.nets.segmentation_unet import SegmentationUNet
+from deepcanon.nets.segnet import SegNet
 from deepcanon.vision.classify import Classifier
+from deepcanon.vision.instances import InstanceSegmenter
+from deepcanon.vision.semantic import Segmenter
 from tests.contracts.presets.common import Preset, images
+
+
+def labelled_pixels(objects: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images with a bright square, and where it is: its label, or, where objects are numbered, its number."""
+    x, label = images(8, 3)
+    y = (x.mean(1) > 0.45).long()
+    return x, y * (1 + label[:, None, None] // 2 if not objects else 1)
+
 
 PRESETS = {
     "lenet": Preset(lambda: Classifier(LeNet(4, image_size=16, widths=(4, 8, 32, 16))), lambda: images(16), verbs={"predict": (images(16)[0],)}),
     "resnet": Preset(lambda: Classifier(resnet_cifar(8, 4, in_channels=3, width=4)), lambda: images(12, 3), verbs={"predict": (images(12, 3)[0],)}),
+    "unet_masks": Preset(lambda: Segmenter(SegmentationUNet(3, widths=(4, 8)), dice_weight=1.0), labelled_pixels,
+                         verbs={"predict": (images(8, 3)[0],)}),
+    "segnet": Preset(lambda: Segmenter(SegNet(3, widths=(4, 8), depths=(1, 2))), labelled_pixels, verbs={"predict": (images(8, 3)[0],)}),
+    "fcn": Preset(lambda: Segmenter(FCN(3, widths=(4, 8), depths=(1, 1), skips=1)), labelled_pixels, verbs={"predict": (images(8, 3)[0],)}),
+    "instances": Preset(lambda: InstanceSegmenter(SegmentationUNet(3, widths=(4, 8)), min_size=2), lambda: labelled_pixels(objects=True),
+                        verbs={"predict": (images(8, 3)[0],)}),
 }
