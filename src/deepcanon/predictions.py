@@ -3,6 +3,9 @@
     <run>/predictions/predictions.csv        one row an example: file or row, label, its probability, that of every class
                       least_certain.png      the pictures of which a classifier is least certain
                       <name>.png             of a method that makes pictures of pictures
+                      <name>_mask.png        labels of pixels or numbers of objects, with a palette, at the size of the file
+                      <name>_overlay.png     the same drawn over the picture
+                      <name>_words.png       where a captioner looked for each word
 """
 
 from __future__ import annotations
@@ -29,12 +32,13 @@ MOST_COLUMNS = 100                                      # classes that get a col
 
 
 class Predictions(NamedTuple):
-    """Names of the examples, and for each either probabilities of the classes, or a value, or a picture."""
+    """Names of the examples, and for each either probabilities of the classes, or a value, or a picture; or a table of what was found."""
 
     names: list[str]
     outputs: Tensor
     classes: list[str]
     path: Path
+    table: str = ""                                     # CSV, of masks and captions
 
 
 def predict(folder: str | Path, what: str | Path | Sequence[str | Path] | Any, out: str | Path | None = None,
@@ -53,6 +57,11 @@ def predict(folder: str | Path, what: str | Path | Sequence[str | Path] | Any, o
     call = read_call(Path(folder))
     method: Any = rebuild(folder, weights).method
     source = call["sources"][0] if call["sources"] else {}
+    path = Path(out) if out else Path(folder) / "predictions" / "predictions.csv"
+    if source.get("kind") in ("masks", "captions"):
+        from deepcanon.picture_predictions import predict_pictures
+
+        return predict_pictures(method, source, [file for part in parts(what) for file in files_of(part)], path)
     if not callable(getattr(method, "predict", None)) or source.get("kind") not in ("images", "table"):
         verbs = [v for v in ("sample", "reconstruct", "encode", "act") if hasattr(method, v)]
         raise ValueError(f"{folder} holds a {type(method).__name__}, which predicts nothing from images or a table" +
@@ -60,7 +69,6 @@ def predict(folder: str | Path, what: str | Path | Sequence[str | Path] | Any, o
     names, batches = open_images(what, source) if source["kind"] == "images" else open_rows(what, source)
     with evaluation_mode(method):
         outputs = torch.cat([method.predict(x.to(next(method.parameters()).device)).cpu() for x in batches])
-    path = Path(out) if out else Path(folder) / "predictions" / "predictions.csv"
     found = Predictions(names, outputs, source.get("classes", []), path)
     write(found, source, batches)
     return found
@@ -81,6 +89,17 @@ def open_images(what: Any, source: Metadata) -> tuple[list[str], list[Tensor]]:
         names += [str(inside / str(path)) for path in data.metadata.get("paths", range(data.count))]
         batches += [x for x, _ in data]
     return names, batches
+
+
+def files_of(part: Any) -> list[str]:
+    """The pictures of a folder or of a list of files; ValueError names what cannot be one."""
+    from deepcanon.data.image_content import cannot_read
+    from deepcanon.data.image_index import unsplit
+
+    index = unsplit(part, predict=True)
+    if index.bad:
+        raise ValueError(cannot_read(index, {}))
+    return [str(row) for row in index.rows]
 
 
 def parts(what: Any) -> list[Any]:
@@ -130,6 +149,8 @@ def picture_names(names: list[str]) -> list[str]:
 
 def as_csv(found: Predictions) -> str:
     """One row an example."""
+    if found.table:
+        return found.table
     import csv
     import io
 

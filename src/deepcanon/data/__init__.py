@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         arrays as arrays,
         batches_of as batches_of,
     )
+    from deepcanon.data.caption_data import captions as captions, describe_captions as describe_captions
     from deepcanon.data.description import describe as describe
     from deepcanon.data.env_checks import Environment as Environment
     from deepcanon.data.env_classic import CartPole as CartPole, Pendulum as Pendulum
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
         Table as Table,
         Tokens as Tokens,
     )
-    from deepcanon.data.masks import (
+    from deepcanon.data.mask_data import (
         MaskBatches as MaskBatches,
         describe_masks as describe_masks,
         masks as masks,

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from . import sets
+from .caption_files import has_captions
 from .mask_files import has_masks
 from .source import PLURAL, TABLE_FILES, TEXT_FILES, Source, check_options, kind_of, known_kind
 
 WHERE = {"images": ("image_check", "describe_images"), "table": ("tables", "describe_table"), "text": ("texts", "describe_text"),
          "points": ("point_sets", "describe_points"), "env": ("environments", "describe_env"),
-         "masks": ("masks", "describe_masks"), "captions": ("captions", "describe_captions")}
+         "masks": ("mask_data", "describe_masks"), "captions": ("caption_data", "describe_captions")}
 SUFFIXES = 200                                          # files of a folder that are looked at for its kind
 
 
@@ -42,8 +43,8 @@ def likely_kind(source: str) -> str:
     if known_kind(source) or not path.exists():
         named_env = ":" in source or re.search(r"-v\d+$", source)
         return known_kind(source) or ("env" if named_env else kind_of(source, ("images", "table", "text", "points", "arrays")))
-    if path.is_dir() and has_masks(path):
-        return "masks"
+    if path.is_dir() and (has_masks(path) or has_captions(path)):
+        return "masks" if has_masks(path) else "captions"
     if path.is_dir():
         endings = [file.suffix.lower() for _, file in zip(range(SUFFIXES), path.rglob("*.*"))]
         texts = sum(ending in TEXT_FILES for ending in endings)

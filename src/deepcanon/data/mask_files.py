@@ -249,6 +249,7 @@ def black_and_white(pixels: dict[int, int], palette: bool, top: int) -> bool:
 
 
 def is_palette(path: Path) -> bool:
+    """Whether values are indices of a palette."""
     with opened(path) as picture:
         return picture.mode == "P"
 
@@ -305,6 +306,14 @@ def equal_sizes(pairs: Pairs, rows: Sequence[int], x: Sequence[Tensor]) -> Tenso
     return torch.stack(list(x))
 
 
+def resized(x: Tensor, height: int, width: int) -> Tensor:
+    """Images uint8 (N, C, H, W) at another size, bilinear, averaging where they shrink."""
+    if x.shape[2:] == (height, width):
+        return x
+    parts = [F.interpolate(part.float(), (height, width), mode="bilinear", antialias=True) for part in x.split(64)]
+    return torch.cat(parts).round().to(torch.uint8)
+
+
 def array_content(source: Any, split: str | None, size: int | str | None, channels: int | None, instances: bool) -> Content:
     """A pair of arrays as labelled images: uint8, or real numbers in [0, 1]."""
     x, y = (torch.as_tensor(np.asarray(part)) for part in source)
@@ -341,9 +350,7 @@ def finished(x: Tensor, y: Tensor, size: int | None, channels: int | None, metad
         luma = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)              # ITU-R 601, as Pillow's
         x = (x * luma).sum(1, keepdim=True).round().to(torch.uint8)
     if size:
-        x = torch.cat([F.interpolate(part.float(), (size, size), mode="bilinear", antialias=True).round().to(torch.uint8)
-                       for part in x.split(64)])
-        y = nearest(y, size, size)
+        x, y = resized(x, size, size), nearest(y, size, size)
     return Content(x.contiguous(), y.contiguous(), 255, metadata)
 
 

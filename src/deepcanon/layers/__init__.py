@@ -46,6 +46,11 @@ if TYPE_CHECKING:
         LogitNormal as LogitNormal,
     )
     from deepcanon.layers.linear_map import Linear as Linear, OneDNNLinear as OneDNNLinear, linear as linear
+    from deepcanon.layers.max_unpool import (
+        Pooled as Pooled,
+        pool_with_places as pool_with_places,
+        unpool as unpool,
+    )
     from deepcanon.layers.minibatch_discrimination import MinibatchDiscrimination as MinibatchDiscrimination
     from deepcanon.layers.modes import evaluating as evaluating
     from deepcanon.layers.norm import (
@@ -74,11 +79,6 @@ if TYPE_CHECKING:
     from deepcanon.layers.transposed_conv import (
         TransposedConv2d as TransposedConv2d,
         bilinear_upsampling as bilinear_upsampling,
-    )
-    from deepcanon.layers.unpool import (
-        Pooled as Pooled,
-        pool_with_places as pool_with_places,
-        unpool as unpool,
     )
     from deepcanon.layers.virtual_batch_norm import (
         VirtualBatchNorm as VirtualBatchNorm,

@@ -41,12 +41,12 @@ class TransposedConv2d(nn.Module):
     def forward(self, y: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D M N"]:
         if y.ndim != 4 or y.shape[1] != len(self.weight):
             raise ValueError(f"expected maps (B, {len(self.weight)}, H, W), got {tuple(y.shape)}")
-        how = {"stride": self.stride, "padding": self.padding}
-        x = F.conv_transpose2d(y, self.weight, None if self.average else self.bias, **how)
+        how = self.stride, self.padding
+        x = F.conv_transpose2d(y, self.weight, None if self.average else self.bias, *how)
         if not self.average:
             return x
         one = y.new_ones(1, 1, *y.shape[2:])
-        written = F.conv_transpose2d(one, one.new_ones(1, 1, self.kernel, self.kernel), **how)
+        written = F.conv_transpose2d(one, one.new_ones(1, 1, self.kernel, self.kernel), None, *how)
         x = x / written.clamp(min=1)
         return x if self.bias is None else x + self.bias.view(-1, 1, 1)
 

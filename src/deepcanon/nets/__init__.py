@@ -7,6 +7,10 @@ from deepcanon.lazy import attach
 if TYPE_CHECKING:
     from deepcanon.nets import resnet as resnet
     from deepcanon.nets.biggan import BigDiscriminator as BigDiscriminator, BigGenerator as BigGenerator
+    from deepcanon.nets.caption_decoder import (
+        AdditiveAttention as AdditiveAttention,
+        CaptionDecoder as CaptionDecoder,
+    )
     from deepcanon.nets.conditional import Joined as Joined, Projected as Projected
     from deepcanon.nets.conv4 import Conv4 as Conv4
     from deepcanon.nets.conv_coder import conv_decoder as conv_decoder, conv_encoder as conv_encoder

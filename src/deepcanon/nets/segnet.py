@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from deepcanon.layers.unpool import pool_with_places, unpool
+from deepcanon.layers.max_unpool import pool_with_places, unpool
 from deepcanon.nets.resnet import conv_norm, he_normal
 from deepcanon.nets.segmentation_unet import divisible
 

@@ -6,12 +6,15 @@
     sample(n), points           modes and high_quality where the modes are known, mmd elsewhere
     log_prob(x), points         kl: KL(p || method) in nats, where the density p is known
     predict(x), masks           mean_iou and dice of the pixels of all test images, with a table of the classes
+    generate(x), captions       bleu of the test images' captions, with a table of them and where the method looked
     act(observation)            return: the mean return of 20 episodes
 
 The same quantity has the same name in every field, so that methods of different families can be compared on the same data.
 """
 
 import copy
+import csv
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,22 +22,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deepcanon.data.caption_data import Split, opened, words_of
 from deepcanon.data.source import Source
 from deepcanon.data.toys import TOYS, Mixture, density
 from deepcanon.engine import Samples
 from deepcanon.engine.checkpoint import write_bytes
 from deepcanon.engine.mask_pictures import overlay
+from deepcanon.engine.word_pictures import words_png
 from deepcanon.gans.diagnostics import coverage
 from deepcanon.metrics.mean_discrepancy import gaussian, mmd
 from deepcanon.metrics.segmentation import class_dice, class_iou, mean_iou, pixel_confusion
+from deepcanon.metrics.sequences import bleu
 from deepcanon.recipes.judge import chunks, judge_of
 
 Measure = Callable[[Any], dict[str, float]]
+LOOKED_INTO = 4                                         # test images whose words are drawn with what was looked at
 DRAWN, COMPARED = 2_500, 1_000                           # points drawn to count modes, and to be compared with test points
 MODES = {"ring": 8, "eight_gaussians": 8, "ten_gaussians": 10, "grid": 25}       # toys whose modes are apart
 
 
-def evaluations(method: nn.Module, source: Source, *, sample: Callable[[Any, int], Tensor] | None = None, ratio: bool = False,
+def evaluations(method: nn.Module, source: Source, *, sample: Callable[[Any, int], Tensor] | None = None, ratio: bool = False, beam: int = 3,
                 condition: Callable[[Any, Tensor], Tensor] | None = None, batch: int | None = None, **how: Any) -> list[Any]:
     """What can be measured of a method on a source.
 
@@ -42,12 +49,15 @@ def evaluations(method: nn.Module, source: Source, *, sample: Callable[[Any, int
         sample: (method, n) -> n draws, where they are not `method.sample(n)`: a VAE's means, say.
         ratio: measure frechet_ratio too, the distance divided by that of the method as it is now.
         condition: (method, y) -> draws of the classes y; gives conditional_accuracy.
+        beam: of the search for captions.
         batch: rows of a test batch.
         how: further arguments of `source.test`, such as augment=.
     """
     found: list[Any] = [source.test(**({"batch": batch} if batch else {}), **how)] if hasattr(method, "metrics") else []
     if callable(getattr(method, "predict", None)) and source.num_classes >= 2 and source.kind in ("images", "table"):
         found.append(Predictions(source))
+    if source.kind == "captions":
+        found.append(Sentences(source, beam))
     if source.kind == "masks" and not source.options.get("instances"):
         found.append(PixelClasses(source))
     if source.kind == "table" and not source.num_classes and hasattr(method, "predict"):
@@ -154,6 +164,34 @@ class PixelClasses:
         write_bytes(Path(folder) / "evaluation" / "classes.csv", "\n".join(["class,iou,dice,share", *rows, ""]).encode())
 
 
+class Sentences:
+    """Captions of the test images, each once: BLEU against all of an image's captions, in small letters without marks."""
+
+    def __init__(self, source: Source, beam: int):
+        self.source, self.beam = source, beam
+
+    def __call__(self, method: Any) -> dict[str, float]:
+        said, split = self.said(method)
+        references = [[" ".join(words_of(text)) for text in texts] for texts in split.texts]
+        return {"bleu": bleu(said, references).score, "exact": sum(map(list.__contains__, references, said)) / len(said)}
+
+    def said(self, method: Any) -> tuple[list[str], Split]:
+        split, device = opened(self.source.data, "test", **self.source.options), next(method.parameters()).device
+        parts = [method.generate(x.to(device).float() / 255, beam=self.beam) for x in split.x.split(100)]
+        return [text for part in parts for text in part], split
+
+    def write(self, folder: Path, method: Any) -> None:
+        """Every caption beside the first true one, evaluation/captions.csv, and pictures of what was looked at."""
+        said, split = self.said(method)
+        rows = zip(("file", *split.names), ("caption", *said), ("truth", *(texts[0] for texts in split.texts)))
+        csv.writer(text := io.StringIO()).writerows(rows)
+        write_bytes(Path(folder) / "evaluation" / "captions.csv", text.getvalue().encode())
+        device = next(method.parameters()).device
+        for i, x in enumerate(split.x[:LOOKED_INTO].float() / 255):
+            told = method.look(x[None].to(device), beam=self.beam)[0]
+            write_bytes(Path(folder) / "evaluation" / f"words_{i}.png", words_png(x, told.words, told.weights.cpu()))
+
+
 def overlays(source: Source) -> Samples:
     """Predicted masks over test images, beside the true ones."""
     rows = torch.linspace(0, source.test_count - 1, min(9, source.test_count)).long()
@@ -163,7 +201,11 @@ def overlays(source: Source) -> Samples:
         predicted = method.predict(source.test().take(rows).at(0)[0].to(next(method.parameters()).device)).cpu()
         return overlay(source.test().take(rows).at(0)[0], predicted.argmax(1) if predicted.ndim == 4 else predicted, clear)
 
-    return Samples(drawn, beside=lambda: overlay(*source.test().take(rows).at(0), clear))
+    def true() -> Tensor:
+        x, y = source.test().take(rows).at(0)
+        return overlay(x, y, clear)
+
+    return Samples(drawn, beside=true)
 
 
 def pictures(source: Source, make: Callable[[Any], Tensor] | None = None, every: int | None = None) -> list[Samples]:

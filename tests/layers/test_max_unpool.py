@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from deepcanon.layers.unpool import pool_with_places, unpool
+from deepcanon.layers.max_unpool import pool_with_places, unpool
 
 
 @pytest.mark.row("VIS-28")
