@@ -47,7 +47,6 @@ def scene(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> tuple[np.nd
     return image, (" above " if down else " left of ").join(words)
 
 
-@lru_cache(maxsize=1)
 def flickr8k() -> Described:
     """1,000 photographs, 128 x 128, with five captions each; one in five, by its name, is for testing."""
     path = packed("flickr8k", "x, caption, caption_image, name")
