@@ -18,9 +18,11 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from deepcanon.layers.checks import on_levels, shaped
+from deepcanon.layers.contract import checked
 from deepcanon.layers.precision import typed_as
 
 
+@checked
 class AutoregressiveDensity(nn.Module):
     """A net that keeps the order, and what its output at a position means.
 

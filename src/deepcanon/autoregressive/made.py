@@ -12,9 +12,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.contract import checked
 from deepcanon.nets.made import MADE
 
 
+@checked
 class BernoulliMADE(nn.Module):
     """A density over binary data points, their numbers in raster order.
 

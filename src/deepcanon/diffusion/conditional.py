@@ -16,8 +16,10 @@ from deepcanon.diffusion.guidance import classifier_free
 from deepcanon.diffusion.samplers import Denoiser
 from deepcanon.diffusion.schedules import strided
 from deepcanon.layers.checks import classes
+from deepcanon.layers.contract import checked
 
 
+@checked
 class ConditionalDDPM(nn.Module):
     """A diffusion model that can be asked for what it draws; batches are (x, y).
 

@@ -19,6 +19,7 @@ from deepcanon.diffusion.samplers import ancestral
 from deepcanon.diffusion.schedules import linear_schedule, strided
 from deepcanon.diffusion.variational_bound import bits_per_dim
 from deepcanon.layers.checks import on_levels
+from deepcanon.layers.contract import checked
 from deepcanon.layers.precision import Float32Buffers, typed_as
 
 
@@ -64,6 +65,7 @@ data = Prediction(data_target, data_to_data)
 velocity = Prediction(velocity_target, velocity_to_data)
 
 
+@checked
 class DDPM(Float32Buffers, nn.Module):
     """A diffusion model over images with values in [0, 1]. Its arithmetic, but the net's, is in float32.
 

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from deepcanon.diffusion.annealed import annealed_langevin
 from deepcanon.diffusion.functional import centred, falling, pad
+from deepcanon.layers.contract import checked
 from deepcanon.layers.precision import Float32Buffers, typed_as, widened
 
 
+@checked
 class NCSN(Float32Buffers, nn.Module):
     """A score of data at every noise level.
 

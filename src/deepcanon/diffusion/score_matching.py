@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from deepcanon.diffusion.divergence import Divergence, Field, exact, hutchinson
 from deepcanon.layers.checks import finite
+from deepcanon.layers.contract import checked
 
 Objective = Callable[[Field, Tensor], Tensor]  # score, x (B, *D) -> (B,)
 
@@ -56,6 +57,7 @@ def descent(x: Float[Tensor, "B *D"], *, energy: Callable[[Tensor], Tensor]) -> 
         return -torch.autograd.grad(energy(x).sum(), x, create_graph=kept)[0]
 
 
+@checked
 class ScoreModel(nn.Module):
     """A score trained by one of the objectives.
 

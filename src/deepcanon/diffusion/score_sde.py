@@ -20,11 +20,13 @@ from deepcanon.diffusion.divergence import Divergence, hutchinson
 from deepcanon.diffusion.functional import pad
 from deepcanon.diffusion.sde import SDE, heun, log_prob, vp
 from deepcanon.layers.checks import on_levels, shaped
+from deepcanon.layers.contract import checked
 from deepcanon.layers.precision import typed_as, widened
 
 START = 1e-3                                                                     # t_0, where data are almost as they are
 
 
+@checked
 class ScoreSDE(nn.Module):
     """A continuous-time diffusion model over images in [0, 1].
 

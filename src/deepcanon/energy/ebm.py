@@ -20,11 +20,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.energy.langevin_dynamics import Energy
+from deepcanon.layers.contract import checked
 from deepcanon.layers.precision import Float32Buffers, typed_as, widened
 
 Sampler = Callable[[Energy, Tensor], Tensor]  # (energy, chains) -> the chains, moved towards exp(-energy)
 
 
+@checked
 class EBM(Float32Buffers, nn.Module):
     """An energy and the chains that sample it.
 

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from deepcanon.layers.contract import checked
 from deepcanon.layers.dropout import Dropout
 from deepcanon.layers.labels import correct
 from deepcanon.layers.modes import evaluating
@@ -68,6 +69,7 @@ def mean_probabilities(ensemble, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B K
         return average(ensemble.logits(x)).exp()
 
 
+@checked
 class Ensemble(nn.Module):
     """Nets trained together, none of which sees another.
 
@@ -101,6 +103,7 @@ class Ensemble(nn.Module):
         return mean_probabilities(self, x)
 
 
+@checked
 class SharedTrunk(nn.Module):
     """One trunk, many heads: most of an ensemble for little more than one net.
 
@@ -134,6 +137,7 @@ class SharedTrunk(nn.Module):
         return mean_probabilities(self, x)
 
 
+@checked
 class MonteCarloDropout(nn.Module):
     """One net with dropout, which stays on when it predicts: the mean over masks.
 

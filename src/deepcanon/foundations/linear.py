@@ -11,9 +11,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.foundations.losses import cross_entropy
+from deepcanon.layers.contract import checked
 from deepcanon.layers.labels import correct
 
 
+@checked
 class LinearClassifier(nn.Module):
     """Scores that are linear in the pixels, trained by maximum likelihood on (image, label) pairs; starts at W = 0, b = 0.
 

@@ -10,10 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.contract import checked
 from deepcanon.layers.modes import evaluating
 from deepcanon.layers.precision import Float32Buffers, widened
 
 
+@checked
 class Regressor(Float32Buffers, nn.Module):
     """Any net from rows to one number, trained on (row, value) pairs.
 

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.foundations.ensembles import mean_probabilities, scores
+from deepcanon.layers.contract import checked
 from deepcanon.layers.labels import correct
 
 
@@ -39,6 +40,7 @@ def average_weights(nets: Sequence[nn.Module]) -> nn.Module:
     return mean
 
 
+@checked
 class Snapshots(nn.Module):
     """A net in training that keeps copies of itself.
 

@@ -17,8 +17,10 @@ from torch.nn.functional import cross_entropy
 from deepcanon.gans.functional import check, each_in_turn, labels
 from deepcanon.gans.objectives import Objective, non_saturating
 from deepcanon.gans.penalties import Penalty
+from deepcanon.layers.contract import checked
 
 
+@checked
 class ACGAN(nn.Module):
     """A generator conditioned on the class and a discriminator that predicts it.
 

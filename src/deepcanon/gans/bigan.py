@@ -16,8 +16,10 @@ from torch.nn.functional import softplus
 
 from deepcanon.gans.functional import check
 from deepcanon.gans.penalties import Penalty
+from deepcanon.layers.contract import checked
 
 
+@checked
 class BiGAN(nn.Module):
     """A generator, its inverse, and a judge of pairs.
 

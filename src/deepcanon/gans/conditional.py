@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from deepcanon.gans.functional import check, each_in_turn, labels
 from deepcanon.gans.objectives import Objective, non_saturating
 from deepcanon.gans.penalties import Penalty
+from deepcanon.layers.contract import checked
 
 
+@checked
 class ConditionalGAN(nn.Module):
     """A generator and a discriminator of examples with classes.
 

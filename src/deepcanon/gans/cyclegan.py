@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from deepcanon.gans.functional import check
 from deepcanon.gans.objectives import Objective, least_squares
 from deepcanon.gans.penalties import Penalty
+from deepcanon.layers.contract import checked
 
 
 def cycle_loss(there: nn.Module, back: nn.Module, x: Float[Tensor, "B *D"], y: Float[Tensor, "B *D"]) -> Float[Tensor, ""]:
@@ -24,6 +25,7 @@ def cycle_loss(there: nn.Module, back: nn.Module, x: Float[Tensor, "B *D"], y: F
     return (back(there(x)) - x).abs().mean() + (there(back(y)) - y).abs().mean()
 
 
+@checked
 class CycleGAN(nn.Module):
     """Two translators and two discriminators.
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from deepcanon.gans.functional import check
 from deepcanon.gans.objectives import Objective, non_saturating
+from deepcanon.layers.contract import checked
 from deepcanon.layers.joint import batch_mean
 
 
@@ -22,6 +23,7 @@ def mean_distance(real: Float[Tensor, "B F"], fake: Float[Tensor, "B F"]) -> Flo
     return (batch_mean(real.detach()) - batch_mean(fake)).square().sum()
 
 
+@checked
 class FeatureMatchingGAN(nn.Module):
     """A GAN whose generator matches features.
 

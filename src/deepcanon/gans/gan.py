@@ -24,8 +24,10 @@ from torch import Tensor, nn
 from deepcanon.gans.functional import check
 from deepcanon.gans.objectives import Objective, non_saturating
 from deepcanon.gans.penalties import Penalty
+from deepcanon.layers.contract import checked
 
 
+@checked
 class GAN(nn.Module):
     """A generator and a discriminator with one objective.
 

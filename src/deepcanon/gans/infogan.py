@@ -20,8 +20,10 @@ from torch.nn.functional import cross_entropy
 from deepcanon.gans.functional import check, each_in_turn
 from deepcanon.gans.objectives import Objective, non_saturating
 from deepcanon.gans.penalties import Penalty
+from deepcanon.layers.contract import checked
 
 
+@checked
 class InfoGAN(nn.Module):
     """A generator whose categorical code means something.
 

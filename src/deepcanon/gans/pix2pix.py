@@ -16,8 +16,10 @@ from torch import Tensor, nn
 
 from deepcanon.gans.objectives import Objective, non_saturating
 from deepcanon.layers.checks import unit
+from deepcanon.layers.contract import checked
 
 
+@checked
 class Pix2Pix(nn.Module):
     """A translator learned from pairs.
 

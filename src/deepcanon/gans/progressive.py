@@ -18,10 +18,12 @@ from torch import Tensor, nn
 from deepcanon.gans.functional import check
 from deepcanon.gans.objectives import Objective, non_saturating
 from deepcanon.gans.penalties import Penalty, zero_centred
+from deepcanon.layers.contract import checked
 
 R1 = zero_centred(1.0)
 
 
+@checked
 class ProgressiveGAN(nn.Module):
     """Two players that grow together.
 

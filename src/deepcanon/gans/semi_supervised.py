@@ -17,9 +17,11 @@ from torch.nn.functional import softplus
 
 from deepcanon.gans.feature_matching import mean_distance
 from deepcanon.gans.functional import check
+from deepcanon.layers.contract import checked
 from deepcanon.layers.labels import correct, labelled_cross_entropy, partly_labelled
 
 
+@checked
 class SemiSupervisedGAN(nn.Module):
     """A classifier that learns from few labels, many examples, and a generator.
 

@@ -18,11 +18,13 @@ from torch.func import functional_call
 
 from deepcanon.gans.functional import check
 from deepcanon.gans.objectives import Objective, swapped
+from deepcanon.layers.contract import checked
 from deepcanon.layers.joint import batch_sum
 
 Weights = dict[str, Tensor]
 
 
+@checked
 class UnrolledGAN(nn.Module):
     """A GAN whose generator looks k steps of the discriminator ahead.
 

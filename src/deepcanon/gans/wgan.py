@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from deepcanon.gans.functional import check
 from deepcanon.gans.penalties import between, off_one
+from deepcanon.layers.contract import checked
 
 
+@checked
 class WGANGP(nn.Module):
     """A generator and a critic kept near slope one.
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         BeforeConv2d as BeforeConv2d,
         MaskedConv2d as MaskedConv2d,
     )
+    from deepcanon.layers.contract import checked as checked
     from deepcanon.layers.dot_product_attention import (
         CrossAttention as CrossAttention,
         SelfAttention as SelfAttention,

@@ -16,12 +16,14 @@ from jaxtyping import Float, Num
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from deepcanon.layers.contract import checked
 from deepcanon.layers.joint import apart
 from deepcanon.layers.labels import correct
 
 Parameters = dict[str, Tensor]
 
 
+@checked
 class MAML(nn.Module):
     """A net that a few gradient steps on a few examples adapt to a task.
 

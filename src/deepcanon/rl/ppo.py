@@ -16,12 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deepcanon.layers.checks import of_shape
+from deepcanon.layers.contract import checked
 from deepcanon.layers.joint import batch_moments
 from deepcanon.rl.acting import NumpyNet, to_act_on
 from deepcanon.rl.functional import gae
 from deepcanon.rl.policies import Policy, categorical
 
 
+@checked
 class PPO(nn.Module):
     """A policy that moves by small steps and the value of its states.
 

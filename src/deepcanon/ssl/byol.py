@@ -16,10 +16,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.contract import checked
 from deepcanon.layers.ema import ema_
 from deepcanon.layers.modes import evaluating
 
 
+@checked
 class BYOL(nn.Module):
     """An encoder that learns from pairs of views.
 

@@ -17,9 +17,11 @@ import math
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.contract import checked
 from deepcanon.vae.vae import VAE, reparameterise
 
 
+@checked
 class IWAE(nn.Module):
     """A VAE trained on the bound of K importance samples; sampling, codes and likelihood are the VAE's own.
 

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
+from deepcanon.layers.contract import checked
 from deepcanon.layers.modes import evaluating
 
 
@@ -27,6 +28,7 @@ class Network(Protocol):
     def decoder(self) -> Any: ...
 
 
+@checked
 class CodePrior(nn.Module):
     """An autoregressive network over the codes of a frozen autoencoder.
 

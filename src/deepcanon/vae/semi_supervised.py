@@ -19,11 +19,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from deepcanon.layers.contract import checked
 from deepcanon.layers.labels import UNLABELLED, correct, labelled_cross_entropy, partly_labelled, within
 from deepcanon.vae.likelihoods import bernoulli, log_likelihood
 from deepcanon.vae.vae import kl_standard_normal, moments, reparameterise
 
 
+@checked
 class SemiSupervisedVAE(nn.Module):
     """A generative model of classes and data that is a classifier, too.
 

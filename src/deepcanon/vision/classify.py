@@ -11,12 +11,14 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from deepcanon.layers.contract import checked
 from deepcanon.layers.labels import correct
 from deepcanon.layers.modes import evaluating
 
 NO_LABEL = -(2**40)                                                              # which no label is: none is left out
 
 
+@checked
 class Classifier(nn.Module):
     """Any net from images to logits, trained on (image, label) pairs.
 
