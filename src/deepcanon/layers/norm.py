@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.checks import channels
 from deepcanon.layers.precision import SIXTEEN_BITS, Float32Buffers, narrowed, widened
 
 
@@ -65,6 +66,7 @@ class BatchNorm(Float32Buffers, nn.Module):
 
     def forward(self, a: Float[Tensor, "B C *places"]) -> Float[Tensor, "B C *places"]:
         """Raises ValueError in training when a channel has a single value: it would have no variance."""
+        channels(a, len(self.weight))
         each = (-1, *[1] * (a.ndim - 2))                                         # one value a channel, beside the places
         if not self.training:
             a = standard(a, self.running_mean.view(each), self.running_var.view(each), self.eps)
@@ -118,7 +120,7 @@ class LayerNorm(nn.Module):
         self.weight, self.bias = nn.Parameter(torch.ones(num_features)), nn.Parameter(torch.zeros(num_features))
 
     def forward(self, a: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
-        return normalize(a, [-1], self.eps) * self.weight + self.bias
+        return normalize(channels(a, len(self.weight), a.ndim - 1), [-1], self.eps) * self.weight + self.bias
 
 
 class GroupNorm(nn.Module):
@@ -141,7 +143,7 @@ class GroupNorm(nn.Module):
         self.weight, self.bias = nn.Parameter(torch.ones(num_channels)), nn.Parameter(torch.zeros(num_channels))
 
     def forward(self, a: Float[Tensor, "B C *places"]) -> Float[Tensor, "B C *places"]:
-        each = (-1, *[1] * (a.ndim - 2))
+        each = (-1, *[1] * (channels(a, len(self.weight)).ndim - 2))
         groups = a.unflatten(1, (self.num_groups, -1))                           # (B, G, C / G, *places)
         a = normalize(groups, range(2, groups.ndim), self.eps).flatten(1, 2)
         return a * self.weight.view(each) + self.bias.view(each)
@@ -190,6 +192,8 @@ class Standardize(Float32Buffers, nn.Module):
             raise ValueError(f"expected deviations above 0, got {std}")
 
     def forward(self, x: Float[Tensor, "B C *places"]) -> Float[Tensor, "B C *places"]:
+        if max(len(self.mean), len(self.std)) > 1:
+            channels(x, max(len(self.mean), len(self.std)))
         return narrowed((x - self.mean) / self.std, like=x)
 
 
