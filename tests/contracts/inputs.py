@@ -33,7 +33,8 @@ ANY_LABEL = {"gpt"}                                                      # -100 
 WORST = (float("nan"), float("inf"), float("-inf"))
 # What else a net may answer: features of any shape, scores of patches, another number of classes or actions.
 FREE = {"vq_prior net", "vq_vae encoder", "vq_vae_averaged encoder", "autoencoder encoder", "byol encoder",
-        "sparse_autoencoder encoder", "byol projector", "shared_trunk trunk", "cyclegan judge_there", "cyclegan judge_back", "pix2pix discriminator", "score_function_vae encoder"}
+        "sparse_autoencoder encoder", "byol projector", "shared_trunk trunk", "cyclegan judge_there",
+        "cyclegan judge_back", "pix2pix discriminator", "score_function_vae encoder"}
 CLASSES_FREE = {"lenet net", "resnet net", "snapshots net", "mc_dropout net", "maml net", "dqn q", "ppo policy",
                 "semi_supervised_gan classifier"}
 MEMBERS = {"ensemble members", "sac critic"}                             # whose rows are no examples

@@ -9,7 +9,7 @@ from deepcanon.engine import Adam, Trainer, linear
 from deepcanon.gans.gan import GAN, clip
 from deepcanon.gans.objectives import minimax, wasserstein
 from deepcanon.gans.penalties import zero_centred
-from deepcanon.layers.instance_noise import InstanceNoise
+from deepcanon.layers.instance_noise import InstanceNoise, fade
 from deepcanon.nets.dcgan import critic, generator
 from deepcanon.nets.perceptron import mlp
 
@@ -118,7 +118,9 @@ def test_noise_makes_distant_points_overlap_so_that_the_divergence_has_a_slope()
 def test_the_noise_layer_decays_and_rests_outside_training():
     layer, x = InstanceNoise(0.5, decay=0.9), torch.zeros(20_000)
     assert layer(x).std().item() == pytest.approx(0.5, rel=0.03)
+    fade(nn.Sequential(layer))
     assert layer(x).std().item() == pytest.approx(0.45, rel=0.03)
+    fade(layer)
     assert layer.state_dict()["sigma"].item() == pytest.approx(0.405)
     assert torch.equal(layer.eval()(x), x)
 

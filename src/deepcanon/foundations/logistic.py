@@ -39,7 +39,7 @@ def hessian(theta: Float[Tensor, "D"], x: Float[Tensor, "N D"]) -> Float[Tensor,
     return x.T @ ((p * (1 - p)).unsqueeze(1) * x)
 
 
-def fit(x: Float[Tensor, "N D"], y: Num[Tensor, "N"], *, start: Float[Tensor, "D"] | None = None, decay: float = 0.0,
+def fit(x: Num[Tensor, "N D"], y: Num[Tensor, "N"], *, start: Float[Tensor, "D"] | None = None, decay: float = 0.0,
         tolerance: float = 1e-8, max_steps: int = 100) -> Float[Tensor, "D"]:
     """The theta of least NLL + decay / 2 ||theta||^2, by Newton steps halved until they descend, in float64.
 

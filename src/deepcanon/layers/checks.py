@@ -37,7 +37,7 @@ def of_shape(name: str, x: Shaped[Tensor, "*D"], shape: Sequence[int]) -> Shaped
     return x
 
 
-def one_each(name: str, y: Float[Tensor, "*D"], n: int) -> Float[Tensor, "n"]:
+def one_each(name: str, y: Float[Tensor, "*D"], n: int) -> Float[Tensor, "B"]:
     """y as a row, a number for each of n examples, called `name` in the message.
 
     Raises:
@@ -48,7 +48,7 @@ def one_each(name: str, y: Float[Tensor, "*D"], n: int) -> Float[Tensor, "n"]:
     return y.flatten()
 
 
-def rows(name: str, y: Shaped[Tensor, "*D"], n: int) -> Shaped[Tensor, "n *D"]:
+def rows(name: str, y: Shaped[Tensor, "*D"], n: int) -> Shaped[Tensor, "*D"]:
     """y, of any shape with n rows, called `name` in the message.
 
     Raises:
