@@ -1,5 +1,6 @@
 """Losses against torch's, their gradients against the closed forms, and what they refuse."""
 
+import math
 import pytest
 import torch
 import torch.nn.functional as F
@@ -69,3 +70,20 @@ def test_refuses_targets_that_do_not_fit(unchecked):
         binary_cross_entropy(torch.zeros(3, 1), torch.zeros(3))
     with pytest.raises(ValueError, match=r"targets must lie in \[0, 1\], got -1\.\.2"):
         binary_cross_entropy(torch.zeros(2), torch.tensor([-1.0, 2.0]))
+
+
+def test_losses_of_large_logits_keep_their_digits_in_float32():
+    right = math.log1p(math.exp(-20))                                    # 2.06e-9
+    logits = torch.tensor([[20.0, 0.0], [100.0, 120.0], [0.0, 20.0]])
+    found = cross_entropy(logits, torch.tensor([0, 1, 0])).tolist()
+    assert found == pytest.approx([right, right, 20 + right], rel=1e-6)
+    found = binary_cross_entropy(torch.tensor([20.0, -20.0, 20.0]), torch.tensor([1.0, 0.0, 0.0])).tolist()
+    assert found == pytest.approx([right, right, 20 + right], rel=1e-6)
+
+
+def test_one_class_costs_nothing_and_an_impossible_one_everything():
+    logits = torch.zeros(2, 1, requires_grad=True)
+    loss = cross_entropy(logits, torch.tensor([0, 0]))
+    loss.sum().backward()
+    assert loss.tolist() == [0, 0] and logits.grad.tolist() == [[0], [0]]
+    assert cross_entropy(torch.tensor([[0.0, -math.inf]]), torch.tensor([1])).tolist() == [math.inf]

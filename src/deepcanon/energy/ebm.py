@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.energy.langevin_dynamics import Energy
+from deepcanon.layers.checks import one_each
 from deepcanon.layers.contract import checked
 from deepcanon.layers.precision import Float32Buffers, typed_as, widened
 
@@ -71,7 +72,7 @@ class EBM(Float32Buffers, nn.Module):
 
     def energy(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
         """E(x): minus the log density, up to a constant that nobody knows."""
-        return widened(self.net(typed_as(self.net, x))).flatten()
+        return one_each("energies", widened(self.net(typed_as(self.net, x))), len(x))
 
     @torch.no_grad()
     def draw(self, n: int) -> Float[Tensor, "n *D"]:

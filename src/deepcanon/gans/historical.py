@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deepcanon.layers.contract import checked
 from deepcanon.layers.precision import Float32Buffers, widened
 
 
@@ -43,7 +42,6 @@ class RunningMean(Float32Buffers, nn.Module):
         return [self.get_buffer(f"mean{i}") for i in range(len(self._buffers) - 1)]
 
 
-@checked
 class HistoricalAveraging(nn.Module):
     """A method whose players are drawn to their own past.
 

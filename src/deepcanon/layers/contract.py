@@ -23,8 +23,20 @@ import torch
 from jaxtyping import AbstractArray
 from torch import Tensor
 
-VERBS = ("predict", "probabilities", "encode", "decode", "reconstruct", "sample", "log_prob", "elbo", "bits_per_dim",
-         "translate", "translate_back", "templates")
+VERBS = (
+    "predict",
+    "probabilities",
+    "encode",
+    "decode",
+    "reconstruct",
+    "sample",
+    "log_prob",
+    "elbo",
+    "bits_per_dim",
+    "translate",
+    "translate_back",
+    "templates",
+)
 OF_THE_MACHINE = re.compile(r"alloc|out of memory|CUDA|cuDNN|CUBLAS|NCCL|[gG]loo|Connection")
 OF_TYPES = re.compile(r"dtype|type|not implemented for")
 
@@ -33,8 +45,8 @@ class Parameter(NamedTuple):
     """One parameter of a function, as its annotation has it."""
 
     name: str
-    kind: str                                                            # "int", "float", "shape", "tensor", "batch"
-    optional: bool                                                       # also other types are allowed
+    kind: str  # "int", "float", "shape", "tensor", "batch"
+    optional: bool  # also other types are allowed
 
 
 def checked(cls: type) -> type:
@@ -115,7 +127,10 @@ def kind_of_one(annotation: Any) -> str:
 
 def validate(asked: Sequence[Parameter], call: str, positional: tuple, options: dict) -> None:
     """Raises TypeError or ValueError for the first argument that is not what its parameter asks for."""
-    values = [*zip(asked, positional, strict=False), *((p, options[p.name]) for p in asked if p.name in options)]
+    values = [
+        *zip(asked, positional, strict=False),
+        *((p, options[p.name]) for p in asked if p.name in options),
+    ]
     for (name, kind, optional), value in values:
         if kind == "batch":
             entries(value, call)
@@ -165,8 +180,10 @@ def entries(batch: Any, call: str) -> None:
         if not isinstance(entry, Tensor):
             raise TypeError(f"{call}: expected a batch of tensors, got {type(entry).__name__} as entry {i}")
     if any(entry.ndim == 0 or len(entry) != len(batch[0]) for entry in batch) or not len(batch[0]):
-        raise ValueError(f"{call}: expected a batch of one example or more, as many in each entry, got shapes "
-                         + ", ".join(str(tuple(entry.shape)) for entry in batch))
+        raise ValueError(
+            f"{call}: expected a batch of one example or more, as many in each entry, got shapes "
+            + ", ".join(str(tuple(entry.shape)) for entry in batch)
+        )
     for i, entry in enumerate(batch):
         real(f"entry {i} of the batch", entry, call)
 
@@ -175,11 +192,17 @@ def real(name: str, x: Tensor, call: str) -> None:
     """No complex number, no nan, no infinity."""
     if x.is_complex():
         raise TypeError(f"{call}: expected real numbers, got {x.dtype} as {name}")
-    if not x.is_floating_point() or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+    if (
+        not x.is_floating_point()
+        or torch.compiler.is_compiling()
+        or torch._C._are_functorch_transforms_active()
+    ):
         return
-    if not x.detach().sum().isfinite() and not x.isfinite().all():       # a sum is one pass; it may overflow
+    if not x.detach().sum().isfinite() and not x.isfinite().all():  # a sum is one pass; it may overflow
         bad = int((~x.isfinite()).sum())
-        raise ValueError(f"{call}: expected finite values, got {bad} of {x.numel()} that are nan or inf in {name}")
+        raise ValueError(
+            f"{call}: expected finite values, got {bad} of {x.numel()} that are nan or inf in {name}"
+        )
 
 
 def cause(error: Exception, call: str, positional: Iterable, options: dict) -> str:
@@ -212,4 +235,10 @@ def named(value: Any) -> str:
     """Shape and type of a tensor, else what it is."""
     if isinstance(value, Tensor):
         return f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
-    return repr(value) if isinstance(value, int | float | str | None) else "nothing" if value == () else type(value).__name__
+    return (
+        repr(value)
+        if isinstance(value, int | float | str | None)
+        else "nothing"
+        if value == ()
+        else type(value).__name__
+    )

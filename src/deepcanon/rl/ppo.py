@@ -74,7 +74,7 @@ class PPO(nn.Module):
     @torch.no_grad()
     def prepare(self, s, a, r, s_next, terminated, done) -> tuple[Tensor, ...]:
         """The rollout, (T, N, ...) each, as rows (T N, ...): s, a, log pi_old(a|s), A, R."""
-        if r.numel() % self.minibatch:
+        if not self.minibatch or r.numel() % self.minibatch:
             raise ValueError(
                 f"a minibatch of {self.minibatch} does not divide the {r.numel()} rows of a rollout "
                 f"({len(r)} steps of {r.shape[1]} environments)"
