@@ -80,5 +80,5 @@ def test_leaky_relu_refuses_a_slope_outside_0_and_1(k):
 
 
 def test_the_relu_of_nan_is_nan():
-    assert activations.relu(torch.tensor([torch.nan])).isnan().all()
-    assert activations.leaky_relu(torch.tensor([torch.nan])).isnan().all()
+    assert act.relu(torch.tensor([torch.nan])).isnan().all()
+    assert act.leaky_relu(torch.tensor([torch.nan])).isnan().all()

@@ -72,6 +72,6 @@ def test_refuses_a_bag_of_nothing(build, message):
         build()
 
 
-def test_targets_of_another_number_than_the_examples_are_refused():
+def test_targets_of_another_number_than_the_examples_are_refused(annotations_unchecked):
     with pytest.raises(ValueError, match="expected as many targets as examples, got 4 examples and 5 targets"):
         Bagging(lambda x, y: lambda x: y).fit(torch.zeros(4, 1), torch.zeros(5))

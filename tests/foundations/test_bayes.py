@@ -1,8 +1,8 @@
 """Bayes' rule on Gaussian classes against the linear discriminant, scikit-learn, and a fitted logistic regression."""
 
-from sklearn.datasets import load_breast_cancer, load_wine
 import pytest
 import torch
+from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from deepcanon.foundations import logistic
@@ -74,7 +74,7 @@ def test_refuses_what_is_no_distribution(truth):
         GaussianClassifier(torch.tensor([0.5, 0.5]), mean, -eye)
 
 
-def test_refuses_data_that_do_not_determine_it(unchecked):
+def test_refuses_data_that_do_not_determine_it(annotations_unchecked):
     x = torch.randn(8, 2)
     with pytest.raises(ValueError, match=r"class 1 of 0\.\.2 has no example"):
         GaussianClassifier.fit(x, torch.tensor([0, 0, 2, 2, 0, 0, 2, 2]))

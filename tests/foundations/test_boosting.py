@@ -94,7 +94,7 @@ def test_refuses_what_cannot_be_boosted(build, message):
         build()
 
 
-def test_labels_that_do_not_begin_at_zero_are_as_many_classes_as_there_are():
+def test_labels_that_do_not_begin_at_zero_are_as_many_classes_as_there_are(annotations_unchecked):
     x, y = torch.randn(40, 2), torch.arange(40) % 2
     x[:, 0] += y
     boosted, shifted = AdaBoost(5).fit(x, y), AdaBoost(5).fit(x, 3 * y + 1)

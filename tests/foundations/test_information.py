@@ -1,6 +1,5 @@
 """Entropy and divergences against scipy, closed forms and draws."""
 
-from deepcanon.foundations.information import jsd
 import math
 
 import pytest
@@ -98,7 +97,7 @@ def test_refuses_what_is_no_distribution(p, message):
             refuse(torch.tensor(p))
 
 
-def test_refuses_other_outcomes_and_a_width_that_is_not_positive(unchecked):
+def test_refuses_other_outcomes_and_a_width_that_is_not_positive(annotations_unchecked):
     with pytest.raises(ValueError, match=r"one shape, got \(2,\) and \(3,\)"):
         kl(torch.ones(2) / 2, torch.ones(3) / 3)
     with pytest.raises(ValueError, match="positive standard deviations, got 0"):

@@ -1,11 +1,11 @@
 """K classes and that of the fakes; few labels and many examples."""
 
-from deepcanon.engine.callbacks import evaluate
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from deepcanon.engine.callbacks import evaluate
 from deepcanon.gans.semi_supervised import SemiSupervisedGAN
 from deepcanon.nets.perceptron import mlp
 from tests.gans.updates import played

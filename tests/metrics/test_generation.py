@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from deepcanon.metrics.generation import fid
 import pytest
 import scipy.linalg
 import torch

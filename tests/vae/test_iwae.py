@@ -1,11 +1,11 @@
 """The bound of several samples, on the model whose likelihood is known."""
 
-from torch import nn
-from deepcanon.vae.vae import VAE
 import pytest
 import torch
+from torch import nn
 
 from deepcanon.vae.iwae import IWAE
+from deepcanon.vae.vae import VAE
 
 
 @pytest.fixture

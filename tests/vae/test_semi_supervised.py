@@ -1,7 +1,5 @@
 """The class as a latent that is sometimes seen."""
 
-from deepcanon.engine.callbacks import evaluate
-from tests.contracts.presets import PRESETS
 import math
 
 import pytest
@@ -9,9 +7,11 @@ import torch
 from torch import nn
 from torch.nn.functional import one_hot
 
+from deepcanon.engine.callbacks import evaluate
 from deepcanon.nets.conditional import Joined
 from deepcanon.nets.perceptron import mlp
 from deepcanon.vae.semi_supervised import SemiSupervisedVAE
+from tests.contracts.presets import PRESETS
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ class Network(Protocol):
     def decoder(self, dtype: torch.dtype | None = None) -> Any: ...
 
 
-@checked
+@checked(rows=False)
 class LanguageModel(nn.Module):
     """A network of next-token logits, trained by cross-entropy, that continues text.
 

@@ -23,61 +23,56 @@ import torch
 from jaxtyping import AbstractArray
 from torch import Tensor
 
-VERBS = (
-    "predict",
-    "probabilities",
-    "encode",
-    "decode",
-    "reconstruct",
-    "sample",
-    "log_prob",
-    "elbo",
-    "bits_per_dim",
-    "translate",
-    "translate_back",
-    "templates",
-)
+VERBS = ("predict", "probabilities", "encode", "decode", "reconstruct", "sample", "log_prob", "elbo", "bits_per_dim",
+         "translate", "translate_back", "templates")
 OF_THE_MACHINE = re.compile(r"alloc|out of memory|CUDA|cuDNN|CUBLAS|NCCL|[gG]loo|Connection")
 OF_TYPES = re.compile(r"dtype|type|not implemented for")
+FAILURES = (RuntimeError, IndexError, TypeError, AttributeError)
 
 
 class Parameter(NamedTuple):
     """One parameter of a function, as its annotation has it."""
 
     name: str
-    kind: str  # "int", "float", "shape", "tensor", "batch"
-    optional: bool  # also other types are allowed
+    kind: str                                                                    # "int", "float", "shape", "tensor", "batch"
+    optional: bool                                                               # also other types are allowed
 
 
-def checked(cls: type) -> type:
+def checked(cls: type | None = None, *, rows: bool = True) -> Any:
     """The class; its constructor, `loss`, `losses`, `metrics` and verbs validate what they are given.
+
+    Args:
+        rows: whether the entries of a batch must have as many rows each; False where the method itself checks
+            their shapes and names them in its messages.
 
     They raise:
         TypeError: a number, a shape or a tensor of another type.
         ValueError: a number or a shape without meaning; a batch that is none, without rows, or with entries of
             different rows; nan or inf; an operation of torch that fails.
     """
+    if cls is None:
+        return functools.partial(checked, rows=rows)
     own: dict[str, Any] = dict(vars(cls))
     for name in own.keys() & {"__init__", "loss", "losses", "metrics", *VERBS}:
         if inspect.isfunction(own[name]):
             wrap = generator_checked if name == "losses" else function_checked
-            setattr(cls, name, wrap(own[name], cls.__name__, name))
+            setattr(cls, name, wrap(own[name], cls.__name__, name, rows))
     return cls
 
 
-def function_checked(function: Callable, cls: str, verb: str) -> Callable:
+def function_checked(function: Callable, cls: str, verb: str, rows: bool) -> Callable:
     """The function, its arguments validated, its failures told."""
     asked = parameters(function, batch=verb in ("loss", "metrics"))
     call = cls if verb == "__init__" else f"{cls}.{verb}"
 
     @functools.wraps(function)
     def run(self, *positional, **options):
-        validate(asked, call, positional, options)
+        validate(asked, call, positional, options, rows)
         if verb == "__init__" or torch.compiler.is_compiling():
             return function(self, *positional, **options)
         try:
             return function(self, *positional, **options)
-        except (RuntimeError, IndexError) as error:
+        except FAILURES as error:
             if reason := cause(error, call, positional, options):
                 raise ValueError(reason) from error
             raise
@@ -85,16 +80,16 @@ def function_checked(function: Callable, cls: str, verb: str) -> Callable:
     return run
 
 
-def generator_checked(function: Callable, cls: str, verb: str) -> Callable:
+def generator_checked(function: Callable, cls: str, verb: str, rows: bool) -> Callable:
     """The generator, its batch validated, its failures told."""
     asked, call = parameters(function, batch=True), f"{cls}.{verb}"
 
     @functools.wraps(function)
     def run(self, *positional, **options):
-        validate(asked, call, positional, options)
+        validate(asked, call, positional, options, rows)
         try:
             yield from function(self, *positional, **options)
-        except (RuntimeError, IndexError) as error:
+        except FAILURES as error:
             if reason := cause(error, call, positional, options):
                 raise ValueError(reason) from error
             raise
@@ -125,15 +120,12 @@ def kind_of_one(annotation: Any) -> str:
     return "tensor" if inspect.isclass(annotation) and issubclass(annotation, AbstractArray | Tensor) else ""
 
 
-def validate(asked: Sequence[Parameter], call: str, positional: tuple, options: dict) -> None:
+def validate(asked: Sequence[Parameter], call: str, positional: tuple, options: dict, rows: bool) -> None:
     """Raises TypeError or ValueError for the first argument that is not what its parameter asks for."""
-    values = [
-        *zip(asked, positional, strict=False),
-        *((p, options[p.name]) for p in asked if p.name in options),
-    ]
+    values = [*zip(asked, positional, strict=False), *((p, options[p.name]) for p in asked if p.name in options)]
     for (name, kind, optional), value in values:
         if kind == "batch":
-            entries(value, call)
+            entries(value, call, rows)
         elif kind == "tensor":
             tensor(name, value, optional, call)
         elif kind == "shape":
@@ -172,19 +164,19 @@ def tensor(name: str, value: Any, optional: bool, call: str) -> None:
         raise TypeError(f"{call}: expected {name} to be a tensor, got {type(value).__name__}")
 
 
-def entries(batch: Any, call: str) -> None:
-    """A tuple of tensors with as many rows each."""
+def entries(batch: Any, call: str, rows: bool) -> None:
+    """A tuple of tensors, with as many rows each if asked; None may stand for labels that there are not."""
     if not isinstance(batch, Sequence) or isinstance(batch, str) or not batch:
         raise ValueError(f"{call}: expected a batch, a tuple of tensors (x, ...), got {named(batch)}")
     for i, entry in enumerate(batch):
-        if not isinstance(entry, Tensor):
+        if not isinstance(entry, Tensor) and (entry is not None or i == 0):
             raise TypeError(f"{call}: expected a batch of tensors, got {type(entry).__name__} as entry {i}")
-    if any(entry.ndim == 0 or len(entry) != len(batch[0]) for entry in batch) or not len(batch[0]):
-        raise ValueError(
-            f"{call}: expected a batch of one example or more, as many in each entry, got shapes "
-            + ", ".join(str(tuple(entry.shape)) for entry in batch)
-        )
-    for i, entry in enumerate(batch):
+    found = {i: entry for i, entry in enumerate(batch) if entry is not None}
+    lengths = {len(entry) if entry.ndim else None for entry in found.values()}
+    if 0 in lengths or (rows and (None in lengths or len(lengths) > 1)):
+        shapes = ", ".join(str(tuple(entry.shape)) for entry in found.values())
+        raise ValueError(f"{call}: expected one example or more, as many in each entry of the batch, got shapes {shapes}")
+    for i, entry in found.items():
         real(f"entry {i} of the batch", entry, call)
 
 
@@ -192,22 +184,18 @@ def real(name: str, x: Tensor, call: str) -> None:
     """No complex number, no nan, no infinity."""
     if x.is_complex():
         raise TypeError(f"{call}: expected real numbers, got {x.dtype} as {name}")
-    if (
-        not x.is_floating_point()
-        or torch.compiler.is_compiling()
-        or torch._C._are_functorch_transforms_active()
-    ):
+    if not x.is_floating_point() or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
         return
     if not x.detach().sum().isfinite() and not x.isfinite().all():  # a sum is one pass; it may overflow
         bad = int((~x.isfinite()).sum())
-        raise ValueError(
-            f"{call}: expected finite values, got {bad} of {x.numel()} that are nan or inf in {name}"
-        )
+        raise ValueError(f"{call}: expected finite values, got {bad} of {x.numel()} that are nan or inf in {name}")
 
 
 def cause(error: Exception, call: str, positional: Iterable, options: dict) -> str:
     """What the call was given when an operation of torch failed, with torch's reason; "" where that is no fault of
     its input: errors of memory, of devices, of a backward pass, of other classes."""
+    if isinstance(error, TypeError | AttributeError):
+        return missing(error, call, positional)
     if type(error) not in (RuntimeError, IndexError, NotImplementedError) or of_a_backward_pass(error):
         return ""
     if OF_THE_MACHINE.search(str(error)):
@@ -219,6 +207,18 @@ def cause(error: Exception, call: str, positional: Iterable, options: dict) -> s
     if tensors and not tensors[0].is_floating_point() and OF_TYPES.search(reason):
         return f"{call}: expected floating-point values, got {tensors[0].dtype}; divide 8-bit images by 255"
     return f"{call} fails on {', '.join(map(named, given)) or 'this call'}: {reason}"
+
+
+def missing(error: Exception, call: str, positional: tuple) -> str:
+    """Which entry of the batch is None, if that is what failed."""
+    batch = positional[0] if positional and isinstance(positional[0], tuple | list) else ()
+    if "NoneType" not in str(error) or None not in map(type_or_none, batch):
+        return ""
+    return f"{call}: expected a tensor as entry {list(map(type_or_none, batch)).index(None)} of the batch, got None"
+
+
+def type_or_none(value: Any) -> type | None:
+    return None if value is None else type(value)
 
 
 def of_a_backward_pass(error: Exception) -> bool:
@@ -235,10 +235,6 @@ def named(value: Any) -> str:
     """Shape and type of a tensor, else what it is."""
     if isinstance(value, Tensor):
         return f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
-    return (
-        repr(value)
-        if isinstance(value, int | float | str | None)
-        else "nothing"
-        if value == ()
-        else type(value).__name__
-    )
+    if value == ():
+        return "nothing"
+    return repr(value) if isinstance(value, int | float | str | None) else type(value).__name__

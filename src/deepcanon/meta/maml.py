@@ -22,7 +22,7 @@ from deepcanon.layers.labels import correct, cross_entropy
 Parameters = dict[str, Tensor]
 
 
-@checked
+@checked(rows=False)
 class MAML(nn.Module):
     """A net that a few gradient steps on a few examples adapt to a task.
 

@@ -34,7 +34,7 @@ def double_value(q: nn.Module, target: nn.Module, s: Float[Tensor, "B *S"]) -> F
     return target(s).gather(-1, q(s).argmax(-1, keepdim=True)).squeeze(-1)
 
 
-@checked
+@checked(rows=False)
 class DQN(nn.Module):
     """Q-learning with a net, a replayed batch and a target net.
 

@@ -23,7 +23,7 @@ from deepcanon.rl.functional import gae
 from deepcanon.rl.policies import Policy, categorical
 
 
-@checked
+@checked(rows=False)
 class PPO(nn.Module):
     """A policy that moves by small steps and the value of its states.
 

@@ -29,7 +29,7 @@ from deepcanon.rl.policies import log_normal, log_slope
 LOG_STD = -5.0, 2.0  # of u; what the actor says is clamped
 
 
-@checked
+@checked(rows=False)
 class SAC(Float32Buffers, nn.Module):
     """Off-policy learning of a stochastic policy over bounded real actions.
 

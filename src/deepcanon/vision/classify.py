@@ -16,7 +16,7 @@ from deepcanon.layers.labels import correct, cross_entropy
 from deepcanon.layers.modes import evaluating
 
 
-@checked
+@checked(rows=False)
 class Classifier(nn.Module):
     """Any net from images to logits, trained on (image, label) pairs.
 
