@@ -15,7 +15,7 @@ import inspect
 import math
 import re
 import types
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple, get_args, get_origin
 
@@ -152,7 +152,7 @@ def shape(name: str, value: Any, optional: bool, call: str) -> None:
     if isinstance(value, str) or not isinstance(value, Sequence):
         if not optional:
             raise TypeError(f"{call}: expected {name} to be a tuple of whole numbers, got {value!r}")
-    elif not all(isinstance(n, Integral) and n > 0 for n in value):
+    elif not all(isinstance(n, Integral) and int(n) > 0 for n in value):
         raise ValueError(f"{call}: expected {name} to be whole numbers above 0, got {tuple(value)}")
 
 
@@ -191,7 +191,7 @@ def real(name: str, x: Tensor, call: str) -> None:
         raise ValueError(f"{call}: expected finite values, got {bad} of {x.numel()} that are nan or inf in {name}")
 
 
-def cause(error: Exception, call: str, positional: Iterable, options: dict) -> str:
+def cause(error: Exception, call: str, positional: tuple, options: dict) -> str:
     """What the call was given when an operation of torch failed, with torch's reason; "" where that is no fault of
     its input: errors of memory, of devices, of a backward pass, of other classes."""
     if isinstance(error, TypeError | AttributeError):
