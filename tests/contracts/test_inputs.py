@@ -97,11 +97,11 @@ def test_a_constructor_takes_numbers_of_numpy_and_whole_ones_for_real_ones():
         ((), ValueError, r"expected a batch, a tuple of tensors \(x, ...\), got nothing"),
         ({"x": torch.ones(4, 2)}, ValueError, r"expected a batch, a tuple of tensors \(x, ...\), got dict"),
         (([1.0, 2.0],), TypeError, "expected a batch of tensors, got list as entry 0"),
-        ((torch.ones(4, 2), None), TypeError, "expected a batch of tensors, got NoneType as entry 1"),
+        ((torch.ones(4, 2), 3.0), TypeError, "expected a batch of tensors, got float as entry 1"),
         (
             (torch.ones(0, 2),),
             ValueError,
-            r"expected a batch of one example or more, as many in each entry, got shapes \(0, 2\)",
+            r"expected one example or more, as many in each entry of the batch, got shapes \(0, 2\)",
         ),
         ((torch.ones(6, 2), torch.ones(1)), ValueError, r".*got shapes \(6, 2\), \(1,\)"),
         (
@@ -170,3 +170,32 @@ def test_verbs_refuse_what_is_no_tensor():
     vae = PRESETS["vae"].build()
     with pytest.raises((TypeError, ValueError), match="expected x to be a tensor, got list"):
         vae.encode([[1.0]])
+
+
+@checked
+class Labelled(nn.Module):
+    def loss(self, batch):
+        x, y = batch
+        return (x.sum(1) - y.float()).mean()
+
+
+def test_labels_that_are_missing_are_named_where_they_are_needed():
+    assert Sum(2, 3).loss((torch.ones(4, 2), None)) == 6.0
+    with pytest.raises(ValueError, match=r"^Labelled.loss: expected a tensor as entry 1 of the batch, got None$"):
+        Labelled().loss((torch.ones(4, 2), None))
+
+
+@checked(rows=False)
+class Named(nn.Module):
+    def loss(self, batch):
+        x, y = batch
+        if len(y) != len(x):
+            raise ValueError(f"expected {len(x)} rewards, got {len(y)}")
+        return x.sum() + y.sum()
+
+
+def test_a_method_that_names_its_entries_speaks_first():
+    with pytest.raises(ValueError, match="^expected 4 rewards, got 3$"):
+        Named().loss((torch.ones(4, 2), torch.ones(3)))
+    with pytest.raises(ValueError, match="nan or inf in entry 1"):
+        Named().loss((torch.ones(4, 2), torch.ones(3) / 0))
