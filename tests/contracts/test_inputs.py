@@ -195,7 +195,7 @@ class Named(nn.Module):
 
 
 def test_a_method_that_names_its_entries_speaks_first():
-    with pytest.raises(ValueError, match="^expected 4 rewards, got 3$"):
+    with pytest.raises(ValueError, match=r"^expected 4 rewards, got 3$"):
         Named().loss((torch.ones(4, 2), torch.ones(3)))
     with pytest.raises(ValueError, match="nan or inf in entry 1"):
         Named().loss((torch.ones(4, 2), torch.ones(3) / 0))
