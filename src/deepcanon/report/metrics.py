@@ -57,6 +57,11 @@ CLASSIFICATION = {
     "untrained_accuracy": Metric("accuracy of a linear classifier on the features of the untrained net"),
     "probe_gain": Metric("accuracy of the linear classifier gained over untrained features", "up"),
     "top5_accuracy": Metric("share of examples whose class is among the five most probable", "up"),
+    "mean_iou": Metric("intersection over union of predicted and true pixels, the mean of the classes", "up"),
+    "dice": Metric("overlap of predicted and true pixels, twice their intersection over the sum of both", "up"),
+    "mean_precision": Metric("share of objects found, missed and invented ones counted, over IoU thresholds from 0.5 to 0.95", "up"),
+    "bleu": Metric("runs of one to four words that true captions or translations share", "up"),
+    "exact": Metric("share of captions that are a true one, word for word", "up"),
     "calibration_error": Metric("how far stated probabilities are from the share that is right", "down"),
 }
 
