@@ -9,7 +9,7 @@ from . import sets
 from .source import PLURAL, TABLE_FILES, TEXT_FILES, Source, check_options, kind_of, known_kind
 
 WHERE = {"images": ("image_check", "describe_images"), "table": ("tables", "describe_table"), "text": ("texts", "describe_text"),
-         "points": ("point_sets", "describe_points"), "env": ("environments", "describe_env")}
+         "points": ("point_sets", "describe_points"), "env": ("environments", "describe_env"), "boxes": ("box_check", "describe_boxes")}
 SUFFIXES = 200                                          # files of a folder that are looked at for its kind
 
 
@@ -28,7 +28,7 @@ def describe(source: str, kind: str | None = None, **options: Any) -> dict[str, 
     if kind not in PLURAL:
         raise ValueError(f"unknown kind '{kind}'{sets.nearest(kind, list(PLURAL))}")
     check_options(source, kind, options)
-    if kind not in WHERE or (kind == "images" and known_kind(source)):
+    if kind not in WHERE or (kind in ("images", "boxes") and known_kind(source)):
         return Source(source, kind, options).metadata
     module, function = WHERE[kind]
     return {"kind": kind} | getattr(import_module(f".{module}", __package__), function)(source, **options)

@@ -24,8 +24,9 @@ from .toys import TOYS
 
 _reading: ContextVar[dict[str, Any]] = ContextVar("reading", default={})  # noqa: B039 (never changed)
 LONGEST_PATH = 1_000                                    # characters; more are a text, not the path of one
+TEST_BATCH = {"boxes": 32}                              # rows of a batch of the test part, where they are large
 SAMPLE = 20_000                                         # rows from which mean and deviation are taken
-PLURAL = {"images": "images", "points": "points", "table": "a table", "text": "text", "arrays": "arrays", "env": "an environment"}
+PLURAL = {"images": "images", "points": "points", "table": "a table", "text": "text", "arrays": "arrays", "boxes": "boxes", "env": "an environment"}
 TEXT_FILES = {".txt", ".md", ".rst", ".tex", ".py", ".json", ".jsonl", ".html", ".xml", ".log", ".srt"}
 TABLE_FILES = {".csv", ".tsv", ".parquet", ".xlsx", ".xls", ".feather"}
 ARRAY_FILES = {".npy", ".npz"}
@@ -71,7 +72,7 @@ class Source:
         """Batches of the part that is not trained on, in order."""
         if self.kind == "text":
             return self.open("val", **how)
-        return self.open("test", **{"batch": 1_000} | how)
+        return self.open("test", **{"batch": TEST_BATCH.get(self.kind, 1_000)} | how)
 
     @cached_property
     def metadata(self) -> Metadata:
@@ -236,7 +237,7 @@ def opener(kind: str) -> Callable[..., Any]:
     return getattr(data, kind)
 
 
-OPTIONS = {"images": {"size", "fit", "channels", "skip_unreadable"}, "points": {"count"}, "text": {"encoding"}, "arrays": {"classes"}, "env": set(),
+OPTIONS = {"images": {"size", "fit", "channels", "skip_unreadable"}, "points": {"count"}, "text": {"encoding"}, "arrays": {"classes"}, "boxes": {"size", "fit", "channels", "skip_unreadable"}, "env": set(),
            "table": {"target", "task", "separator", "decimal", "encoding", "missing", "types", "fill", "names"}}
 
 
@@ -271,5 +272,5 @@ def describe_env(source: Source) -> Metadata:
 
 
 DESCRIBE: dict[str, Callable[[Source], Metadata]] = {
-    "images": describe_batches, "points": describe_batches, "table": describe_batches, "arrays": describe_batches,
+    "images": describe_batches, "points": describe_batches, "table": describe_batches, "arrays": describe_batches, "boxes": describe_batches,
     "text": describe_text, "env": describe_env}
