@@ -44,6 +44,8 @@ def show_list() -> None:
     from deepcanon.data import downloads, sets
 
     def state(s: sets.DataSet) -> str:
+        if s.by_hand:
+            return "here" if downloads.local(s.by_hand) else "by hand"
         return "embedded" if not s.files else "here" if len(downloads.where(s.name)) == len(s.files) else "to fetch"
 
     table(["name", "kind", "files", "what it is", "licence"], [[s.name, s.kind, state(s), s.about, s.licence] for s in sets.SETS.values()])

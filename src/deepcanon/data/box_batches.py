@@ -196,7 +196,7 @@ def bccd(split: str) -> Content:
     """Blood cells, from `bccd.npz` (x, boxes, box_image, box_label, classes, split) in `DEEPCANON_DATA`; its validation part is trained on."""
     path = downloads.local("bccd.npz")
     if path is None:
-        raise FileNotFoundError(f"bccd needs bccd.npz in the folder that DEEPCANON_DATA names; or clone {sets.SETS['bccd'].origin} and give "
+        raise FileNotFoundError(f"bccd needs bccd.npz in the folder that DEEPCANON_DATA names; or clone https://github.com/Shenggan/BCCD_Dataset and give "
                                 "the path of its folder BCCD")
     with np.load(path) as z:
         x, corners, image, label, part = (z[name] for name in ("x", "boxes", "box_image", "box_label", "split"))

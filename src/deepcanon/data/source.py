@@ -24,7 +24,7 @@ from .toys import TOYS
 
 _reading: ContextVar[dict[str, Any]] = ContextVar("reading", default={})  # noqa: B039 (never changed)
 LONGEST_PATH = 1_000                                    # characters; more are a text, not the path of one
-TEST_BATCH = {"boxes": 32}                              # rows of a batch of the test part, where they are large
+TESTED = {"boxes": 32}                                  # examples a test batch, where 1,000 are too many
 SAMPLE = 20_000                                         # rows from which mean and deviation are taken
 PLURAL = {"images": "images", "points": "points", "table": "a table", "text": "text", "arrays": "arrays", "boxes": "boxes", "env": "an environment"}
 TEXT_FILES = {".txt", ".md", ".rst", ".tex", ".py", ".json", ".jsonl", ".html", ".xml", ".log", ".srt"}
@@ -72,7 +72,7 @@ class Source:
         """Batches of the part that is not trained on, in order."""
         if self.kind == "text":
             return self.open("val", **how)
-        return self.open("test", **{"batch": TEST_BATCH.get(self.kind, 1_000)} | how)
+        return self.open("test", **{"batch": TESTED.get(self.kind, 1_000)} | how)
 
     @cached_property
     def metadata(self) -> Metadata:
@@ -243,7 +243,7 @@ OPTIONS = {"images": {"size", "fit", "channels", "skip_unreadable"}, "points": {
 
 def describe_batches(source: Source) -> Metadata:
     """Of images, points, tables and arrays: shape, classes, count, and mean and deviation of the training values."""
-    train, test = source.train(shuffle=False, batch=1_000), source.test()
+    train, test = source.train(shuffle=False, batch=TESTED.get(source.kind, 1_000)), source.test()
     x = values(train)
     levels = {"levels": train.metadata.get("levels", 256)} if source.kind == "images" else {}
     whole = {"mean": x.mean().item(), "std": max(x.std(correction=0).item(), 1e-6)} if source.kind != "table" else {}
@@ -259,6 +259,16 @@ def values(train: Any) -> Tensor:
     return x.float() if content.peak is None else x.float() / content.peak
 
 
+def describe_boxed(source: Source) -> Metadata:
+    """Of pictures with boxes: what there is of pictures, and how large boxes are: the middle of each third of their sides' means, as
+    anchors have them, and of their ratios of height to width."""
+    y = source.train(shuffle=False).content.y
+    sides = (y[..., 2:4] - y[..., :2])[y[..., 4] >= 0]                                  # (boxes, 2), width and height
+    thirds = torch.tensor([1 / 6, 1 / 2, 5 / 6])
+    sizes, ratios = (v[:SAMPLE].quantile(thirds).tolist() for v in (sides.prod(1).sqrt(), sides[:, 1] / sides[:, 0]))
+    return describe_batches(source) | {"box_sizes": sizes, "box_ratios": ratios, "category_ids": source.train().metadata["category_ids"]}
+
+
 def describe_text(source: Source) -> Metadata:
     """Of text: vocabulary and length."""
     return dict(source.train(context=1).metadata)
@@ -272,5 +282,5 @@ def describe_env(source: Source) -> Metadata:
 
 
 DESCRIBE: dict[str, Callable[[Source], Metadata]] = {
-    "images": describe_batches, "points": describe_batches, "table": describe_batches, "arrays": describe_batches, "boxes": describe_batches,
+    "images": describe_batches, "points": describe_batches, "table": describe_batches, "arrays": describe_batches, "boxes": describe_boxed,
     "text": describe_text, "env": describe_env}
