@@ -45,7 +45,7 @@ class Objects(NamedTuple):
     area: Float[Tensor, "G"] | None = None
 
 
-def checked_boxes(boxes: Shaped[Tensor, "*B 4"], name: str = "boxes") -> Float[Tensor, "*B 4"]:
+def checked_boxes(boxes: Shaped[Tensor, "..."], name: str = "boxes") -> Float[Tensor, "*B 4"]:
     """The boxes, in float32 where their type has 16 bits or is one of whole numbers.
 
     Raises:
