@@ -18,11 +18,19 @@ if TYPE_CHECKING:
         to_xywh as to_xywh,
     )
     from deepcanon.vision.classify import Classifier as Classifier, cross_entropy as cross_entropy
+    from deepcanon.vision.fast_rcnn import FastRCNN as FastRCNN
     from deepcanon.vision.faster_rcnn import FasterRCNN as FasterRCNN
     from deepcanon.vision.localize import Localizer as Localizer
+    from deepcanon.vision.overfeat import OverFeat as OverFeat, as_convolutions as as_convolutions, merge_boxes as merge_boxes
+    from deepcanon.vision.rcnn import RCNN as RCNN
     from deepcanon.vision.region_head import RegionHead as RegionHead
     from deepcanon.vision.region_proposals import RegionProposals as RegionProposals
     from deepcanon.vision.regions import roi_align as roi_align, roi_pool as roi_pool
+    from deepcanon.vision.sliding_windows import (
+        classify_windows as classify_windows,
+        window_grid as window_grid,
+        window_shapes as window_shapes,
+    )
     from deepcanon.vision.suppression import batched_nms as batched_nms, nms as nms, soft_nms as soft_nms
     from deepcanon.vision.yolo import YOLO as YOLO, encode_cells as encode_cells
 

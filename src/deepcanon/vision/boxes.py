@@ -56,13 +56,13 @@ def cornered(boxes: Shaped[Tensor, "*N 4"]) -> Float[Tensor, "*N 4"]:
     return checked_boxes(torch.cat([boxes[..., :2] - half, boxes[..., :2] + half], -1))
 
 
-def clip_boxes(boxes: Shaped[Tensor, "*N 4"], height: float, width: float) -> Float[Tensor, "*N 4"]:
+def clip_boxes(boxes: Shaped[Tensor, "*N 4"], height: int, width: int) -> Float[Tensor, "*N 4"]:
     """The part of each that lies inside an image; of one outside, a box without area on its edge."""
     boxes = checked_boxes(boxes)
     return torch.stack([boxes[..., i].clamp(0, (width, height)[i % 2]) for i in range(4)], -1)
 
 
-def flip_boxes(boxes: Shaped[Tensor, "*N 4"], width: float) -> Float[Tensor, "*N 4"]:
+def flip_boxes(boxes: Shaped[Tensor, "*N 4"], width: int) -> Float[Tensor, "*N 4"]:
     """The boxes in the mirror image, left and right exchanged."""
     x0, y0, x1, y1 = checked_boxes(boxes).unbind(-1)
     return torch.stack([width - x1, y0, width - x0, y1], -1)

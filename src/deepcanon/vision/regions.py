@@ -46,7 +46,7 @@ def roi_align(maps: Float[Tensor, "N C H W"], boxes: Shaped[Tensor, "R 4"], imag
     weight = down[:, :, None, :, None] * across[:, None, :, None, :]
     table = widened(maps).permute(0, 2, 3, 1).flatten(0, 2).contiguous()           # (N H W, C)
     y = WeightedSums.apply(table, place.flatten(0, 2).flatten(1).int(), weight.flatten(0, 2).flatten(1).to(table))
-    return narrowed(y.view(len(boxes), size, size, -1).permute(0, 3, 1, 2), like=maps)
+    return narrowed(y.unflatten(0, (len(boxes), size, size)).permute(0, 3, 1, 2), like=maps)
 
 
 class WeightedSums(torch.autograd.Function):
@@ -75,7 +75,7 @@ def axis_weights(ends: Float[Tensor, "R 2"], length: int, size: int, samples: in
 
     A sample up to one place outside the map has the value of its border, one farther outside none.
     """
-    steps = (torch.arange(size * samples, device=ends.device) + 0.5) / (size * samples)
+    steps = (torch.arange(size * samples, device=ends.device, dtype=ends.dtype) + 0.5) / (size * samples)
     at = ends[:, :1] + (ends[:, 1:] - ends[:, :1]) * steps - 0.5                  # (R, P S), 0 is the first centre
     inside = (at >= -1) & (at <= length)
     at = at.clamp(0, length - 1)

@@ -57,3 +57,11 @@ def boxed(size: int = 32, n: int = 6, classes: int = 3) -> tuple[Tensor, Tensor,
             labels[i, j], boxes[i, j] = (i + j) % classes, torch.tensor([left, top, left + side, top + side]).float()
             x[i, :, top : top + side, left : left + side] += 0.25 * (1 + labels[i, j])
     return x.clamp(0, 1), boxes, labels
+
+
+def with_proposals() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The same, with proposals near the objects and elsewhere."""
+    x, boxes, labels = boxed()
+    near = boxes + torch.tensor([-1.0, 1.0, 1.0, 2.0]) * (labels >= 0)[..., None]
+    far = torch.tensor([[0.0, 0.0, 6.0, 6.0], [20.0, 20.0, 31.0, 30.0], [4.0, 18.0, 30.0, 31.0]]).expand(len(x), -1, -1)
+    return x, boxes, labels, torch.cat([near, far], 1)

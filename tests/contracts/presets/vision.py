@@ -6,12 +6,15 @@ from deepcanon.nets.lenet import LeNet
 from deepcanon.nets.resnet import resnet_cifar
 from deepcanon.vision.anchors import anchor_shapes
 from deepcanon.vision.classify import Classifier
+from deepcanon.vision.fast_rcnn import FastRCNN
 from deepcanon.vision.faster_rcnn import FasterRCNN
 from deepcanon.vision.localize import Localizer
+from deepcanon.vision.rcnn import RCNN
 from deepcanon.vision.region_head import RegionHead
 from deepcanon.vision.region_proposals import RegionProposals
+from deepcanon.vision.selective_search import selective_search
 from deepcanon.vision.yolo import YOLO
-from tests.contracts.presets.common import Preset, boxed, images
+from tests.contracts.presets.common import Preset, boxed, images, with_proposals
 
 def maps(channels: int = 8) -> nn.Sequential:
     """Maps of stride 8."""
@@ -34,4 +37,6 @@ PRESETS = {
     "localizer": Preset(lambda: Localizer(nn.Sequential(maps(), nn.Flatten()), 128, 3), boxed),
     "yolo": Preset(lambda: YOLO(nn.Sequential(maps(), nn.Conv2d(8, 13, 1)), 3), boxed),
     "faster_rcnn": Preset(lambda: FasterRCNN(maps(), proposals(), head(32), cells=2), boxed),
+    "fast_rcnn": Preset(lambda: FastRCNN(maps(), head(32), selective_search, cells=2), with_proposals),
+    "rcnn": Preset(lambda: RCNN(head(64), selective_search, side=8), with_proposals),
 }

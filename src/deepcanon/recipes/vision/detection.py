@@ -4,7 +4,10 @@ All see the same maps, of a residual net of stride 8 (see `nets.maps`), trained 
 that are trained on.
 """
 
-from torch import nn
+import hashlib
+from typing import Literal
+
+from torch import Tensor, nn
 
 from deepcanon.data import Boxes, Source, augment, box_augment, open_data
 from deepcanon.engine import AdamW, Run, at_least, cosine, fit, preset, recipe
@@ -13,13 +16,16 @@ from deepcanon.nets.maps import STRIDE, residual_maps
 from deepcanon.recipes.evaluation import evaluations
 from deepcanon.recipes.inputs import halved
 from deepcanon.vision.anchors import anchor_shapes
+from deepcanon.vision.fast_rcnn import FastRCNN
 from deepcanon.vision.faster_rcnn import FasterRCNN
 from deepcanon.vision.localize import Localizer
+from deepcanon.vision.rcnn import RCNN
 from deepcanon.vision.region_head import RegionHead
 from deepcanon.vision.region_proposals import RegionProposals
+from deepcanon.vision.selective_search import selective_search
 from deepcanon.vision.yolo import YOLO
 
-LARGE, CELLS = 160, 5               # pixels a side from which maps are made small early; cells of a region
+LARGE, CELLS, REGION = 160, 5, 32   # pixels a side from which maps are made small early; cells, and pixels, of a region
 
 
 def maps_of(source: Source, width: int) -> nn.Sequential:
@@ -96,6 +102,54 @@ def faster_rcnn(data: Boxes = "digit_scenes", *, size: int | None = None, width:
     head = RegionHead(nn.Sequential(*layers), 8 * width, source.num_classes)
     method = FasterRCNN(maps_of(source, width), stage, head, cells=CELLS)
     return trained(method, source, distort=distort, lr=lr, batch=batch, steps=steps, ema=ema, fast=fast, seed=seed)
+
+
+class Remembered:
+    """Selective search that keeps what it found in each picture; what is kept is not saved."""
+
+    def __init__(self):
+        self.found: dict[bytes, Tensor] = {}
+
+    def __call__(self, image: Tensor) -> Tensor:
+        key = hashlib.sha256(image.cpu().contiguous().numpy().data).digest()
+        if key not in self.found:
+            self.found[key] = selective_search(image)
+        return self.found[key]
+
+    def __getstate__(self) -> dict:
+        return {"found": {}}
+
+
+@recipe(paper="Girshick 2015; Girshick et al. 2014", systems=["VIS-21", "VIS-23"], presets=[
+    preset("digit_scenes", steps=1_000, target={"map50": at_least(0.7)}, seconds=900),
+    preset("digit_scenes", features="pictures", expect="The net sees every region by itself: several times slower than with maps.")])
+def fast_rcnn(data: Boxes = "digit_scenes", features: Literal["maps", "pictures"] = "maps", *, size: int | None = None, width: int = 32,
+              pictures: int = 800, lr: float = 2e-3, batch: int = 8, steps: int = 1_000, ema: float = 0.99, fast: bool = True,
+              seed: int = 0) -> Run:
+    """Fast R-CNN, or R-CNN, tells what is in the regions that selective search proposes.
+
+    Args:
+        data, size: pictures with boxes by name, COCO file or folder; side in pixels that pictures are brought to.
+        features: of a region: cut out of the maps of a picture (Fast R-CNN), or the net's of the region alone (R-CNN).
+        width: channels of the first stage of the net.
+        pictures: that are trained on, at most: the search takes a tenth of a second for each.
+        lr: peak learning rate of AdamW.
+        batch, steps, seed: pictures a step, training steps; seed of weights and order.
+        ema: decay of the averaged weights; 0 is none.
+        fast: bfloat16 where the processor has it.
+    """
+    source = open_data(data, "boxes", size=size)
+    hidden, cells = 4 * width, CELLS if features == "maps" else REGION // STRIDE
+    layers = [nn.Flatten(), nn.Linear(hidden * cells**2, 8 * width), nn.ReLU(inplace=True)]
+    if features == "maps":
+        method = FastRCNN(maps_of(source, width), RegionHead(nn.Sequential(*layers), 8 * width, source.num_classes), Remembered(), cells=cells)
+    else:
+        own = residual_maps(source.shape[0], width, standardize=Standardize(source.mean, source.std))
+        method = RCNN(RegionHead(nn.Sequential(own, *layers), 8 * width, source.num_classes), Remembered(), side=REGION)
+    train = source.train(batch=batch, seed=seed)
+    train = train.take(range(min(pictures, source.count)))
+    return fit(method, train, AdamW(lr, weight_decay=0.01, schedule=cosine(warmup=0.1)), steps=steps, seed=seed, bf16=fast, clip_norm=10.0,
+               ema=ema or None, evaluate=evaluations(method, source))
 
 
 @recipe(paper="Sermanet et al. 2014", systems=["VIS-15"], presets=[
