@@ -16,7 +16,7 @@ from torch import Tensor
 
 def anchor_shapes(sizes: Sequence[float], ratios: Sequence[float] = (0.5, 1.0, 2.0)) -> Float[Tensor, "A 2"]:
     """Width and height of squares of these sides, each stretched to these ratios of height to width at the same area."""
-    if min([*sizes, *ratios], default=0) <= 0:
+    if not sizes or not ratios or min(*sizes, *ratios) <= 0:
         raise ValueError(f"expected one size and one ratio or more, all above 0, got {list(sizes)} and {list(ratios)}")
     return torch.tensor([[size / ratio**0.5, size * ratio**0.5] for size in sizes for ratio in ratios])
 

@@ -53,7 +53,7 @@ def boxed(size: int = 32, n: int = 6, classes: int = 3) -> tuple[Tensor, Tensor,
     x, boxes, labels = 0.1 * torch.rand(n, 1, size, size), torch.zeros(n, 3, 4), torch.full((n, 3), -1)
     for i in range(n):
         for j in range(1 + i % 2):
-            left, top, side = (5 * i) % 12 + 14 * j, (7 * i) % 14, 8 + 2 * (i % 3)
+            left, top, side = (5 * i) % 6 + 14 * j, (7 * i) % 14, 8 + 2 * (i % 3)
             labels[i, j], boxes[i, j] = (i + j) % classes, torch.tensor([left, top, left + side, top + side]).float()
             x[i, :, top : top + side, left : left + side] += 0.25 * (1 + labels[i, j])
     return x.clamp(0, 1), boxes, labels
