@@ -48,7 +48,9 @@ def test_flips_and_clips_by_hand():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_box_comes_back_from_its_change_of_an_anchor(dtype):
     boxes, anchors = some(dtype=dtype), some(dtype=dtype)
-    torch.testing.assert_close(decode_boxes(encode_boxes(boxes, anchors), anchors), boxes, atol=2e-4, rtol=1e-5)
+    torch.testing.assert_close(
+        decode_boxes(encode_boxes(boxes, anchors), anchors), boxes, atol=2e-4, rtol=1e-5
+    )
     zero = torch.zeros(len(anchors), 4, dtype=dtype)
     torch.testing.assert_close(decode_boxes(zero, anchors), anchors)
     torch.testing.assert_close(encode_boxes(anchors, anchors), zero)
@@ -67,7 +69,9 @@ def test_a_change_by_hand():
 @pytest.mark.row("MET-03")
 def test_generalized_iou_by_hand():
     a = torch.tensor([[0.0, 0.0, 2.0, 2.0]])
-    others = torch.tensor([[0.0, 0.0, 2.0, 2.0], [1.0, 1.0, 3.0, 3.0], [4.0, 0.0, 6.0, 2.0], [0.0, 0.0, 0.0, 0.0]])
+    others = torch.tensor(
+        [[0.0, 0.0, 2.0, 2.0], [1.0, 1.0, 3.0, 3.0], [4.0, 0.0, 6.0, 2.0], [0.0, 0.0, 0.0, 0.0]]
+    )
     expected = torch.tensor([[1.0, 1 / 7 - 2 / 9, -2 / 6, 0.0]])
     torch.testing.assert_close(generalized_iou(a, others), expected)
     boxes = some()

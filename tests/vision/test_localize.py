@@ -28,8 +28,15 @@ class Constant(nn.Module):
 def test_the_loss_is_cross_entropy_and_squared_distance():
     method, (x, boxes, labels) = Localizer(Constant(), 2, 3), squares(5)
     logits, box = method(x)
-    shares = torch.stack([(boxes[:, 0, 0] + boxes[:, 0, 2]) / 48, (boxes[:, 0, 1] + boxes[:, 0, 3]) / 48,
-                          (boxes[:, 0, 2] - boxes[:, 0, 0]) / 24, (boxes[:, 0, 3] - boxes[:, 0, 1]) / 24], 1)
+    shares = torch.stack(
+        [
+            (boxes[:, 0, 0] + boxes[:, 0, 2]) / 48,
+            (boxes[:, 0, 1] + boxes[:, 0, 3]) / 48,
+            (boxes[:, 0, 2] - boxes[:, 0, 0]) / 24,
+            (boxes[:, 0, 3] - boxes[:, 0, 1]) / 24,
+        ],
+        1,
+    )
     terms = method.loss((x, boxes, labels))
     torch.testing.assert_close(terms["nll"], F.cross_entropy(logits, labels[:, 0]))
     torch.testing.assert_close(terms["square"], (box - shares).pow(2).sum() / 5)
@@ -55,7 +62,7 @@ def test_an_answer_is_right_with_its_class_and_more_than_half_of_the_box():
         for layer in (method.classes, method.box):
             layer.weight.zero_()
         method.classes.bias.copy_(torch.tensor([0.0, 1.0]))
-        method.box.bias.copy_(torch.tensor([0.25, 0.25, 0.5, 0.5]))               # (0, 0, 10, 10)
+        method.box.bias.copy_(torch.tensor([0.25, 0.25, 0.5, 0.5]))  # (0, 0, 10, 10)
     boxes = torch.tensor([[[0.0, 0.0, 10.0, 10.0]], [[0.0, 0.0, 10.0, 20.0]], [[0.0, 0.0, 10.0, 10.0]]])
     measured = method.metrics((x, boxes, torch.tensor([[1], [1], [0]])))
     assert measured["accuracy"].tolist() == [1, 1, 0]
@@ -71,7 +78,15 @@ def test_an_answer_is_right_with_its_class_and_more_than_half_of_the_box():
 def test_squares_are_found_after_a_short_run():
     torch.manual_seed(0)
     train, test = squares(400), squares(100)
-    net = nn.Sequential(nn.Conv2d(1, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(32 * 36, 64), nn.ReLU())
+    net = nn.Sequential(
+        nn.Conv2d(1, 16, 3, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, 2, 1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(32 * 36, 64),
+        nn.ReLU(),
+    )
     method = Localizer(net, 64, 2)
 
     class Batches:

@@ -16,8 +16,11 @@ from deepcanon.vision.sliding_windows import classify_windows, window_grid, wind
 def test_there_are_as_many_windows_as_the_closed_form_says(stride):
     size = (37, 52)
     shapes = window_shapes(size, [1.0, 0.5, 1 / 3], [0.5, 1.0, 2.0])
-    expected = sum((math.floor((37 - h) / s_h) + 1) * (math.floor((52 - w) / s_w) + 1) for h, w in shapes
-                   for s_h, s_w in [(max(1, int(h * stride)), max(1, int(w * stride)))])
+    expected = sum(
+        (math.floor((37 - h) / s_h) + 1) * (math.floor((52 - w) / s_w) + 1)
+        for h, w in shapes
+        for s_h, s_w in [(max(1, int(h * stride)), max(1, int(w * stride)))]
+    )
     found = window_grid(size, shapes, stride)
     assert len(found) == expected
     assert len(found.unique(dim=0)) == expected
@@ -31,10 +34,17 @@ def test_there_are_as_many_windows_as_the_closed_form_says(stride):
 def test_shapes_have_their_scale_and_ratio():
     assert window_shapes((40, 60), [1.0, 0.5], [1.0]) == [(40, 40), (20, 20)]
     assert window_shapes((40, 60), [0.5], [4.0, 0.25]) == [(40, 10), (10, 40)]
-    assert window_shapes((40, 60), [1.0], [4.0]) == []                 # 80 pixels high
+    assert window_shapes((40, 60), [1.0], [4.0]) == []  # 80 pixels high
     assert window_grid((40, 60), []).shape == (0, 4)
     assert window_grid((4, 6), [(4, 5)], 1.0).tolist() == [[0, 0, 5, 4]]
-    assert window_grid((4, 4), [(2, 3)], 0.1).tolist() == [[0, 0, 3, 2], [1, 0, 4, 2], [0, 1, 3, 3], [1, 1, 4, 3], [0, 2, 3, 4], [1, 2, 4, 4]]
+    assert window_grid((4, 4), [(2, 3)], 0.1).tolist() == [
+        [0, 0, 3, 2],
+        [1, 0, 4, 2],
+        [0, 1, 3, 3],
+        [1, 1, 4, 3],
+        [0, 2, 3, 4],
+        [1, 2, 4, 4],
+    ]
     for shapes in (lambda: window_shapes((4, 4), [0.0]), lambda: window_shapes((4, 4), [1.0], [-1.0])):
         with pytest.raises(ValueError, match="expected scales and ratios above 0"):
             shapes()
@@ -56,7 +66,14 @@ def test_a_planted_template_is_located_exactly():
 def classifier() -> nn.Sequential:
     """Of 3 x 20 x 28 images, without padding, of stride 4."""
     maps = [nn.Conv2d(3, 6, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 8, 3), nn.ReLU(), nn.MaxPool2d(2)]
-    return nn.Sequential(*maps, nn.Flatten(), nn.Linear(8 * 3 * 5, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 7, bias=False)).eval()
+    return nn.Sequential(
+        *maps,
+        nn.Flatten(),
+        nn.Linear(8 * 3 * 5, 16),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(16, 7, bias=False),
+    ).eval()
 
 
 @pytest.mark.row("VIS-18")
@@ -64,7 +81,9 @@ def test_every_place_says_what_the_net_says_of_that_crop():
     net, x = classifier(), torch.rand(2, 3, 52, 64)
     dense = as_convolutions(net, (3, 20, 28)).eval()(x)
     assert dense.shape == (2, 7, 9, 10)
-    crops = torch.stack([net(x[:, :, 4 * i : 4 * i + 20, 4 * j : 4 * j + 28]) for i in range(9) for j in range(10)], -1)
+    crops = torch.stack(
+        [net(x[:, :, 4 * i : 4 * i + 20, 4 * j : 4 * j + 28]) for i in range(9) for j in range(10)], -1
+    )
     torch.testing.assert_close(dense.flatten(2), crops, atol=1e-5, rtol=1e-5)
 
 
@@ -77,7 +96,9 @@ def test_the_convolutions_share_the_weights_and_leave_the_net_as_it_was():
     assert dense[9].weight.shape == (7, 16, 1, 1)
     assert dense[9].bias is None
     assert all(layer.training for layer in net)
-    with pytest.raises(ValueError, match="expected a net with one nn.Flatten between maps and linear layers, got 0"):
+    with pytest.raises(
+        ValueError, match=r"expected a net with one nn\.Flatten between maps and linear layers, got 0"
+    ):
         as_convolutions(nn.Sequential(nn.Conv2d(3, 4, 3)), (3, 20, 28))
     with pytest.raises(ValueError, match="expected a linear layer on 3 x 20 x 28 numbers, got one on 9"):
         as_convolutions(nn.Sequential(nn.Flatten(), nn.Linear(9, 2)), (3, 20, 28))
@@ -88,11 +109,17 @@ def test_merged_boxes_are_weighted_means():
     box = torch.tensor([3.0, 4.0, 9.0, 11.0])
     torch.testing.assert_close(merge_boxes(box.expand(5, 4), torch.rand(5)), box)
     boxes, weights = torch.rand(6, 4) * 10, torch.rand(6)
-    torch.testing.assert_close(merge_boxes(boxes[:5], weights[:5]), merge_boxes(boxes, weights * torch.tensor([1.0, 1, 1, 1, 1, 0])))
+    torch.testing.assert_close(
+        merge_boxes(boxes[:5], weights[:5]), merge_boxes(boxes, weights * torch.tensor([1.0, 1, 1, 1, 1, 0]))
+    )
     merged = merge_boxes(boxes, weights)
     assert ((merged >= boxes.amin(0)) & (merged <= boxes.amax(0))).all()
-    torch.testing.assert_close(merge_boxes(boxes[:2], torch.tensor([3.0, 1.0])), (3 * boxes[0] + boxes[1]) / 4)
-    torch.testing.assert_close(merge_boxes(torch.stack([boxes, boxes * 2]), torch.stack([weights, weights]))[1], 2 * merged)
+    torch.testing.assert_close(
+        merge_boxes(boxes[:2], torch.tensor([3.0, 1.0])), (3 * boxes[0] + boxes[1]) / 4
+    )
+    torch.testing.assert_close(
+        merge_boxes(torch.stack([boxes, boxes * 2]), torch.stack([weights, weights]))[1], 2 * merged
+    )
     with pytest.raises(ValueError, match="expected a weight above 0"):
         merge_boxes(boxes, torch.zeros(6))
     for bad in (torch.full((6,), torch.nan), -torch.ones(6)):
@@ -101,11 +128,20 @@ def test_merged_boxes_are_weighted_means():
 
 
 class Bright(nn.Module):
-    """Of a window of 8 x 8: whether its four middle pixels are bright, and the box of these in shares of the window."""
+    """Of a window of 8 x 8: whether its four middle pixels are bright, and the box of these in shares of the
+    window.
+    """
 
     def forward(self, x):
         middle = x[:, :, 3:5, 3:5].mean((1, 2, 3))
-        return torch.stack([20 * (0.5 - middle), 20 * (middle - 0.5), *(torch.full_like(middle, v) for v in (0.5, 0.5, 0.25, 0.25))], 1)
+        return torch.stack(
+            [
+                20 * (0.5 - middle),
+                20 * (middle - 0.5),
+                *(torch.full_like(middle, v) for v in (0.5, 0.5, 0.25, 0.25)),
+            ],
+            1,
+        )
 
 
 def bright_net() -> nn.Sequential:
@@ -129,20 +165,22 @@ def test_windows_of_all_scales_find_the_object():
     seen = method.windows(x)
     assert seen.logits.shape == (1, 23 * 33, 2)
     best = seen.logits[0, :, 1].argmax()
-    assert best == 9 * 33 + 18                                         # the window from (18, 9) has the object in its middle
+    assert best == 9 * 33 + 18  # the window from (18, 9) has the object in its middle
     assert seen.boxes[0, best].tolist() == [21, 12, 23, 14]
     found = method.locate(x)
-    assert found.labels.tolist() == [0]                                # most windows are sure that there is nothing
+    assert found.labels.tolist() == [0]  # most windows are sure that there is nothing
     weights = seen.logits.softmax(-1)[..., 1]
     merged = merge_boxes(seen.boxes, weights)
     torch.testing.assert_close(merged, torch.tensor([[21.0, 12.0, 23.0, 14.0]]), atol=0.05, rtol=0)
     twice = OverFeat(bright_net(), (1, 8, 8), stride=1, scales=(1.0, 2.0))
     both = twice.windows(x)
     assert both.logits.shape == (1, 23 * 33 + 53 * 73, 2)
-    large = both.logits[0, 23 * 33 :, 1] > 5                           # at twice the size its four quarters are in the middle
+    large = both.logits[0, 23 * 33 :, 1] > 5  # at twice the size its four quarters are in the middle
     assert box_iou(both.boxes[0, 23 * 33 :][large], torch.tensor([[21.0, 12.0, 23.0, 14.0]])).min() > 0.1
     assert both.boxes[0, 23 * 33 :][large].amax() <= 23.5
-    with pytest.raises(ValueError, match="images of 30 x 40 at scale 0.2 are smaller than a window of 8 x 8"):
+    with pytest.raises(
+        ValueError, match=r"images of 30 x 40 at scale 0\.2 are smaller than a window of 8 x 8"
+    ):
         OverFeat(bright_net(), (1, 8, 8), stride=1, scales=(0.2,)).windows(x)
     with pytest.raises(ValueError, match="expected a stride of 1 or more and scales above 0"):
         OverFeat(bright_net(), (1, 8, 8), stride=0)

@@ -48,11 +48,19 @@ def test_suppression_is_idempotent_and_classes_leave_each_other_alone():
     assert nms(boxes[kept], scores[kept]).tolist() == list(range(len(kept)))
     labels = torch.arange(200) % 3
     both = batched_nms(boxes, scores, labels)
-    alone = {i for k in range(3) for i in ((labels == k).nonzero()[:, 0][nms(boxes[labels == k], scores[labels == k])]).tolist()}
+    alone = {
+        i
+        for k in range(3)
+        for i in ((labels == k).nonzero()[:, 0][nms(boxes[labels == k], scores[labels == k])]).tolist()
+    }
     assert set(both.tolist()) == alone
     assert (scores[both].diff() <= 0).all()
     same = boxes[:1].expand(4, 4)
-    assert batched_nms(same, torch.tensor([0.1, 0.9, 0.5, 0.4]), torch.tensor([0, 1, 1, 2])).tolist() == [1, 3, 0]
+    assert batched_nms(same, torch.tensor([0.1, 0.9, 0.5, 0.4]), torch.tensor([0, 1, 1, 2])).tolist() == [
+        1,
+        3,
+        0,
+    ]
     assert batched_nms(boxes[:0], scores[:0], labels[:0]).shape == (0,)
 
 
@@ -75,22 +83,26 @@ def test_areas_in_16_bits_do_not_overflow(dtype):
 def test_soft_suppression_by_hand():
     boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 5], [20, 20, 30, 30]])
     rows, scores = soft_nms(boxes, torch.tensor([0.9, 0.8, 0.3]), sigma=0.5)
-    lowered = 0.8 * torch.tensor(-0.25 / 0.5).exp().item()             # an IoU of one half
+    lowered = 0.8 * torch.tensor(-0.25 / 0.5).exp().item()  # an IoU of one half
     assert rows.tolist() == [0, 1, 2]
     torch.testing.assert_close(scores, torch.tensor([0.9, lowered, 0.3]))
     rows, scores = soft_nms(boxes, torch.tensor([0.9, 0.8, 0.5]), sigma=0.5)
     assert rows.tolist() == [0, 2, 1]
     rows, _ = soft_nms(boxes, torch.tensor([0.9, 0.8, 0.3]), sigma=0.05, least=0.05)
-    assert rows.tolist() == [0, 2]                                     # 0.8 exp(-5) is below the least
+    assert rows.tolist() == [0, 2]  # 0.8 exp(-5) is below the least
     assert soft_nms(boxes[:0], torch.zeros(0))[0].shape == (0,)
 
 
-@pytest.mark.parametrize(("boxes", "scores", "threshold", "message"), [
-    (torch.zeros(2, 4), torch.zeros(3), 0.5, r"expected one finite score a box, \(2,\), got \(3,\)"),
-    (torch.zeros(1, 4), torch.tensor([torch.nan]), 0.5, "expected one finite score a box"),
-    (torch.zeros(1, 4), torch.zeros(1), 1.5, r"expected a threshold in \[0, 1\], got 1.5"),
-    (torch.zeros(1, 5), torch.zeros(1), 0.5, r"expected boxes \(N, 4\), got \(1, 5\)"),
-    (torch.tensor([[0.0, 0.0, torch.inf, 1.0]]), torch.zeros(1), 0.5, "expected finite boxes")])
+@pytest.mark.parametrize(
+    ("boxes", "scores", "threshold", "message"),
+    [
+        (torch.zeros(2, 4), torch.zeros(3), 0.5, r"expected one finite score a box, \(2,\), got \(3,\)"),
+        (torch.zeros(1, 4), torch.tensor([torch.nan]), 0.5, "expected one finite score a box"),
+        (torch.zeros(1, 4), torch.zeros(1), 1.5, r"expected a threshold in \[0, 1\], got 1.5"),
+        (torch.zeros(1, 5), torch.zeros(1), 0.5, r"expected boxes \(N, 4\), got \(1, 5\)"),
+        (torch.tensor([[0.0, 0.0, torch.inf, 1.0]]), torch.zeros(1), 0.5, "expected finite boxes"),
+    ],
+)
 def test_what_cannot_be_suppressed_is_refused(boxes, scores, threshold, message):
     with pytest.raises(ValueError, match=message):
         suppression.checked(boxes, scores, threshold)
@@ -98,7 +110,9 @@ def test_what_cannot_be_suppressed_is_refused(boxes, scores, threshold, message)
 
 def test_labels_and_widths_that_cannot_be_meant_are_refused():
     boxes, scores = detections(3)
-    with pytest.raises(ValueError, match=r"expected one whole-number label a box, \(3,\), got torch.int64 \(2,\)"):
+    with pytest.raises(
+        ValueError, match=r"expected one whole-number label a box, \(3,\), got torch.int64 \(2,\)"
+    ):
         inspect.unwrap(batched_nms)(boxes, scores, torch.zeros(2, dtype=torch.int64))
     with pytest.raises(ValueError, match="expected sigma above 0, got 0"):
         soft_nms(boxes, scores, sigma=0.0)

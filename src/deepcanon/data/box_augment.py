@@ -1,9 +1,11 @@
-"""Augmentation of pictures with boxes: each maker returns (x, boxes, labels, generator) -> (x, boxes, labels).
+"""Augmentation of pictures with boxes: each maker returns (x, boxes, labels, generator) -> (x, boxes,
+labels).
 
     boxes(data, augment=in_turn(mirrored(), zoomed(0.5), on_pictures(jitter(0.2))))
 
 A box that is cut to less than a third of itself is dropped: its label becomes -1.
-B pictures, M boxes each at most; pictures are float (B, C, H, W), boxes (B, M, 4) as (x0, y0, x1, y1) in pixels.
+B pictures, M boxes each at most; pictures are float (B, C, H, W), boxes (B, M, 4) as (x0, y0, x1, y1) in
+pixels.
 """
 
 from collections.abc import Callable
@@ -15,13 +17,15 @@ from torch import Generator, Tensor
 from .augment import Augment, uniform
 
 BoxAugment = Callable[[Tensor, Tensor, Tensor, Generator], tuple[Tensor, Tensor, Tensor]]
-LEAST = 1 / 3                                       # of a box that must be left
+LEAST = 1 / 3  # of a box that must be left
 
 
 def in_turn(*augments: BoxAugment) -> BoxAugment:
     """One after the other."""
 
-    def augment(x: Tensor, boxes: Tensor, labels: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def augment(
+        x: Tensor, boxes: Tensor, labels: Tensor, generator: Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
         for one in augments:
             x, boxes, labels = one(x, boxes, labels, generator)
         return x, boxes, labels
@@ -37,7 +41,9 @@ def on_pictures(change: Augment) -> BoxAugment:
 def mirrored(p: float = 0.5, upside_down: bool = False) -> BoxAugment:
     """Left and right exchanged with probability p; with `upside_down` also up and down."""
 
-    def augment(x: Tensor, boxes: Tensor, labels: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def augment(
+        x: Tensor, boxes: Tensor, labels: Tensor, generator: Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
         for axis in (0, 1) if upside_down else (0,):
             chosen = torch.rand(len(x), generator=generator, device=x.device) < p
             x = torch.where(chosen.view(-1, 1, 1, 1), x.flip(3 - axis), x)
@@ -48,20 +54,26 @@ def mirrored(p: float = 0.5, upside_down: bool = False) -> BoxAugment:
 
 
 def mirror(boxes: Tensor, side: int, axis: int = 0) -> Tensor:
-    """Boxes in the mirror image of a picture that is `side` wide (axis 0) or high (axis 1): [2, 1, 5, 4] in 10 is [5, 1, 8, 4]."""
+    """Boxes in the mirror image of a picture that is `side` wide (axis 0) or high (axis 1): [2, 1, 5, 4] in
+    10 is [5, 1, 8, 4].
+    """
     out = boxes.clone()
     out[..., axis], out[..., axis + 2] = side - boxes[..., axis + 2], side - boxes[..., axis]
     return out
 
 
 def zoomed(least: float = 0.5, most: float = 1.0) -> BoxAugment:
-    """A window of `least` to `most` of each side, at a random place, brought back to the size of the picture; above 1 there is black outside."""
+    """A window of `least` to `most` of each side, at a random place, brought back to the size of the picture;
+    above 1 there is black outside.
+    """
 
-    def augment(x: Tensor, boxes: Tensor, labels: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def augment(
+        x: Tensor, boxes: Tensor, labels: Tensor, generator: Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
         height, width = x.shape[2:]
         share = uniform(x, generator, least, most)
         left, top = ((1 - share) * uniform(x, generator, 0, 1) * side for side in (width, height))
-        windows = torch.stack([left, top, left + share * width, top + share * height], -1)    # (B, 4)
+        windows = torch.stack([left, top, left + share * width, top + share * height], -1)  # (B, 4)
         return crop(x, boxes, labels, windows)
 
     return augment
@@ -71,7 +83,7 @@ def crop(x: Tensor, boxes: Tensor, labels: Tensor, windows: Tensor) -> tuple[Ten
     """The windows (B, 4) of pictures, each resized to the size of the pictures, with their boxes."""
     height, width = x.shape[2:]
     size = torch.tensor([width, height], dtype=windows.dtype, device=x.device)
-    span = windows[:, 2:] - windows[:, :2]                                       # (B, 2)
+    span = windows[:, 2:] - windows[:, :2]  # (B, 2)
     centre = (windows[:, 2:] + windows[:, :2]) / size - 1
     theta = torch.diag_embed(span / size)
     grid = F.affine_grid(torch.cat([theta, centre[..., None]], -1).to(x), list(x.shape), align_corners=False)
@@ -81,7 +93,8 @@ def crop(x: Tensor, boxes: Tensor, labels: Tensor, windows: Tensor) -> tuple[Ten
 
 
 def cut_boxes(boxes: Tensor, labels: Tensor, windows: Tensor, least: float = LEAST) -> tuple[Tensor, Tensor]:
-    """What lies inside windows, in their own coordinates: [2, 1, 5, 4] in the window [0, 0, 4, 4] is [2, 1, 4, 4].
+    """What lies inside windows, in their own coordinates: [2, 1, 5, 4] in the window [0, 0, 4, 4] is [2, 1,
+    4, 4].
 
     Args:
         boxes, labels: (B, M, 4) and (B, M).

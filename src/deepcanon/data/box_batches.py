@@ -1,10 +1,11 @@
 """Pictures with boxes, by a known name or from files of your own.
 
     data = boxes("digit_scenes", batch=16)
-    x, corners, labels = data.at(0)     # float32 (B, C, H, W) in [0, 1], (B, M, 4) in pixels, int64 (B, M), -1 for none
+    x, corners, labels = data.at(0)     # float32 (B, C, H, W) in [0, 1], (B, M, 4) in pixels, int64 (B, M),
+    -1 for none
 
-N pictures, M boxes of one at most, B pictures a batch. Crowds and boxes that are to be ignored are not among those that
-are trained on; `objects` gives all, for evaluation.
+N pictures, M boxes of one at most, B pictures a batch. Crowds and boxes that are to be ignored are not among
+those that are trained on; `objects` gives all, for evaluation.
 """
 
 import copy
@@ -52,7 +53,7 @@ class BoxBatches:
         boxes = torch.where((labels >= 0)[..., None], boxes, 0.0)
         if self.augment is not None:
             generator = torch.Generator(x.device).manual_seed(mix(self.rows.seed, ~step))
-            x, boxes, labels = self.augment(x, boxes, labels, generator)     # drawn for the joined batch
+            x, boxes, labels = self.augment(x, boxes, labels, generator)  # drawn for the joined batch
         mine = slice(self.rank, None, self.world)
         return x[mine], boxes[mine], labels[mine]
 
@@ -116,43 +117,65 @@ class BoxBatches:
         return other
 
 
-def boxes(source: str | os.PathLike, *, batch: int = 16, split: str | None = "train", seed: int = 0,
-          augment: BoxAugment | None = None, shuffle: bool | None = None, size: int | str | None = "auto", fit: str = "pad",
-          channels: int | None = None, skip_unreadable: bool = False) -> BoxBatches:
+def boxes(
+    source: str | os.PathLike,
+    *,
+    batch: int = 16,
+    split: str | None = "train",
+    seed: int = 0,
+    augment: BoxAugment | None = None,
+    shuffle: bool | None = None,
+    size: int | str | None = "auto",
+    fit: str = "pad",
+    channels: int | None = None,
+    skip_unreadable: bool = False,
+) -> BoxBatches:
     """Pictures with boxes.
 
     Args:
-        source: a known name (`deepcanon data list`); a COCO .json file; a folder with such files, with Pascal VOC .xml files,
-            or with YOLO .txt files.
+        source: a known name (`deepcanon data list`); a COCO .json file; a folder with such files, with Pascal
+            VOC .xml files, or with YOLO .txt files.
         batch: pictures a batch.
         split: train or test; None: all pictures, in order.
         seed: of order and augmentation.
         augment: as the makers of `box_augment` return it.
         shuffle: by default pictures to train on are.
-        size: side in pixels; `auto` keeps pictures of one size of at most 512 pixels a side, and makes squares of 256 of others;
+        size: side in pixels; `auto` keeps pictures of one size of at most 512 pixels a side, and makes
+            squares of 256 of others;
             None: as they are, all of one size.
-        fit: what is resized: `pad` all of it with black borders, `crop` the middle square, `stretch` out of proportion.
+        fit: what is resized: `pad` all of it with black borders, `crop` the middle square, `stretch` out of
+            proportion.
         channels: 1 or 3; None: 1 if every picture is grey.
-        skip_unreadable: leave out pictures that are missing or cannot be read, which is said, instead of refusing them.
+        skip_unreadable: leave out pictures that are missing or cannot be read, which is said, instead of
+            refusing them.
 
     Raises:
         ValueError: an unknown name; annotations or pictures that cannot be read or meant, the file named.
         FileNotFoundError: a file or folder is missing.
     """
     check_arguments("train" if split is None else split, size, fit, channels)
-    named = isinstance(source, str) and not sets.is_path(source) and (source in sets.names("boxes") or not Path(source).exists())
-    if named:
-        sets.lookup(str(source), "boxes")
+    if is_named(source):
+        if isinstance(size, int) or channels:
+            raise ValueError(f"{source} has a size and channels of its own: size= and channels= are for your own pictures")
         load = partial(known, str(source), split, os.environ.get("DEEPCANON_DATA"))
-        side, wanted = (size if isinstance(size, int) else None), channels
-        if side or wanted:
-            raise ValueError(f"{source} has a size and channels of its own: size= and channels= are of your own pictures")
     else:
-        load = partial(kept, str(source), split, Options(size, fit, channels, skip_unreadable), stamp(Path(source)))
-    how = [str(v) for v in (None if size == "auto" else size, None if fit == "pad" else fit, channels) if v is not None]
-    key = ":".join(["boxes", str(source), split or "all", *how])
-    rows = Batches(key, load, batch=batch, shuffle=split == "train" if shuffle is None else shuffle, seed=seed, augment=None)
-    return BoxBatches(rows, augment)
+        options = Options(size, fit, channels, skip_unreadable)
+        load = partial(kept, str(source), split, options, stamp(Path(source)))
+    how = (None if size == "auto" else size, None if fit == "pad" else fit, channels, skip_unreadable or None)
+    key = ":".join(["boxes", str(source), split or "all", *(str(v) for v in how if v is not None)])
+    shuffle = split == "train" if shuffle is None else shuffle
+    return BoxBatches(Batches(key, load, batch=batch, shuffle=shuffle, seed=seed, augment=None), augment)
+
+
+def is_named(source: str | os.PathLike) -> bool:
+    """Whether a known name is meant; ValueError for a name that is not known and no path."""
+    if not isinstance(source, str) or sets.is_path(source):
+        return False
+    if source in sets.names("boxes"):
+        return True
+    if not Path(source).exists():
+        sets.lookup(source, "boxes")
+    return False
 
 
 def stamp(path: Path) -> tuple:
@@ -180,7 +203,9 @@ def known(name: str, split: str | None, place: str | None) -> Content:
         y = packed([[row for row in rows.tolist() if row[4] >= 0] for rows in (*first.y, *second.y)])
         paths = [f"{name} {row}" for row in range(len(y))]
         sizes = [[first.x.shape[3], first.x.shape[2]]] * len(y)
-        return Content(torch.cat([first.x, second.x]), y, 255, first.metadata | {"paths": paths, "sizes": sizes})
+        return Content(
+            torch.cat([first.x, second.x]), y, 255, first.metadata | {"paths": paths, "sizes": sizes}
+        )
     return {"digit_scenes": scenes, "bccd": bccd}[name](split)
 
 
@@ -188,18 +213,26 @@ def scenes(split: str) -> Content:
     """The digit scenes of a split."""
     found = digit_scenes(split)
     x = torch.from_numpy(np.stack([scene.picture for scene in found]))[:, None]
-    y = packed([[[*box, label, 0] for box, label in zip(scene.boxes, scene.labels, strict=True)] for scene in found])
+    y = packed(
+        [[[*box, label, 0] for box, label in zip(scene.boxes, scene.labels, strict=True)] for scene in found]
+    )
     return Content(x, y, 255, {"classes": DIGITS, "category_ids": list(range(10))})
 
 
 def bccd(split: str) -> Content:
-    """Blood cells, from `bccd.npz` (x, boxes, box_image, box_label, classes, split) in `DEEPCANON_DATA`; its validation part is trained on."""
+    """Blood cells, from `bccd.npz` (x, boxes, box_image, box_label, classes, split) in `DEEPCANON_DATA`; its
+    validation part is trained on.
+    """
     path = downloads.local("bccd.npz")
     if path is None:
-        raise FileNotFoundError(f"bccd needs bccd.npz in the folder that DEEPCANON_DATA names; or clone https://github.com/Shenggan/BCCD_Dataset and give "
-                                "the path of its folder BCCD")
+        raise FileNotFoundError(
+            "bccd needs bccd.npz in the folder that DEEPCANON_DATA names; or clone "
+            "https://github.com/Shenggan/BCCD_Dataset and give the path of its folder BCCD"
+        )
     with np.load(path) as z:
-        x, corners, image, label, part = (z[name] for name in ("x", "boxes", "box_image", "box_label", "split"))
+        x, corners, image, label, part = (
+            z[name] for name in ("x", "boxes", "box_image", "box_label", "split")
+        )
         classes = z["classes"].tolist()
     rows = np.flatnonzero((part == "test") == (split == "test"))
     found = [[[*corners[i].tolist(), int(label[i]), 0] for i in np.flatnonzero(image == row)] for row in rows]

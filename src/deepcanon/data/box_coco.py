@@ -1,4 +1,7 @@
-"""COCO's JSON (Lin et al. 2014): images, annotations with bbox = [x, y, width, height], categories whose ids may have gaps."""
+"""COCO's JSON (Lin et al.
+
+2014): images, annotations with bbox = [x, y, width, height], categories whose ids may have gaps.
+"""
 
 import json
 import math
@@ -11,7 +14,7 @@ from .box_index import CROWD, Annotated, Annotations, Box, split_of
 from .image_notices import some
 
 PARTS = ("images", "annotations", "categories")
-BEGINNING = 2_000                                   # characters of a file that are looked at to tell its form
+BEGINNING = 2_000  # characters of a file that are looked at to tell its form
 
 
 def is_coco(path: Path) -> bool:
@@ -28,21 +31,32 @@ def read_coco(paths: Sequence[Path], name: str) -> Annotations:
     paths = [path for path in paths if "instances" in path.name] or list(paths)
     splits = [split_of(f"{path.parent.name}/{path.name}") if len(paths) > 1 else None for path in paths]
     if len(paths) > 1 and (None in splits or len(set(splits)) < len(splits)):
-        raise ValueError(f"{name}: cannot tell the splits of {some([path.name for path in paths])}; name them train, val, test, "
-                         "or give one file")
+        raise ValueError(
+            f"{name}: cannot tell the splits of {some([path.name for path in paths])}; "
+            "name them train, val, test, or give one file"
+        )
     parts = [of_file(path, split) for path, split in zip(paths, splits, strict=True)]
     first = parts[0]
     for path, part in zip(paths[1:], parts[1:], strict=True):
         if (part.category_ids, part.classes) != (first.category_ids, first.classes):
             raise ValueError(f"{path} has other categories than {paths[0]}")
-    return Annotations(name, "COCO JSON", [item for part in parts for item in part.items], first.classes, first.category_ids,
-                       [name for part in parts for name in part.missing], [note for part in parts for note in part.notes])
+    return Annotations(
+        name,
+        "COCO JSON",
+        [item for part in parts for item in part.items],
+        first.classes,
+        first.category_ids,
+        [name for part in parts for name in part.missing],
+        [note for part in parts for note in part.notes],
+    )
 
 
 def of_file(path: Path, split: str | None) -> Annotations:
     """The pictures of one file."""
     content = parsed(path)
-    categories = {field(path, "category", c, "id"): str(c.get("name", c.get("id"))) for c in content["categories"]}
+    categories = {
+        field(path, "category", c, "id"): str(c.get("name", c.get("id"))) for c in content["categories"]
+    }
     number = {category: k for k, category in enumerate(sorted(categories))}
     images = {field(path, "image", image, "id"): image for image in content["images"]}
     if len(images) < len(content["images"]):
@@ -51,21 +65,23 @@ def of_file(path: Path, split: str | None) -> Annotations:
     for row, annotation in enumerate(content["annotations"]):
         image = field(path, "annotation", annotation, "image_id")
         if image not in images:
-            raise ValueError(f"{path}: annotation {annotation.get('id', row)} is of image {image}, which is not among its images")
+            number_of = annotation.get("id", row)
+            raise ValueError(f"{path}: annotation {number_of} is of image {image}, which is not among its images")
         boxes[image].append(box_of(path, annotation, row, number))
-    root = picture_folder(path, [str(image["file_name"]) for image in content["images"] if "file_name" in image])
-    items, missing = [], []
-    for id, image in images.items():
-        file = root / str(field(path, "image", image, "file_name"))
-        size = (int(image["width"]), int(image["height"])) if image.get("width") and image.get("height") else None
-        if file.is_file():
-            items.append(Annotated(str(image["file_name"]), str(file), boxes[id], size or (0, 0), split))
-        else:
-            missing.append(str(image["file_name"]))
     ids = sorted(categories)
-    gaps = [f"{path.name}: category ids {some([str(i) for i in ids], 6)} are read as classes 1 to {len(ids)}, and written back"]
-    return Annotations(path.name, "COCO JSON", items, [categories[i] for i in ids], ids, missing,
-                       gaps if ids != list(range(1, len(ids) + 1)) else [])
+    shown = some([str(i) for i in ids], 6)
+    gaps = [f"{path.name}: category ids {shown} are read as classes 1 to {len(ids)}, and written back"]
+    found = Annotations(path.name, "COCO JSON", [], [categories[i] for i in ids], ids)
+    found.notes = gaps if ids != list(range(1, len(ids) + 1)) else []
+    root = picture_folder(path, [str(image.get("file_name")) for image in content["images"]])
+    for id, image in images.items():
+        name = str(field(path, "image", image, "file_name"))
+        size = int(image.get("width") or 0), int(image.get("height") or 0)
+        if (root / name).is_file():
+            found.items.append(Annotated(name, str(root / name), boxes[id], size, split))
+        else:
+            found.missing.append(name)
+    return found
 
 
 def parsed(path: Path) -> dict[str, list[dict[str, Any]]]:
@@ -100,35 +116,69 @@ def box_of(path: Path, annotation: dict[str, Any], row: int, number: dict[int, i
     if (category := field(path, "annotation", annotation, "category_id")) not in number:
         raise ValueError(f"{path}: {named} has category {category}, which is not among its categories")
     values = field(path, "annotation", annotation, "bbox")
-    if not (isinstance(values, list) and len(values) == 4
-            and all(isinstance(v, int | float) and math.isfinite(v) for v in values)):
+    if not (
+        isinstance(values, list)
+        and len(values) == 4
+        and all(isinstance(v, int | float) and math.isfinite(v) for v in values)
+    ):
         raise ValueError(f"{path}: {named} has bbox {values}, expected [x, y, width, height]")
     x, y, width, height = values
     if width < 0 or height < 0:
         raise ValueError(f"{path}: {named} has bbox {values}, of a width or height below 0")
     area = annotation.get("area")
     flag = CROWD if annotation.get("iscrowd") else 0
-    return Box((x, y, x + width, y + height), number[category], flag, float(area) if isinstance(area, int | float) else None)
+    return Box(
+        (x, y, x + width, y + height),
+        number[category],
+        flag,
+        float(area) if isinstance(area, int | float) else None,
+    )
 
 
 def picture_folder(path: Path, names: Sequence[str]) -> Path:
-    """The folder in which the pictures of a file are: beside it, in `images`, or beside the folder of the file."""
+    """The folder in which the pictures of a file are: beside it, in `images`, or beside the folder of the
+    file.
+    """
     near = [path.parent, path.parent / "images", path.parent.parent, path.parent.parent / "images"]
     split = split_of(path.name)
-    near += [inside for top in (path.parent, path.parent.parent, path.parent.parent / "images") if top.is_dir()
-             for inside in sorted(top.iterdir()) if split and inside.is_dir() and split_of(f"{inside.name}/x") == split]
-    return next((place for place in near if any((place / name).is_file() for name in names[:20])), path.parent)
+    near += [
+        inside
+        for top in (path.parent, path.parent.parent, path.parent.parent / "images")
+        if top.is_dir()
+        for inside in sorted(top.iterdir())
+        if split and inside.is_dir() and split_of(f"{inside.name}/x") == split
+    ]
+    return next(
+        (place for place in near if any((place / name).is_file() for name in names[:20])), path.parent
+    )
 
 
-def as_coco(names: Sequence[str], sizes: Sequence[tuple[int, int]], found: Sequence[Sequence[tuple]], classes: Sequence[str],
-            category_ids: Sequence[int]) -> str:
+def as_coco(
+    names: Sequence[str],
+    sizes: Sequence[tuple[int, int]],
+    found: Sequence[Sequence[tuple]],
+    classes: Sequence[str],
+    category_ids: Sequence[int],
+) -> str:
     """Detections as COCO JSON with scores: of each picture a list of (corners, score, label)."""
-    images = [{"id": i, "file_name": name, "width": w, "height": h} for i, (name, (w, h)) in enumerate(zip(names, sizes, strict=True), 1)]
+    images = [
+        {"id": i, "file_name": name, "width": w, "height": h}
+        for i, (name, (w, h)) in enumerate(zip(names, sizes, strict=True), 1)
+    ]
     entries = []
     for i, boxes in enumerate(found, 1):
         for (x0, y0, x1, y1), score, label in boxes:
             bbox = [round(v, 2) for v in (x0, y0, x1 - x0, y1 - y0)]
-            entries.append({"id": len(entries) + 1, "image_id": i, "category_id": category_ids[label], "bbox": bbox,
-                            "area": round((x1 - x0) * (y1 - y0), 2), "iscrowd": 0, "score": round(score, 5)})
+            entries.append(
+                {
+                    "id": len(entries) + 1,
+                    "image_id": i,
+                    "category_id": category_ids[label],
+                    "bbox": bbox,
+                    "area": round((x1 - x0) * (y1 - y0), 2),
+                    "iscrowd": 0,
+                    "score": round(score, 5),
+                }
+            )
     categories = [{"id": id, "name": name} for id, name in zip(category_ids, classes, strict=True)]
     return json.dumps({"images": images, "annotations": entries, "categories": categories})

@@ -1,9 +1,10 @@
-"""From annotations to tensors: boxes upright, inside the picture, at the size of the picture that is trained on.
+"""From annotations to tensors: boxes upright, inside the picture, at the size of the picture that is trained
+on.
 
-    frame       EXIF's orientation turns the picture; the declared width and height say whether the boxes were drawn on the
-                turned one or on the raw one, whose boxes are turned as well
-    clipped     what leaves the picture; a box without area is dropped; both are counted and said
-    size        pictures of one size of at most `LARGEST` pixels a side stay; others become squares of `SIZE`
+frame       EXIF's orientation turns the picture; the declared width and height say whether the boxes were
+            drawn on the turned one or on the raw one, whose boxes are turned as well
+clipped     what leaves the picture; a box without area is dropped; both are counted and said
+size        pictures of one size of at most `LARGEST` pixels a side stay; others become squares of `SIZE`
 """
 
 from collections.abc import Sequence
@@ -21,8 +22,8 @@ from .image_notices import say, some
 from .notices import counted
 
 SIDE, LARGEST = 256, 512
-EDGE = 1e-3                                         # pixels by which a box may leave its picture unsaid
-SQUARE = (2, 3, 4)                                  # orientations that keep width and height
+EDGE = 1e-3  # pixels by which a box may leave its picture unsaid
+SQUARE = (2, 3, 4)  # orientations that keep width and height
 
 Corners = tuple[float, float, float, float]
 
@@ -31,7 +32,7 @@ class Seen(NamedTuple):
     """A picture with the boxes inside it, upright, in its own pixels."""
 
     item: Annotated
-    size: tuple[int, int]                           # width and height
+    size: tuple[int, int]  # width and height
     grey: bool
     boxes: list[Box]
 
@@ -39,7 +40,7 @@ class Seen(NamedTuple):
 class Changes(NamedTuple):
     """How many boxes and pictures were changed; counters of one reading."""
 
-    clipped: list[str]                              # the picture of each
+    clipped: list[str]  # the picture of each
     dropped: list[str]
     turned: list[str]
     unclear: list[str]
@@ -85,7 +86,8 @@ def survey(found: Annotations, options: Options) -> tuple[list[Seen], Changes]:
     """The headers of all pictures, their boxes upright and inside.
 
     Raises:
-        ValueError: pictures that are missing or unreadable, unless they may be left out; a size that is not the declared one.
+        ValueError: pictures that are missing or unreadable, unless they may be left out; a size that is not
+            the declared one.
     """
     changes, seen, bad = Changes([], [], [], []), [], {}
     for item in found.items:
@@ -100,8 +102,10 @@ def survey(found: Annotations, options: Options) -> tuple[list[Seen], Changes]:
     lost = {name: "no such picture" for name in found.missing} | bad
     listed = some([f"{name}: {why}" for name, why in lost.items()])
     if lost and not options.skip_unreadable:
-        raise ValueError(f"{found.name}: {counted(len(lost), 'picture')} of the annotations cannot be read: {listed}; mend them, "
-                         "or leave them out with skip_unreadable=True")
+        raise ValueError(
+            f"{found.name}: {counted(len(lost), 'picture')} of the annotations cannot be read: {listed}; mend them, "
+            "or leave them out with skip_unreadable=True"
+        )
     if lost:
         say(f"{found.name}: left out, as they cannot be read: {listed}")
     if not seen:
@@ -121,7 +125,9 @@ def upright(item: Annotated, size: tuple[int, int], turned: int, changes: Change
     if item.size is None:
         boxes = [box._replace(corners=scaled(box.corners, width, height)) for box in boxes]
     elif item.size not in ((0, 0), size, raw):
-        raise ValueError(f"{item.name}: the annotations say {item.size[0]} x {item.size[1]} pixels, the picture has {width} x {height}")
+        raise ValueError(
+            f"{item.name}: the annotations say {item.size[0]} x {item.size[1]} pixels, the picture has {width} x {height}"
+        )
     elif item.size == raw != size:
         boxes = [box._replace(corners=turn(box.corners, raw, turned)) for box in boxes]
         changes.turned.append(item.name)
@@ -145,11 +151,13 @@ def scaled(corners: Corners, width: float, height: float) -> Corners:
 
 
 def turn(corners: Corners, raw: tuple[int, int], orientation: int) -> Corners:
-    """Corners on a raw picture, on the one that EXIF's orientation makes of it: 6 makes (0, 0, 1, 1) in 4 x 2 to (1, 0, 2, 1)."""
+    """Corners on a raw picture, on the one that EXIF's orientation makes of it: 6 makes (0, 0, 1, 1) in 4 x 2
+    to (1, 0, 2, 1).
+    """
     (x0, y0, x1, y1), (w, h) = corners, raw
-    if orientation in (2, 3, 7, 8):                 # left and right exchanged
+    if orientation in (2, 3, 7, 8):  # left and right exchanged
         x0, x1 = w - x1, w - x0
-    if orientation in (3, 4, 6, 7):                 # up and down
+    if orientation in (3, 4, 6, 7):  # up and down
         y0, y1 = h - y1, h - y0
     return (y0, x0, y1, x1) if orientation in (5, 6, 7, 8) else (x0, y0, x1, y1)
 
@@ -165,15 +173,23 @@ def tell(found: Annotations, changes: Changes) -> None:
     """Say what was done to boxes and what is worth knowing."""
     for note in found.notes:
         say(f"{found.name}: {note}")
-    lines = {"left the picture: clipped": changes.clipped, "without area inside the picture: dropped": changes.dropped}
+    lines = {
+        "left the picture: clipped": changes.clipped,
+        "without area inside the picture: dropped": changes.dropped,
+    }
     for line, names in lines.items():
         if names:
-            say(f"{found.name}: {counted(len(names), 'box').replace('boxs', 'boxes')} {line} ({some(list(dict.fromkeys(names)))})")
+            boxes = f"{len(names):,} box{'' if len(names) == 1 else 'es'}"
+            say(f"{found.name}: {boxes} {line} ({some(list(dict.fromkeys(names)))})")
     if changes.turned:
-        say(f"{found.name}: {counted(len(changes.turned), 'picture')} turned upright, with boxes drawn on the raw one ({some(changes.turned)})")
+        say(
+            f"{found.name}: {counted(len(changes.turned), 'picture')} turned upright, with boxes drawn on the raw one ({some(changes.turned)})"
+        )
     if changes.unclear:
-        say(f"{found.name}: {counted(len(changes.unclear), 'picture')} turned upright and of no declared size: boxes are read as drawn on "
-            f"the upright one ({some(changes.unclear)})")
+        say(
+            f"{found.name}: {counted(len(changes.unclear), 'picture')} turned upright and of no declared size: boxes are read as drawn on "
+            f"the upright one ({some(changes.unclear)})"
+        )
 
 
 def planned(found: Annotations, seen: Sequence[Seen], options: Options) -> Plan:
@@ -182,12 +198,17 @@ def planned(found: Annotations, seen: Sequence[Seen], options: Options) -> Plan:
     one = next(iter(sizes)) if len(sizes) == 1 else None
     keep = one is not None and max(one) <= LARGEST and options.size in ("auto", None)
     if options.size is None and one is None:
-        raise ValueError(f"{found.name}: pictures of {len(sizes):,} sizes; pass size= to bring all to one size")
+        raise ValueError(
+            f"{found.name}: pictures of {len(sizes):,} sizes; pass size= to bring all to one size"
+        )
     channels = options.channels or (1 if all(s.grey for s in seen) else 3)
     size = None if keep or options.size is None else SIDE if isinstance(options.size, str) else options.size
     width, height = (size, size) if size else one or (SIDE, SIDE)
     if size and options.size == "auto":
-        say(f"{found.name}: {counted(len(seen), 'picture')} of {counted(len(sizes), 'size')}, {FITS[options.fit]} resized to {size} x {size} (size=, fit=)")
+        say(
+            f"{found.name}: {counted(len(seen), 'picture')} of {counted(len(sizes), 'size')}, {FITS[options.fit]} "
+            f"resized to {size} x {size} (size=, fit=)"
+        )
     return Plan(size, options.fit, channels, (channels, height, width), must_be_grey=False)
 
 

@@ -1,11 +1,12 @@
-"""Pictures with boxes as files say them, before any picture is decoded: COCO's JSON, Pascal VOC's XML, YOLO's text.
+"""Pictures with boxes as files say them, before any picture is decoded: COCO's JSON, Pascal VOC's XML, YOLO's
+text.
 
     instances.json beside its pictures, or annotations/instances_train.json and train/        COCO
     Annotations/1.xml, JPEGImages/1.jpg, ImageSets/Main/train.txt; or 1.xml beside 1.jpg      Pascal VOC
     images/train/1.jpg, labels/train/1.txt, data.yaml or classes.txt; or 1.txt beside 1.jpg   YOLO
 
-Folders and files named train, val, test (or training, valid, ...) are splits; without them one picture in five is held
-out, by the sum of its name. Boxes become (x0, y0, x1, y1) in pixels.
+Folders and files named train, val, test (or training, valid, ...) are splits; without them one picture in
+five is held out, by the sum of its name. Boxes become (x0, y0, x1, y1) in pixels.
 """
 
 import os
@@ -18,11 +19,13 @@ from . import folder
 from .image_notices import some
 from .notices import counted
 
-CROWD, IGNORE = 1, 2                                # flags of a box: a crowd; too difficult to count
+CROWD, IGNORE = 1, 2  # flags of a box: a crowd; too difficult to count
 
 
 class Box(NamedTuple):
-    """One object: its corners, its class, and whether it is a crowd or to be ignored; area, where the file has it."""
+    """One object: its corners, its class, and whether it is a crowd or to be ignored; area, where the file
+    has it.
+    """
 
     corners: tuple[float, float, float, float]
     label: int
@@ -92,8 +95,10 @@ def annotations(source: str | os.PathLike) -> Annotations:
     empty = [file for file in jsons if not file.stat().st_size]
     if empty:
         raise ValueError(f"{empty[0]} is empty")
-    raise ValueError(f"{path} has no annotations of boxes: expected a COCO .json file, Pascal VOC .xml files or YOLO "
-                     f".txt files; it holds {counted(len(found.pictures), 'picture')} and {some(found.others) or 'nothing else'}")
+    raise ValueError(
+        f"{path} has no annotations of boxes: expected a COCO .json file, Pascal VOC .xml files or YOLO "
+        f".txt files; it holds {counted(len(found.pictures), 'picture')} and {some(found.others) or 'nothing else'}"
+    )
 
 
 def name_of(path: Path) -> str:
@@ -104,17 +109,23 @@ def name_of(path: Path) -> str:
 def whole(found: Annotations) -> Annotations:
     """Annotations with a split for every picture; ValueError where there is no picture or no box."""
     if not found.items and found.missing:
-        raise ValueError(f"{found.name}: none of the {counted(len(found.missing), 'annotated picture')} is there: "
-                         f"{some(found.missing)}")
+        raise ValueError(
+            f"{found.name}: none of the {counted(len(found.missing), 'annotated picture')} is there: "
+            f"{some(found.missing)}"
+        )
     if not any(item.boxes for item in found.items):
         raise ValueError(f"{found.name}: no boxes in {counted(len(found.items), 'picture')} ({found.form})")
     splits = {item.split for item in found.items}
     if splits >= {"train"} and len(splits) > 1:
         if "test" not in splits:
-            found.items = [item._replace(split="test" if item.split == "val" else item.split) for item in found.items]
+            found.items = [
+                item._replace(split="test" if item.split == "val" else item.split) for item in found.items
+            ]
         return found
     held = folder.held_out([item.name for item in found.items], [0] * len(found.items))
-    found.items = [item._replace(split="test" if test else "train") for item, test in zip(found.items, held, strict=True)]
+    found.items = [
+        item._replace(split="test" if test else "train") for item, test in zip(found.items, held, strict=True)
+    ]
     return found
 
 
@@ -132,5 +143,8 @@ def picture_of(stem: PurePath, pictures: dict[str, str]) -> str | None:
 
 def by_stem(names: Sequence[str]) -> dict[str, str]:
     """Pictures by their paths without endings."""
-    return {PurePath(name).with_suffix("").as_posix(): name for name in names
-            if PurePath(name).suffix.lower() in folder.SUFFIXES}
+    return {
+        PurePath(name).with_suffix("").as_posix(): name
+        for name in names
+        if PurePath(name).suffix.lower() in folder.SUFFIXES
+    }

@@ -1,8 +1,10 @@
-"""Digit scenes: scikit-learn's digits of several sizes on a canvas, some close together, among clutter. Nothing is fetched.
+"""Digit scenes: scikit-learn's digits of several sizes on a canvas, some close together, among clutter.
+Nothing is fetched.
 
-A scene has two to six digits, 16 to 32 pixels high, at brightness 0.6 to 1; in one scene of three each digit after the
-first is put beside an earlier one, so that their boxes touch or overlap by up to a third. Four to eight pieces of
-other digits and noise lie behind. Boxes are those of the ink. Digits of the test part are in test scenes only.
+A scene has two to six digits, 16 to 32 pixels high, at brightness 0.6 to 1; in one scene of three each digit
+after the first is put beside an earlier one, so that their boxes touch or overlap by up to a third. Four to
+eight pieces of other digits and noise lie behind. Boxes are those of the ink. Digits of the test part are in
+test scenes only.
 """
 
 from functools import lru_cache
@@ -63,7 +65,9 @@ def scene(glyphs: dict[int, np.ndarray], labels: np.ndarray, rng: np.random.Gene
     return Scene(picture, boxes, found)
 
 
-def add_clutter(picture: np.ndarray, glyphs: dict[int, np.ndarray], count: int, rng: np.random.Generator) -> None:
+def add_clutter(
+    picture: np.ndarray, glyphs: dict[int, np.ndarray], count: int, rng: np.random.Generator
+) -> None:
     """A piece of some digit, a quarter of it at most, somewhere."""
     side = int(rng.choice(HEIGHTS))
     piece = glyphs[side][rng.integers(count)]
@@ -71,7 +75,11 @@ def add_clutter(picture: np.ndarray, glyphs: dict[int, np.ndarray], count: int, 
     top, left = rng.integers(0, side - height), rng.integers(0, side - width)
     y, x = rng.integers(0, SIDE - height), rng.integers(0, SIDE - width)
     part = picture[y : y + height, x : x + width]
-    np.maximum(part, (piece[top : top + height, left : left + width] * rng.uniform(0.4, 0.8)).astype(np.uint8), out=part)
+    np.maximum(
+        part,
+        (piece[top : top + height, left : left + width] * rng.uniform(0.4, 0.8)).astype(np.uint8),
+        out=part,
+    )
 
 
 def ink(glyph: np.ndarray) -> Box:
@@ -80,8 +88,12 @@ def ink(glyph: np.ndarray) -> Box:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def place(shape: tuple[int, ...], boxes: list[Box], beside: Box | None, rng: np.random.Generator) -> Box | None:
-    """A place for a digit that covers no other by more than `OVERLAP` (apart: not at all); None when none is found."""
+def place(
+    shape: tuple[int, ...], boxes: list[Box], beside: Box | None, rng: np.random.Generator
+) -> Box | None:
+    """A place for a digit that covers no other by more than `OVERLAP` (apart: not at all); None when none is
+    found.
+    """
     height, width = shape
     for _ in range(TRIES):
         if beside is None:

@@ -237,7 +237,8 @@ def opener(kind: str) -> Callable[..., Any]:
     return getattr(data, kind)
 
 
-OPTIONS = {"images": {"size", "fit", "channels", "skip_unreadable"}, "points": {"count"}, "text": {"encoding"}, "arrays": {"classes"}, "boxes": {"size", "fit", "channels", "skip_unreadable"}, "env": set(),
+OPTIONS = {"images": {"size", "fit", "channels", "skip_unreadable"}, "points": {"count"}, "text": {"encoding"}, "arrays": {"classes"}, "env": set(),
+           "boxes": {"size", "fit", "channels", "skip_unreadable"},
            "table": {"target", "task", "separator", "decimal", "encoding", "missing", "types", "fill", "names"}}
 
 

@@ -7,11 +7,21 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
-COLOURS = ["#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000", "#000075", "#e6007e"]
-LEAST, COLUMNS = 0.3, 4                             # scores below are not drawn
+COLOURS = [
+    "#e6194b",
+    "#3cb44b",
+    "#4363d8",
+    "#f58231",
+    "#911eb4",
+    "#008080",
+    "#9a6324",
+    "#808000",
+    "#000075",
+    "#e6007e",
+]
+LEAST, COLUMNS = 0.3, 4  # scores below are not drawn
 
 
 def boxes_grid(x: Tensor, found: Sequence[Any], classes: Sequence[str]) -> bytes:
@@ -19,7 +29,13 @@ def boxes_grid(x: Tensor, found: Sequence[Any], classes: Sequence[str]) -> bytes
     columns = min(COLUMNS, len(x))
     rows = math.ceil(len(x) / columns)
     shape = x.shape[3] / x.shape[2]
-    return drawn([(x[i], found[i]) for i in range(len(x))], classes, rows, columns, (2.6 * columns * max(shape, 0.5), 2.6 * rows))
+    return drawn(
+        [(x[i], found[i]) for i in range(len(x))],
+        classes,
+        rows,
+        columns,
+        (2.6 * columns * max(shape, 0.5), 2.6 * rows),
+    )
 
 
 def boxes_picture(x: Tensor, found: Any, classes: Sequence[str]) -> bytes:
@@ -28,24 +44,38 @@ def boxes_picture(x: Tensor, found: Any, classes: Sequence[str]) -> bytes:
     return drawn([(x, found)], classes, 1, 1, (side * x.shape[2] / x.shape[1], side))
 
 
-def drawn(pictures: Sequence[tuple[Tensor, Any]], classes: Sequence[str], rows: int, columns: int, inches: tuple[float, float]) -> bytes:
+def drawn(
+    pictures: Sequence[tuple[Tensor, Any]],
+    classes: Sequence[str],
+    rows: int,
+    columns: int,
+    inches: tuple[float, float],
+) -> bytes:
     """The pictures with their boxes."""
     from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
 
     figure = Figure(figsize=inches, layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).flat
     for axes, (x, found) in zip(grid, pictures, strict=False):
-        axes.imshow(x.permute(1, 2, 0).squeeze(-1).clamp(0, 1).float().numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        for box, score, label in zip(found.boxes.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True):
-            if score >= LEAST:
-                colour = COLOURS[label % len(COLOURS)]
-                corner = box[0] - 0.5, box[1] - 0.5                              # pixel centres are at whole numbers here
-                axes.add_patch(Rectangle(corner, box[2] - box[0], box[3] - box[1], fill=False, edgecolor=colour, linewidth=1.2))
-                text = f"{classes[label][:12]} {torch.tensor(score):.2f}"
-                axes.text(*corner, text, fontsize=6, color="white", va="bottom", bbox={"facecolor": colour, "pad": 0.8, "linewidth": 0})
+        draw(axes, x, found, classes)
     for axes in figure.axes:
         axes.set_axis_off()
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
+
+
+def draw(axes: Any, x: Tensor, found: Any, classes: Sequence[str]) -> None:
+    """One picture and its boxes; the centres of its pixels are at whole numbers."""
+    from matplotlib.patches import Rectangle
+
+    pixels = x.permute(1, 2, 0).squeeze(-1).clamp(0, 1).float().numpy()
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    parts = (part.tolist() for part in (found.boxes, found.scores, found.labels))
+    for (x0, y0, x1, y1), score, label in zip(*parts, strict=True):
+        if score >= LEAST:
+            colour, corner = COLOURS[label % len(COLOURS)], (x0 - 0.5, y0 - 0.5)
+            axes.add_patch(Rectangle(corner, x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=1.2))
+            name = {"facecolor": colour, "pad": 0.8, "linewidth": 0}
+            text = f"{classes[label][:12]} {score:.2f}"
+            axes.text(*corner, text, fontsize=6, color="white", va="bottom", bbox=name)

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from deepcanon.metrics.detection import (
         Detections as Detections,
         Objects as Objects,
-        average_precision as average_precision,
         box_area as box_area,
         box_iou as box_iou,
+        interpolated_precision as interpolated_precision,
         mean_average_precision as mean_average_precision,
     )
     from deepcanon.metrics.generation import (

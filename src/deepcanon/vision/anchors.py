@@ -15,21 +15,33 @@ from torch import Tensor
 
 
 def anchor_shapes(sizes: Sequence[float], ratios: Sequence[float] = (0.5, 1.0, 2.0)) -> Float[Tensor, "A 2"]:
-    """Width and height of squares of these sides, each stretched to these ratios of height to width at the same area."""
+    """Width and height of squares of these sides, each stretched to these ratios of height to width at the
+    same area.
+    """
     if not sizes or not ratios or min(*sizes, *ratios) <= 0:
-        raise ValueError(f"expected one size and one ratio or more, all above 0, got {list(sizes)} and {list(ratios)}")
+        raise ValueError(
+            f"expected one size and one ratio or more, all above 0, got {list(sizes)} and {list(ratios)}"
+        )
     return torch.tensor([[size / ratio**0.5, size * ratio**0.5] for size in sizes for ratio in ratios])
 
 
-def anchor_grid(shapes: Float[Tensor, "A 2"], places: tuple[int, int], size: tuple[int, int]) -> Float[Tensor, "N 4"]:
-    """The anchors of a map of `places` over an image of `size` (both height, width), centred on the places' middles."""
-    y, x = ((torch.arange(n, device=shapes.device) + 0.5) * (side / n) for n, side in zip(places, size, strict=True))
-    centre = torch.stack([x.expand(places), y[:, None].expand(places)], -1)[..., None, :]            # (H, W, 1, 2)
+def anchor_grid(
+    shapes: Float[Tensor, "A 2"], places: tuple[int, int], size: tuple[int, int]
+) -> Float[Tensor, "N 4"]:
+    """The anchors of a map of `places` over an image of `size` (both height, width), centred on the places'
+    middles.
+    """
+    y, x = (
+        (torch.arange(n, device=shapes.device) + 0.5) * (side / n)
+        for n, side in zip(places, size, strict=True)
+    )
+    centre = torch.stack([x.expand(places), y[:, None].expand(places)], -1)[..., None, :]  # (H, W, 1, 2)
     return torch.cat([centre - shapes / 2, centre + shapes / 2], -1).flatten(0, 2)
 
 
-def match(iou: Float[Tensor, "B N M"], there: Bool[Tensor, "B M"], *, high: float, low: float,
-          always: bool = True) -> tuple[Int[Tensor, "B N"], Int[Tensor, "B N"]]:
+def match(
+    iou: Float[Tensor, "B N M"], there: Bool[Tensor, "B M"], *, high: float, low: float, always: bool = True
+) -> tuple[Int[Tensor, "B N"], Int[Tensor, "B N"]]:
     """1, 0 or -1 for each anchor, and the object that it is nearest to.
 
     Args:
@@ -39,7 +51,9 @@ def match(iou: Float[Tensor, "B N M"], there: Bool[Tensor, "B M"], *, high: floa
         always: every object has an anchor, however low its IoU.
     """
     iou = torch.where(there[:, None], iou, -1.0)
-    highest, nearest = iou.max(2) if iou.shape[2] else (iou.new_full(iou.shape[:2], -1), iou.new_zeros(iou.shape[:2]).long())
+    highest, nearest = (
+        iou.max(2) if iou.shape[2] else (iou.new_full(iou.shape[:2], -1), iou.new_zeros(iou.shape[:2]).long())
+    )
     answer = torch.where(highest >= high, 1, torch.where(highest < low, 0, -1))
     if always and iou.shape[2]:
         most = iou.amax(1, keepdim=True)
@@ -49,8 +63,12 @@ def match(iou: Float[Tensor, "B N M"], there: Bool[Tensor, "B M"], *, high: floa
     return answer, nearest
 
 
-def sample(answer: Int[Tensor, "B N"], count: int, share: float) -> tuple[Int[Tensor, "B R"], Bool[Tensor, "B R"]]:
-    """Rows drawn at random, `count` an image of which `share` at most are positive; and which of them are real, where there are too few."""
+def sample(
+    answer: Int[Tensor, "B N"], count: int, share: float
+) -> tuple[Int[Tensor, "B R"], Bool[Tensor, "B R"]]:
+    """Rows drawn at random, `count` an image of which `share` at most are positive; and which of them are
+    real, where there are too few.
+    """
     draw = torch.rand(answer.shape, device=answer.device)
     positive = torch.where(answer == 1, draw, -1.0)
     rank = positive.argsort(1, descending=True).argsort(1)

@@ -1,10 +1,12 @@
 """Boxes: their forms, what two of them share, and how one is written as a change of another.
 
-    IoU = |a n b| / |a u b|,        GIoU = IoU - |hull \\ (a u b)| / |hull|         Rezatofighi et al. 2019, arXiv 1902.09630
-    t_x = (x - x_a) / w_a,  t_y = (y - y_a) / h_a,  t_w = log(w / w_a),  t_h = log(h / h_a)      Girshick et al. 2014
+    IoU = |a n b| / |a u b|,        GIoU = IoU - |hull \\ (a u b)| / |hull|         Rezatofighi et al. 2019,
+    arXiv 1902.09630
+    t_x = (x - x_a) / w_a,  t_y = (y - y_a) / h_a,  t_w = log(w / w_a),  t_h = log(h / h_a)      Girshick et
+    al. 2014
 
-A box is (x0, y0, x1, y1), its corners in pixels, x to the right and y down; a pixel is 1 wide, so that the box of the
-first pixel is (0, 0, 1, 1). a is an anchor or a proposal, (x, y) a centre.
+A box is (x0, y0, x1, y1), its corners in pixels, x to the right and y down; a pixel is 1 wide, so that the
+box of the first pixel is (0, 0, 1, 1). a is an anchor or a proposal, (x, y) a centre.
 N boxes.
 """
 
@@ -16,10 +18,21 @@ from torch import Tensor
 
 from deepcanon.metrics.detection import box_area, box_iou, checked_boxes, intersections
 
-LARGEST = math.log(1_000 / 16)                                                   # of t_w and t_h: nothing overflows
+LARGEST = math.log(1_000 / 16)  # of t_w and t_h: nothing overflows
 
-__all__ = ["box_area", "box_iou", "centred", "clip_boxes", "cornered", "decode_boxes", "encode_boxes", "flip_boxes",
-           "from_xywh", "generalized_iou", "to_xywh"]
+__all__ = [
+    "box_area",
+    "box_iou",
+    "centred",
+    "clip_boxes",
+    "cornered",
+    "decode_boxes",
+    "encode_boxes",
+    "flip_boxes",
+    "from_xywh",
+    "generalized_iou",
+    "to_xywh",
+]
 
 
 def generalized_iou(a: Shaped[Tensor, "*B D 4"], b: Shaped[Tensor, "*B G 4"]) -> Float[Tensor, "*B D G"]:

@@ -1,9 +1,10 @@
-"""Fast R-CNN (Girshick 2015, arXiv 1504.08083): one pass of the net an image, regions are cut out of its maps.
+"""Fast R-CNN (Girshick 2015, arXiv 1504.08083): one pass of the net an image, regions are cut out of its
+maps.
 
     image -> maps -> proposals, projected to the maps -> P x P cells each -> class and better box
 
-The terms of the loss are those of `region_head`. Regions come from outside, from `selective_search` as a rule.
-B images, C channels, H x W pixels, F channels of the maps, R proposals of an image.
+The terms of the loss are those of `region_head`. Regions come from outside, from `selective_search` as a
+rule. B images, C channels, H x W pixels, F channels of the maps, R proposals of an image.
 """
 
 from collections.abc import Callable
@@ -20,26 +21,35 @@ from deepcanon.vision.detections import checked_images, checked_targets
 from deepcanon.vision.region_head import RegionHead
 from deepcanon.vision.regions import roi_pool
 
-Pool = Callable[..., Tensor]                            # roi_pool or roi_align
+Pool = Callable[..., Tensor]  # roi_pool or roi_align
 
 
 class FastRCNN(nn.Module):
     """A detector on proposals from outside.
 
     Args:
-        backbone: (B, C, H, W) -> maps (B, F, h, w), of the same stride in both directions.
+        backbone: (B, C, H, W) -> maps (B, F, h, w).
         head: of regions (R, F, P, P).
         propose: image (C, H, W) -> boxes (R, 4), such as `selective_search`.
         pool: `roi_pool` or `roi_align`.
         cells: P.
     """
 
-    def __init__(self, backbone: nn.Module, head: RegionHead, propose: Callable[[Tensor], Tensor], *, pool: Pool = roi_pool, cells: int = 7):
+    def __init__(
+        self,
+        backbone: nn.Module,
+        head: RegionHead,
+        propose: Callable[[Tensor], Tensor],
+        *,
+        pool: Pool = roi_pool,
+        cells: int = 7,
+    ):
         super().__init__()
         self.backbone, self.head, self.propose, self.pool, self.cells = backbone, head, propose, pool, cells
 
     def loss(self, batch) -> dict[str, Tensor]:
-        """The loss a region, and its terms. The batch is (images, boxes, labels), or has proposals (B, R, 4) as a fourth.
+        """The loss a region, and its terms. The batch is (images, boxes, labels), or has proposals (B, R, 4)
+        as a fourth.
 
         Raises:
             ValueError: targets that `detections.checked_targets` refuses, or proposals that are no boxes.
@@ -53,11 +63,18 @@ class FastRCNN(nn.Module):
     def cut(self, x: Float[Tensor, "B C H W"]) -> partial:
         """The function that cuts regions out of the maps of images."""
         maps = self.backbone(typed_as(self.backbone, x))
-        return partial(self.pool, maps, size=self.cells, scale=maps.shape[3] / x.shape[3])
+        scale = maps.shape[2] / x.shape[2], maps.shape[3] / x.shape[3]
+        return partial(self.pool, maps, size=self.cells, scale=scale)
 
     @torch.no_grad()
-    def detect(self, x: Float[Tensor, "B C H W"], regions: Float[Tensor, "B R 4"] | None = None, *, least: float = 0.05,
-               threshold: float = 0.5) -> list[Detections]:
+    def detect(
+        self,
+        x: Float[Tensor, "B C H W"],
+        regions: Float[Tensor, "B R 4"] | None = None,
+        *,
+        least: float = 0.05,
+        threshold: float = 0.5,
+    ) -> list[Detections]:
         """Boxes of each image, the surest first.
 
         Args:
@@ -68,11 +85,16 @@ class FastRCNN(nn.Module):
         checked_images(x)
         regions = proposed(self.propose, x) if regions is None else checked_proposals(regions, x)
         with evaluating(self):
-            return self.head.detections(self.cut(x), regions, (x.shape[2], x.shape[3]), least=least, threshold=threshold)
+            return self.head.detections(
+                self.cut(x), regions, (x.shape[2], x.shape[3]), least=least, threshold=threshold
+            )
 
 
 def checked_proposals(regions: Shaped[Tensor, "B R 4"], x: Tensor) -> Float[Tensor, "B R 4"]:
-    """The proposals, of 32 bits or more; rows without area are none. Raises ValueError for what are no boxes of these images."""
+    """The proposals, of 32 bits or more; rows without area are none.
+
+    Raises ValueError for what are no boxes of these images.
+    """
     regions = checked_boxes(regions, "proposals")
     if regions.ndim != 3 or len(regions) != len(x):
         raise ValueError(f"expected proposals ({len(x)}, R, 4), got {tuple(regions.shape)}")

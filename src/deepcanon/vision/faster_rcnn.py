@@ -1,9 +1,10 @@
-"""Faster R-CNN (Ren, He, Girshick & Sun 2015, arXiv 1506.01497): proposals and their classes from the same maps.
+"""Faster R-CNN (Ren, He, Girshick & Sun 2015, arXiv 1506.01497): proposals and their classes from the same
+maps.
 
     L = L_proposals + L_regions,        regions = propose(maps),  maps = backbone(image)
 
-No gradient passes through the corners of the proposals. The terms are those of `region_proposals` and `region_head`.
-B images, C channels, H x W pixels, F channels of the maps, P x P cells of a region.
+No gradient passes through the corners of the proposals. The terms are those of `region_proposals` and
+`region_head`. B images, C channels, H x W pixels, F channels of the maps, P x P cells of a region.
 """
 
 from functools import partial
@@ -25,7 +26,7 @@ class FasterRCNN(nn.Module):
     """A detector of two stages.
 
     Args:
-        backbone: (B, C, H, W) -> maps (B, F, h, w), of the same stride in both directions.
+        backbone: (B, C, H, W) -> maps (B, F, h, w).
         proposals: of which regions are looked at.
         head: what they hold.
         cells: P.
@@ -36,7 +37,10 @@ class FasterRCNN(nn.Module):
         self.backbone, self.proposals, self.head, self.cells = backbone, proposals, head, cells
 
     def loss(self, batch) -> dict[str, Tensor]:
-        """The loss an image, and its terms. Raises ValueError for targets that `detections.checked_targets` refuses."""
+        """The loss an image, and its terms.
+
+        Raises ValueError for targets that `detections.checked_targets` refuses.
+        """
         x, boxes, labels = batch
         boxes = checked_targets(x, boxes, labels, self.head.num_classes)
         maps, size = self.maps(x), (x.shape[2], x.shape[3])
@@ -51,15 +55,20 @@ class FasterRCNN(nn.Module):
         """The maps of images; ValueError where the backbone gives something else."""
         maps = self.backbone(typed_as(self.backbone, x))
         if maps.ndim != 4 or len(maps) != len(x):
-            raise ValueError(f"expected the backbone to give maps ({len(x)}, F, h, w), got {tuple(maps.shape)}")
+            raise ValueError(
+                f"expected the backbone to give maps ({len(x)}, F, h, w), got {tuple(maps.shape)}"
+            )
         return maps
 
     def cut(self, maps: Float[Tensor, "B F h w"], size: tuple[int, int]) -> partial:
         """The function that cuts regions out of maps of (H, W) images."""
-        return partial(roi_align, maps, size=self.cells, scale=maps.shape[3] / size[1])
+        scale = maps.shape[2] / size[0], maps.shape[3] / size[1]
+        return partial(roi_align, maps, size=self.cells, scale=scale)
 
     @torch.no_grad()
-    def detect(self, x: Float[Tensor, "B C H W"], *, least: float = 0.05, threshold: float = 0.5) -> list[Detections]:
+    def detect(
+        self, x: Float[Tensor, "B C H W"], *, least: float = 0.05, threshold: float = 0.5
+    ) -> list[Detections]:
         """Boxes of each image, the surest first.
 
         Args:
@@ -70,5 +79,6 @@ class FasterRCNN(nn.Module):
         with evaluating(self):
             maps, size = self.maps(x), (x.shape[2], x.shape[3])
             anchors = self.proposals.anchors(maps, size)
-            regions = self.proposals.propose(*self.proposals(maps), anchors, size)
+            logits, change = self.proposals(maps)
+            regions = self.proposals.propose(logits, change, anchors, size)
             return self.head.detections(self.cut(maps, size), regions, size, least=least, threshold=threshold)

@@ -1,9 +1,11 @@
-"""Classification with localization (Sermanet et al. 2014, arXiv 1312.6229): one net, a head for the class and one for the box.
+"""Classification with localization (Sermanet et al. 2014, arXiv 1312.6229): one net, a head for the class and
+one for the box.
 
-    L = -log p_k*(x) + |b(x) - b*|^2,        b = (centre x, centre y, width, height) as shares of the sides of the image
+    L = -log p_k*(x) + |b(x) - b*|^2,        b = (centre x, centre y, width, height) as shares of the sides of
+    the image
 
-The object of an image is the largest in it. An answer is right if its class is and the IoU of its box is above 0.5.
-B images, D features, K classes.
+The object of an image is the largest in it. An answer is right if its class is and the IoU of its box is
+above 0.5. B images, D features, K classes.
 """
 
 import torch
@@ -34,11 +36,17 @@ class Localizer(nn.Module):
         self.classes, self.box = nn.Linear(width, num_classes), nn.Linear(width, 4)
 
     def loss(self, batch) -> dict[str, Tensor]:
-        """The loss an image, and its terms. Raises ValueError for targets that are refused, or an image without an object."""
+        """The loss an image, and its terms.
+
+        Raises ValueError for targets that are refused, or an image without an object.
+        """
         x, boxes, labels = batch
         target, k = self.largest(x, boxes, labels)
         logits, box = self(x)
-        terms = {"nll": F.cross_entropy(logits, k), "square": (box - self.shares(target, x)).square().sum(1).mean()}
+        terms = {
+            "nll": F.cross_entropy(logits, k),
+            "square": (box - self.shares(target, x)).square().sum(1).mean(),
+        }
         return {"loss": terms["nll"] + terms["square"]} | terms
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B 4"]]:
@@ -46,7 +54,9 @@ class Localizer(nn.Module):
         h = self.net(typed_as(self.net, x))
         return widened(self.classes(h)), widened(self.box(h))
 
-    def largest(self, x: Tensor, boxes: Tensor, labels: Tensor) -> tuple[Float[Tensor, "B 4"], Int[Tensor, "B"]]:
+    def largest(
+        self, x: Tensor, boxes: Tensor, labels: Tensor
+    ) -> tuple[Float[Tensor, "B 4"], Int[Tensor, "B"]]:
         """The largest object of each image, in pixels, and its class."""
         boxes = checked_targets(x, boxes, labels, self.num_classes)
         if not (labels >= 0).any(1).all():
@@ -63,7 +73,10 @@ class Localizer(nn.Module):
     def pixels(self, box: Float[Tensor, "B 4"], x: Tensor) -> Float[Tensor, "B 4"]:
         """The way back; sizes below 0 are 0."""
         height, width = x.shape[2:]
-        return cornered(torch.cat([box[:, :2], box[:, 2:].clamp(min=0)], 1) * box.new_tensor([width, height, width, height]))
+        return cornered(
+            torch.cat([box[:, :2], box[:, 2:].clamp(min=0)], 1)
+            * box.new_tensor([width, height, width, height])
+        )
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """Accuracy of the class, IoU of the box, and whether both are right, an image."""

@@ -1,10 +1,11 @@
-"""R-CNN (Girshick, Donahue, Darrell & Malik 2014, arXiv 1311.2524): regions with features of a convolutional net.
+"""R-CNN (Girshick, Donahue, Darrell & Malik 2014, arXiv 1311.2524): regions with features of a convolutional
+net.
 
     image -> proposals -> each cut out and resized to S x S -> net -> class and better box
 
-The net sees every proposal by itself: as many passes as proposals. Class and box are learned together by the loss of
-`region_head`, in place of the paper's support vector machines and ridge regression, which are trained afterwards.
-B images, C channels, H x W pixels, P proposals of one.
+The net sees every proposal by itself: as many passes as proposals. Class and box are learned together by the
+loss of `region_head`, in place of the paper's support vector machines and ridge regression, which are trained
+afterwards. B images, C channels, H x W pixels, P proposals of one.
 """
 
 from collections.abc import Callable
@@ -36,7 +37,8 @@ class RCNN(nn.Module):
         self.head, self.propose, self.side = head, propose, side
 
     def loss(self, batch) -> dict[str, Tensor]:
-        """The loss a region, and its terms. The batch is (images, boxes, labels), or has proposals (B, P, 4) as a fourth.
+        """The loss a region, and its terms. The batch is (images, boxes, labels), or has proposals (B, P, 4)
+        as a fourth.
 
         Raises:
             ValueError: targets that `detections.checked_targets` refuses, or proposals that are no boxes.
@@ -52,8 +54,14 @@ class RCNN(nn.Module):
         return partial(roi_align, x, size=self.side)
 
     @torch.no_grad()
-    def detect(self, x: Float[Tensor, "B C H W"], regions: Float[Tensor, "B P 4"] | None = None, *, least: float = 0.05,
-               threshold: float = 0.5) -> list[Detections]:
+    def detect(
+        self,
+        x: Float[Tensor, "B C H W"],
+        regions: Float[Tensor, "B P 4"] | None = None,
+        *,
+        least: float = 0.05,
+        threshold: float = 0.5,
+    ) -> list[Detections]:
         """Boxes of each image, the surest first.
 
         Args:
@@ -64,4 +72,6 @@ class RCNN(nn.Module):
         checked_images(x)
         regions = proposed(self.propose, x) if regions is None else checked_proposals(regions, x)
         with evaluating(self):
-            return self.head.detections(self.cut(x), regions, (x.shape[2], x.shape[3]), least=least, threshold=threshold)
+            return self.head.detections(
+                self.cut(x), regions, (x.shape[2], x.shape[3]), least=least, threshold=threshold
+            )

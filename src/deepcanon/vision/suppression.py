@@ -2,10 +2,11 @@
 
     keep i   <=>   there is no kept j of a higher score with IoU(i, j) > threshold
 
-The detections are sorted and worked through in blocks. Inside a block the rule above is iterated until nothing changes,
-k <- [k U = 0], where U_ij = [IoU(i, j) > threshold] for j of a lower score than i: the result is that of going
-through one by one (Zheng et al. 2022, arXiv 2005.03572). What a block keeps then removes from all that follows.
-Soft suppression (Bodla et al. 2017, arXiv 1704.04503) lowers scores in place of removing:
+The detections are sorted and worked through in blocks. Inside a block the rule above is iterated until
+nothing changes, k <- [k U = 0], where U_ij = [IoU(i, j) > threshold] for j of a lower score than i: the
+result is that of going through one by one (Zheng et al. 2022, arXiv 2005.03572). What a block keeps then
+removes from all that follows. Soft suppression (Bodla et al. 2017, arXiv 1704.04503) lowers scores in place
+of removing:
 
     s_i <- s_i exp(-IoU(i, j)^2 / sigma)                    for every j of a higher score, in order
 
@@ -21,7 +22,9 @@ from deepcanon.metrics.detection import box_area, box_iou, checked_boxes
 BLOCK = 256
 
 
-def nms(boxes: Shaped[Tensor, "N 4"], scores: Shaped[Tensor, "N"], threshold: float = 0.5) -> Int[Tensor, "K"]:
+def nms(
+    boxes: Shaped[Tensor, "N 4"], scores: Shaped[Tensor, "N"], threshold: float = 0.5
+) -> Int[Tensor, "K"]:
     """Row numbers of the detections that stay, the highest score first; of equal scores the lower row.
 
     Args:
@@ -30,7 +33,8 @@ def nms(boxes: Shaped[Tensor, "N 4"], scores: Shaped[Tensor, "N"], threshold: fl
         threshold: of the IoU, in [0, 1].
 
     Raises:
-        ValueError: what are no boxes, scores that are not finite or not one a box, a threshold outside [0, 1].
+        ValueError: what are no boxes, scores that are not finite or not one a box, a threshold outside [0,
+            1].
     """
     boxes = checked(boxes, scores, threshold)
     order = scores.argsort(descending=True, stable=True)
@@ -38,7 +42,7 @@ def nms(boxes: Shaped[Tensor, "N 4"], scores: Shaped[Tensor, "N"], threshold: fl
     area = box_area(boxes)
     while len(order):
         block = slice(0, BLOCK)
-        overlap = overlapping(boxes[block], area[block], boxes, area, threshold)         # (BLOCK, rest)
+        overlap = overlapping(boxes[block], area[block], boxes, area, threshold)  # (BLOCK, rest)
         stays = greedy(overlap[:, block])
         kept.append(order[block][stays])
         rest = (~overlap[:, BLOCK:][stays].any(0)).nonzero()[:, 0] + BLOCK
@@ -65,7 +69,7 @@ def overlapping(a: Tensor, area_a: Tensor, b: Tensor, area_b: Tensor, threshold:
 
 def greedy(overlap: Tensor) -> Tensor:
     """Which of detections in order of score stay, bool (N,), from which pairs overlap."""
-    above = overlap.triu(1).float()                                              # (N, N): row i may remove column j
+    above = overlap.triu(1).float()  # (N, N): row i may remove column j
     stays = torch.ones(len(above), dtype=torch.bool, device=above.device)
     while True:
         again = stays.float() @ above == 0
@@ -74,8 +78,12 @@ def greedy(overlap: Tensor) -> Tensor:
         stays = again
 
 
-def batched_nms(boxes: Shaped[Tensor, "N 4"], scores: Shaped[Tensor, "N"], labels: Int[Tensor, "N"],
-                threshold: float = 0.5) -> Int[Tensor, "K"]:
+def batched_nms(
+    boxes: Shaped[Tensor, "N 4"],
+    scores: Shaped[Tensor, "N"],
+    labels: Int[Tensor, "N"],
+    threshold: float = 0.5,
+) -> Int[Tensor, "K"]:
     """`nms` of each class (or image) by itself; the highest score first.
 
     Raises:
@@ -83,17 +91,20 @@ def batched_nms(boxes: Shaped[Tensor, "N 4"], scores: Shaped[Tensor, "N"], label
     """
     checked(boxes, scores, threshold)
     if labels.shape != scores.shape or labels.is_floating_point():
-        raise ValueError(f"expected one whole-number label a box, ({len(boxes)},), "
-                         f"got {labels.dtype} {tuple(labels.shape)}")
+        raise ValueError(
+            f"expected one whole-number label a box, ({len(boxes)},), "
+            f"got {labels.dtype} {tuple(labels.shape)}"
+        )
     order = labels.argsort(stable=True)
     groups = order.split(labels.unique(return_counts=True)[1].tolist())
     kept = torch.cat([rows[nms(boxes[rows], scores[rows], threshold)] for rows in groups] or [order])
-    kept = kept.sort().values                                                    # of equal scores the lower row
+    kept = kept.sort().values  # of equal scores the lower row
     return kept[scores[kept].argsort(descending=True, stable=True)]
 
 
-def soft_nms(boxes: Shaped[Tensor, "N 4"], scores: Float[Tensor, "N"], sigma: float = 0.5,
-             least: float = 1e-3) -> tuple[Int[Tensor, "K"], Float[Tensor, "K"]]:
+def soft_nms(
+    boxes: Shaped[Tensor, "N 4"], scores: Float[Tensor, "N"], sigma: float = 0.5, least: float = 1e-3
+) -> tuple[Int[Tensor, "K"], Float[Tensor, "K"]]:
     """Row numbers in order of their lowered scores, and these scores; what falls below `least` is left out.
 
     Raises:
@@ -102,7 +113,7 @@ def soft_nms(boxes: Shaped[Tensor, "N 4"], scores: Float[Tensor, "N"], sigma: fl
     boxes = checked(boxes, scores, 0.5)
     if not sigma > 0:
         raise ValueError(f"expected sigma above 0, got {sigma}")
-    weaker = (-box_iou(boxes, boxes).square() / sigma).exp()                     # (N, N)
+    weaker = (-box_iou(boxes, boxes).square() / sigma).exp()  # (N, N)
     left, kept, found = scores.to(boxes.dtype).clone(), [], []
     for _ in range(len(boxes)):
         best = left.argmax()

@@ -12,9 +12,10 @@ from deepcanon.vision.localize import Localizer
 from deepcanon.vision.rcnn import RCNN
 from deepcanon.vision.region_head import RegionHead
 from deepcanon.vision.region_proposals import RegionProposals
-from deepcanon.vision.selective_search import selective_search
+from deepcanon.vision.region_search import selective_search
 from deepcanon.vision.yolo import YOLO
 from tests.contracts.presets.common import Preset, boxed, images, with_proposals
+
 
 def maps(channels: int = 8) -> nn.Sequential:
     """Maps of stride 8."""

@@ -2,7 +2,8 @@
 
     map50               mean over the classes of the average precision at an IoU of 0.5
     map                 the same, mean over IoU 0.5, 0.55, ..., 0.95, as COCO has it
-    crowded_recall      share of crowded objects that are found: those whose centre is in one cell of a 7 x 7 grid with another's
+    crowded_recall      share of crowded objects that are found: those whose centre is in one cell of a 7 x 7
+        grid with another's
     apart_recall        that of all others
 """
 
@@ -20,7 +21,9 @@ GRID, SHOWN = 7, 12
 
 
 class DetectionQuality:
-    """An evaluation of a method with `detect`, which writes a table of the classes and pictures when the run ends."""
+    """An evaluation of a method with `detect`, which writes a table of the classes and pictures when the run
+    ends.
+    """
 
     def __init__(self, source: Source):
         self.source = source
@@ -31,13 +34,14 @@ class DetectionQuality:
         if precision.isnan().all():
             raise ValueError(f"{self.source.name}: the test part holds no object")
         mean = precision.nanmean(1)
-        return {"map50": mean[0].item(), "map": mean.mean().item(), **recalls(found, objects, self.source.shape[1:])}
+        shares = recalls(found, objects, self.source.shape[1:])
+        return {"map50": mean[0].item(), "map": mean.mean().item(), **shares}
 
     def detections(self, method: Any) -> tuple[list[Detections], list[Objects]]:
         """What is found in every test picture, and what is there."""
         device, test = next(method.parameters()).device, self.source.test()
-        found = [Detections(*(part.cpu() for part in d)) for x, *_ in test for d in method.detect(x.to(device))]
-        return found, test.objects()
+        found = [d for x, *_ in test for d in method.detect(x.to(device))]
+        return [Detections(*(part.cpu() for part in d)) for d in found], test.objects()
 
     def write(self, folder: Path, method: Any) -> None:
         """evaluation/classes.csv with the average precisions of each class, and evaluation/detections.png."""
@@ -45,16 +49,20 @@ class DetectionQuality:
 
         found, objects = self.detections(method)
         precision = mean_average_precision(found, objects, self.source.num_classes)
-        counts = torch.cat([there.labels for there in objects]).bincount(minlength=self.source.num_classes).tolist()
+        labels = torch.cat([there.labels for there in objects])
+        counts = labels.bincount(minlength=self.source.num_classes).tolist()
         rows = [f'"{name}",{count},{p[0]:.4f},{p.mean():.4f}'
                 for name, count, p in zip(self.source.classes, counts, precision.T, strict=True)]
-        write_bytes(folder / "evaluation" / "classes.csv", "\n".join(["class,objects,ap50,ap", *rows, ""]).encode())
-        x = self.source.test(batch=SHOWN).at(0)[0]
-        write_bytes(folder / "evaluation" / "detections.png", boxes_grid(x, found[: len(x)], self.source.classes))
+        table, x = "\n".join(["class,objects,ap50,ap", *rows, ""]), self.source.test(batch=SHOWN).at(0)[0]
+        write_bytes(folder / "evaluation" / "classes.csv", table.encode())
+        grid = boxes_grid(x, found[: len(x)], self.source.classes)
+        write_bytes(folder / "evaluation" / "detections.png", grid)
 
 
 def recalls(found: list[Detections], objects: list[Objects], size: tuple[int, ...]) -> dict[str, float]:
-    """Shares of crowded objects and of others that some detection of their class covers with an IoU of 0.5."""
+    """Shares of crowded objects and of others that some detection of their class covers with an IoU of
+    0.5.
+    """
     hits: dict[bool, list[float]] = {True: [], False: []}
     for d, there in zip(found, objects, strict=True):
         same = (d.labels[:, None] == there.labels) & (overlap(d.boxes, there.boxes.to(d.boxes)) >= 0.5)
@@ -65,7 +73,9 @@ def recalls(found: list[Detections], objects: list[Objects], size: tuple[int, ..
 
 
 def crowded(boxes: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Which boxes of an image of (H, W) have their centre in one cell of a 7 x 7 grid with another's, bool (M,)."""
+    """Which boxes of an image of (H, W) have their centre in one cell of a 7 x 7 grid with another's, bool
+    (M,).
+    """
     height, width = size
     cell = ((boxes[:, :2] + boxes[:, 2:]) / 2 * torch.tensor([GRID / width, GRID / height])).floor()
     return (cell[:, None] == cell).all(2).sum(1) > 1

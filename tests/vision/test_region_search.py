@@ -8,10 +8,17 @@ from deepcanon.metrics.detection import box_iou
 from deepcanon.vision.fast_rcnn import FastRCNN, checked_proposals, proposed
 from deepcanon.vision.rcnn import RCNN
 from deepcanon.vision.region_head import RegionHead
+from deepcanon.vision.region_search import Regions, boxes_of, histograms, segments, selective_search
 from deepcanon.vision.regions import roi_align, roi_pool
-from deepcanon.vision.selective_search import Regions, boxes_of, histograms, segments, selective_search
 
-PIECES = [(0, 0, 14, 40), (14, 0, 50, 12), (14, 12, 30, 40), (30, 12, 50, 26), (30, 26, 50, 40), (18, 16, 26, 30)]
+PIECES = [
+    (0, 0, 14, 40),
+    (14, 0, 50, 12),
+    (14, 12, 30, 40),
+    (30, 12, 50, 26),
+    (30, 26, 50, 40),
+    (18, 16, 26, 30),
+]
 
 
 def picture(channels: int = 3) -> torch.Tensor:
@@ -30,7 +37,7 @@ def test_the_box_of_every_flat_piece_is_proposed(channels):
     found = selective_search(image)
     boxes = torch.tensor(PIECES).float()
     assert box_iou(boxes, found).amax(1).eq(1).all()
-    assert box_iou(torch.tensor([[0.0, 0.0, 50.0, 40.0]]), found).amax() == 1          # the whole picture at last
+    assert box_iou(torch.tensor([[0.0, 0.0, 50.0, 40.0]]), found).amax() == 1  # the whole picture at last
     assert len(found) <= 2 * len(PIECES) - 1
     assert len(found.unique(dim=0)) == len(found)
     assert torch.equal(found, selective_search(image))
@@ -69,11 +76,13 @@ def test_similarities_by_hand():
     looks = histograms(image, number, 2)
     torch.testing.assert_close(looks[:, :16].sum(1), torch.ones(2))
     assert looks[0, 0] == 1
-    assert looks[1, 14] == 1                                           # 0.9 is in the last but one of 16 bins
-    torch.testing.assert_close(looks[:, 16:].sum(1), torch.ones(2))    # the edge between them has one direction
+    assert looks[1, 14] == 1  # 0.9 is in the last but one of 16 bins
+    torch.testing.assert_close(looks[:, 16:].sum(1), torch.ones(2))  # the edge between them has one direction
     assert (looks[:, 16:] == 1).sum() == 2
     regions = Regions(image, number)
-    assert regions.likeness == {(0, 1): pytest.approx(1.0 + (1 - 24 / 24) + (1 - 0))}      # the same direction, nothing else
+    assert regions.likeness == {
+        (0, 1): pytest.approx(1.0 + (1 - 24 / 24) + (1 - 0))
+    }  # the same direction, nothing else
     assert regions.merge()
     assert not regions.merge()
     assert regions.boxes[-1] == (0, 0, 6, 4)
@@ -83,7 +92,7 @@ def test_similarities_by_hand():
 @pytest.mark.row("VIS-22")
 def test_alike_neighbours_join_first():
     image = torch.zeros(1, 10, 30)
-    image[:, :, 10:20], image[:, :, 20:] = 0.52, 0.55                   # of one bin of colour
+    image[:, :, 10:20], image[:, :, 20:] = 0.52, 0.55  # of one bin of colour
     regions = Regions(image, (torch.arange(30) // 10).expand(10, 30))
     assert set(regions.likeness) == {(0, 1), (1, 2)}
     regions.merge()
@@ -127,15 +136,24 @@ def test_the_net_sees_each_proposal_once_and_finds_the_true_box_exactly():
     x[:, :, 8:24, 12:30] = 1
     net = Brightness()
     method = RCNN(sure_head(net), selective_search, side=16)
-    proposals = torch.tensor([[[0.0, 0.0, 40.0, 40.0], [11.0, 8.0, 30.0, 24.0], [12.0, 8.0, 30.0, 24.0], [12.0, 8.0, 32.0, 24.0],
-                               [0.0, 0.0, 0.0, 0.0]]])
+    proposals = torch.tensor(
+        [
+            [
+                [0.0, 0.0, 40.0, 40.0],
+                [11.0, 8.0, 30.0, 24.0],
+                [12.0, 8.0, 30.0, 24.0],
+                [12.0, 8.0, 32.0, 24.0],
+                [0.0, 0.0, 0.0, 0.0],
+            ]
+        ]
+    )
     (found,) = method.detect(x, proposals)
-    assert net.passes == 4                                             # the last has no area: it is none
+    assert net.passes == 4  # the last has no area: it is none
     assert found.boxes.tolist() == [[12, 8, 30, 24]]
     assert found.labels.tolist() == [0]
     assert found.scores.item() > 0.99
     net.passes = 0
-    (found,) = method.detect(x)                                        # by selective search
+    (found,) = method.detect(x)  # by selective search
     assert net.passes == len(selective_search(x[0]))
     assert found.boxes.tolist() == [[12, 8, 30, 24]]
 
@@ -153,7 +171,12 @@ def test_the_maps_are_computed_once_an_image(pool):
     x = torch.zeros(2, 1, 40, 40)
     x[0, :, 8:24, 12:30], x[1, :, 20:36, 4:20] = 1, 1
     method = FastRCNN(Backbone(), sure_head(Brightness()), selective_search, pool=pool, cells=4)
-    proposals = torch.tensor([[[0.0, 0.0, 40.0, 40.0], [14.0, 10.0, 28.0, 22.0]], [[0.0, 0.0, 40.0, 40.0], [6.0, 22.0, 17.0, 33.0]]])
+    proposals = torch.tensor(
+        [
+            [[0.0, 0.0, 40.0, 40.0], [14.0, 10.0, 28.0, 22.0]],
+            [[0.0, 0.0, 40.0, 40.0], [6.0, 22.0, 17.0, 33.0]],
+        ]
+    )
     found = method.detect(x, proposals)
     assert passes == [2]
     assert [d.boxes.tolist() for d in found] == [[[14, 10, 28, 22]], [[6, 22, 17, 33]]]

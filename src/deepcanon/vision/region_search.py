@@ -1,12 +1,14 @@
-"""Selective search (Uijlings, van de Sande, Gevers & Smeulders 2013): regions that may hold an object, without learning.
+"""Selective search (Uijlings, van de Sande, Gevers & Smeulders 2013): regions that may hold an object,
+without learning.
 
-    start    segments of a graph of pixels (Felzenszwalb & Huttenlocher 2004): an edge of weight w joins two segments a, b if
-             w <= min(Int(a) + k / |a|, Int(b) + k / |b|), Int the largest weight inside
+    start    segments of a graph of pixels (Felzenszwalb & Huttenlocher 2004): an edge of weight w joins two
+             segments a, b if w <= min(Int(a) + k / |a|, Int(b) + k / |b|), Int the largest weight inside
     then     the two most similar neighbours become one, until one is left; every region's box is a proposal
-    s(a, b)  = sum_i min(c_a_i, c_b_i) + sum_i min(t_a_i, t_b_i) + [1 - (|a| + |b|) / |image|] + [1 - (|box| - |a| - |b|) / |image|]
+    s(a, b)  = sum_i min(c_a_i, c_b_i) + sum_i min(t_a_i, t_b_i) + [1 - (|a| + |b|) / |image|] + [1 - (|box| -
+    |a| - |b|) / |image|]
 
-c are histograms of colour, t of the directions of edges; what they hold in common, then small regions first, then such as
-fill their box. H x W pixels, N regions.
+c are histograms of colour, t of the directions of edges; what they hold in common, then small regions first,
+then such as fill their box. H x W pixels, N regions.
 """
 
 import torch
@@ -19,7 +21,9 @@ from deepcanon.vision.detections import checked_images
 BINS, DIRECTIONS = 16, 8
 
 
-def selective_search(image: Float[Tensor, "C H W"], *, k: float = 0.4, least: int = 20, smallest: int = 4) -> Float[Tensor, "N 4"]:
+def selective_search(
+    image: Float[Tensor, "C H W"], *, k: float = 0.4, least: int = 20, smallest: int = 4
+) -> Float[Tensor, "N 4"]:
     """Boxes of regions, those of the largest first, each once.
 
     Args:
@@ -77,10 +81,17 @@ def segments(image: Float[Tensor, "C H W"], *, k: float = 0.4, least: int = 20) 
 
 
 def edges(image: Float[Tensor, "C H W"]) -> tuple[Tensor, Tensor, Tensor]:
-    """Every pixel with its eight neighbours, each pair once: the distance of their colours, and their numbers."""
+    """Every pixel with its eight neighbours, each pair once: the distance of their colours, and their
+    numbers.
+    """
     height, width = image.shape[1:]
     number = torch.arange(height * width).view(height, width)
-    pairs = [(number[:, :-1], number[:, 1:]), (number[:-1], number[1:]), (number[:-1, :-1], number[1:, 1:]), (number[1:, :-1], number[:-1, 1:])]
+    pairs = [
+        (number[:, :-1], number[:, 1:]),
+        (number[:-1], number[1:]),
+        (number[:-1, :-1], number[1:, 1:]),
+        (number[1:, :-1], number[:-1, 1:]),
+    ]
     a, b = (torch.cat([part.flatten() for part in side]) for side in zip(*pairs, strict=True))
     flat = image.detach().cpu().flatten(1)
     return (flat[:, a] - flat[:, b]).norm(dim=0), a, b
@@ -136,8 +147,12 @@ class Regions:
         return True
 
 
-def histograms(image: Float[Tensor, "C H W"], number: Int[Tensor, "H W"], count: int) -> Float[Tensor, "N bins"]:
-    """Of each region the shares of its colours and of the directions of its edges; each of the two kinds sums to 1."""
+def histograms(
+    image: Float[Tensor, "C H W"], number: Int[Tensor, "H W"], count: int
+) -> Float[Tensor, "N bins"]:
+    """Of each region the shares of its colours and of the directions of its edges; each of the two kinds sums
+    to 1.
+    """
     image = image.detach().cpu()
     kinds = [(channel.clamp(0, 1) * BINS).long().clamp(max=BINS - 1) for channel in image]
     grey = F.pad(image.mean(0)[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
@@ -146,7 +161,11 @@ def histograms(image: Float[Tensor, "C H W"], number: Int[Tensor, "H W"], count:
     kinds_bins = [(kind, BINS, len(kinds), torch.ones_like(grey[1:-1, 1:-1])) for kind in kinds]
     parts = []
     for kind, bins, shares, weight in [*kinds_bins, (turn, DIRECTIONS, 1, torch.hypot(dx, dy))]:
-        table = torch.zeros(count * bins).index_add_(0, (number * bins + kind).flatten(), weight.flatten()).view(count, bins)
+        table = (
+            torch.zeros(count * bins)
+            .index_add_(0, (number * bins + kind).flatten(), weight.flatten())
+            .view(count, bins)
+        )
         parts.append(table / table.sum(1, keepdim=True).clamp(min=1e-12) / shares)
     return torch.cat(parts, 1)
 
