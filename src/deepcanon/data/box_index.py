@@ -10,6 +10,7 @@ five is held out, by the sum of its name. Boxes become (x0, y0, x1, y1) in pixel
 """
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -19,6 +20,7 @@ from . import folder
 from .image_notices import some
 from .notices import counted
 
+LOOKED_AT = 5_000  # files of a folder that are looked at to tell what it holds
 CROWD, IGNORE = 1, 2  # flags of a box: a crowd; too difficult to count
 
 
@@ -99,6 +101,23 @@ def annotations(source: str | os.PathLike) -> Annotations:
         f"{path} has no annotations of boxes: expected a COCO .json file, Pascal VOC .xml files or YOLO "
         f".txt files; it holds {counted(len(found.pictures), 'picture')} and {some(found.others) or 'nothing else'}"
     )
+
+
+def has_boxes(path: Path) -> bool:
+    """Whether a file or folder seems to hold annotations of boxes: by the names of the files, and by the first of them."""
+    from . import box_coco, box_yolo
+
+    if not path.is_dir():
+        return path.suffix.lower() == ".json" and box_coco.is_coco(path)
+    files = [name for _, name in zip(range(LOOKED_AT), (p for p in path.rglob("*") if p.is_file()), strict=False)]
+    stems = {box_yolo.stem_of(p.relative_to(path).as_posix()) for p in files if p.suffix.lower() in folder.SUFFIXES}
+    if not stems:
+        return False
+    jsons, trees, texts = ([p for p in files if p.suffix.lower() == ending] for ending in (".json", ".xml", ".txt"))
+    if any(box_coco.is_coco(p) for p in jsons[:5]) or any(b"<annotation" in p.read_bytes()[:500] for p in trees[:5]):
+        return True
+    labels = [p for p in texts if box_yolo.is_label(p.name) and box_yolo.stem_of(p.relative_to(path).as_posix()) in stems]
+    return any(re.match(r"\s*\d+(\s+[-+.\deE]+){4}\s*$", p.read_text(errors="replace").partition("\n")[0]) for p in labels[:20])
 
 
 def name_of(path: Path) -> str:

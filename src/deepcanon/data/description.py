@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from . import sets
+from .box_index import has_boxes
 from .source import PLURAL, TABLE_FILES, TEXT_FILES, Source, check_options, kind_of, known_kind
 
 WHERE = {"images": ("image_check", "describe_images"), "table": ("tables", "describe_table"), "text": ("texts", "describe_text"),
@@ -40,6 +41,8 @@ def likely_kind(source: str) -> str:
     if known_kind(source) or not path.exists():
         named_env = ":" in source or re.search(r"-v\d+$", source)
         return known_kind(source) or ("env" if named_env else kind_of(source, ("images", "table", "text", "points", "arrays")))
+    if has_boxes(path):
+        return "boxes"
     if path.is_dir():
         endings = [file.suffix.lower() for _, file in zip(range(SUFFIXES), path.rglob("*.*"))]
         texts = sum(ending in TEXT_FILES for ending in endings)
