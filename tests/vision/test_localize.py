@@ -47,8 +47,8 @@ def test_the_loss_is_cross_entropy_and_squared_distance():
 def test_of_several_objects_the_largest_counts():
     method, x = Localizer(Constant(), 2, 3), torch.zeros(1, 1, 20, 40)
     boxes = torch.tensor([[[0.0, 0.0, 4.0, 4.0], [10.0, 5.0, 30.0, 15.0], [0.0, 0.0, 0.0, 0.0]]])
-    box, k = method.largest(x, boxes, torch.tensor([[0, 2, -1]]))
-    assert (box.tolist(), k.tolist()) == ([[10, 5, 30, 15]], [2])
+    box, k, there = method.largest(x, boxes, torch.tensor([[0, 2, -1]]))
+    assert (box.tolist(), k.tolist(), there.tolist()) == ([[10, 5, 30, 15]], [2], [True])
     assert method.largest(x, boxes, torch.tensor([[0, -1, -1]]))[1].tolist() == [0]
     torch.testing.assert_close(method.shares(box, x), torch.tensor([[0.5, 0.5, 0.5, 0.5]]))
     torch.testing.assert_close(method.pixels(torch.tensor([[0.5, 0.5, 0.5, 0.5]]), x), box)
@@ -100,8 +100,13 @@ def test_squares_are_found_after_a_short_run():
     assert measured["accuracy"] > 0.95
 
 
-def test_an_image_without_an_object_is_refused():
-    x, boxes, labels = squares(3)
-    labels[1] = -1
-    with pytest.raises(ValueError, match="expected an object in every image, got one without"):
-        Localizer(Constant(), 2, 2).loss((x, boxes, labels))
+@pytest.mark.row("VIS-15")
+def test_images_without_an_object_count_not_at_all():
+    method, (x, boxes, labels) = Localizer(Constant(), 2, 3), squares(6)
+    some = (x[:4], boxes[:4], labels[:4])
+    hidden = torch.cat([labels[:4], torch.full((2, 1), -1)])
+    right, ours = method.loss(some), method.loss((x, boxes, hidden))
+    assert all(torch.allclose(ours[name], right[name]) for name in right)
+    assert method.weight((x, boxes, hidden)) == 4
+    assert method.metrics((x, boxes, hidden))["weight"].tolist() == [1, 1, 1, 1, 0, 0]
+    assert method.loss((x, boxes, torch.full_like(labels, -1)))["loss"] == 0

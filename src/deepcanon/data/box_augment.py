@@ -72,7 +72,7 @@ def zoomed(least: float = 0.5, most: float = 1.0) -> BoxAugment:
     ) -> tuple[Tensor, Tensor, Tensor]:
         height, width = x.shape[2:]
         share = uniform(x, generator, least, most)
-        left, top = ((1 - share) * uniform(x, generator, 0, 1) * side for side in (width, height))
+        left, top = ((1 - share) * uniform(x, generator, 0.0, 1.0) * side for side in (width, height))
         windows = torch.stack([left, top, left + share * width, top + share * height], -1)  # (B, 4)
         return crop(x, boxes, labels, windows)
 

@@ -66,7 +66,7 @@ def contents(seen: list[Seen], classes: list[str]) -> dict[str, Any]:
     }
 
 
-def spread(sides: list[tuple[float, float]]) -> dict[str, list[int]]:
+def spread(sides: list[tuple[Any, Any]]) -> dict[str, list[int]]:
     """Smallest, median and largest width and height."""
     return {
         word: [int(f(side)) for side in zip(*sides, strict=True)]

@@ -122,7 +122,7 @@ def box_of(path: Path, annotation: dict[str, Any], row: int, number: dict[int, i
         and all(isinstance(v, int | float) and math.isfinite(v) for v in values)
     ):
         raise ValueError(f"{path}: {named} has bbox {values}, expected [x, y, width, height]")
-    x, y, width, height = values
+    x, y, width, height = map(float, values)
     if width < 0 or height < 0:
         raise ValueError(f"{path}: {named} has bbox {values}, of a width or height below 0")
     area = annotation.get("area")

@@ -145,7 +145,7 @@ def upright(item: Annotated, size: tuple[int, int], turned: int, changes: Change
     return inside
 
 
-def scaled(corners: Corners, width: float, height: float) -> Corners:
+def scaled(corners: Corners, width: int, height: int) -> Corners:
     """Corners times the sides."""
     return corners[0] * width, corners[1] * height, corners[2] * width, corners[3] * height
 
@@ -162,7 +162,7 @@ def turn(corners: Corners, raw: tuple[int, int], orientation: int) -> Corners:
     return (y0, x0, y1, x1) if orientation in (5, 6, 7, 8) else (x0, y0, x1, y1)
 
 
-def clipped(corners: Corners, width: float, height: float) -> Corners:
+def clipped(corners: Corners, width: int, height: int) -> Corners:
     """The part inside a picture."""
     x0, x1 = (min(max(v, 0.0), float(width)) for v in corners[0::2])
     y0, y1 = (min(max(v, 0.0), float(height)) for v in corners[1::2])
@@ -229,7 +229,7 @@ def placement(size: tuple[int, int], plan: Plan) -> tuple[float, float, float, f
         scale = side / least
         return scale, scale, -((width - least) // 2) * scale, -((height - least) // 2) * scale
     new = (side, round(height / width * side)) if width >= height else (round(width / height * side), side)
-    return new[0] / width, new[1] / height, round((side - new[0]) * 0.5), round((side - new[1]) * 0.5)
+    return new[0] / width, new[1] / height, float(round((side - new[0]) / 2)), float(round((side - new[1]) / 2))
 
 
 def fitted(s: Seen, plan: Plan) -> list[list[float]]:
@@ -239,11 +239,11 @@ def fitted(s: Seen, plan: Plan) -> list[list[float]]:
     for (x0, y0, x1, y1), label, flag, _ in s.boxes:
         corners = clipped((a * x0 + c, b * y0 + d, a * x1 + c, b * y1 + d), plan.shape[2], plan.shape[1])
         if corners[2] > corners[0] and corners[3] > corners[1]:
-            rows.append([*corners, label, flag])
+            rows.append([*corners, float(label), float(flag)])
     return rows
 
 
-def packed(pictures: Sequence[Sequence[Sequence[float]]]) -> Tensor:
+def packed(pictures: Sequence[Sequence[Any]]) -> Tensor:
     """Lists of boxes as one tensor (N, M, 6); what is empty has the label -1."""
     most = max(1, max(map(len, pictures), default=1))
     y = torch.zeros(len(pictures), most, 6)

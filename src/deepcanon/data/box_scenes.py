@@ -7,7 +7,6 @@ eight pieces of other digits and noise lie behind. Boxes are those of the ink. D
 test scenes only.
 """
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +27,6 @@ class Scene(NamedTuple):
     labels: list[int]
 
 
-@lru_cache(maxsize=2)
 def digit_scenes(split: str, count: int | None = None) -> list[Scene]:
     """The scenes of a split, always the same ones; the first `count` of them."""
     from .pictures import digits
@@ -88,26 +86,26 @@ def ink(glyph: np.ndarray) -> Box:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def place(
-    shape: tuple[int, ...], boxes: list[Box], beside: Box | None, rng: np.random.Generator
-) -> Box | None:
+def place(shape: tuple[int, ...], boxes: list[Box], beside: Box | None, rng: np.random.Generator) -> Box | None:
     """A place for a digit that covers no other by more than `OVERLAP` (apart: not at all); None when none is
-    found.
-    """
+    found among `TRIES`."""
     height, width = shape
-    for _ in range(TRIES):
-        if beside is None:
-            x, y = (int(rng.integers(0, SIDE - side + 1)) for side in (width, height))
-        else:
-            x = int(np.clip(rng.integers(beside[0] - width, beside[2] + 1), 0, SIDE - width))
-            y = int(np.clip(rng.integers(beside[1] - height, beside[3] + 1), 0, SIDE - height))
-        box = x, y, x + width, y + height
-        if all(covered(box, other) <= (OVERLAP if beside else 0) for other in boxes):
-            return box
-    return None
+    ends = (0, SIDE - width), (0, SIDE - height)
+    if beside is not None:
+        ends = (beside[0] - width, beside[2]), (beside[1] - height, beside[3])
+    x, y = (rng.integers(low, high + 1, TRIES) for low, high in ends)
+    corner = np.stack([x.clip(0, SIDE - width), y.clip(0, SIDE - height)], 1)
+    tries = np.concatenate([corner, corner + np.array([width, height])], 1)
+    fits = covered(tries, np.array(boxes).reshape(-1, 4)).max(1, initial=0) <= (0 if beside is None else OVERLAP)
+    if not fits.any():
+        return None
+    x0, y0, x1, y1 = tries[fits.argmax()].tolist()
+    return x0, y0, x1, y1
 
 
-def covered(a: Box, b: Box) -> float:
-    """The share of the smaller of two boxes that lies in the other."""
-    both = max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))
-    return both / min((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
+def covered(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Of every a (A, 4) and b (B, 4) the share of the smaller one that lies in the other, (A, B)."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    areas = [(box[:, 2:] - box[:, :2]).prod(1) for box in (a, b)]
+    return (high - low).clip(0).prod(2) / np.minimum(areas[0][:, None], areas[1])

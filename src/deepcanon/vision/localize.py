@@ -10,7 +10,7 @@ above 0.5. B images, D features, K classes.
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from deepcanon.layers.labels import correct
@@ -36,18 +36,19 @@ class Localizer(nn.Module):
         self.classes, self.box = nn.Linear(width, num_classes), nn.Linear(width, 4)
 
     def loss(self, batch) -> dict[str, Tensor]:
-        """The loss an image, and its terms.
-
-        Raises ValueError for targets that are refused, or an image without an object.
-        """
+        """The loss an image that has an object, and its terms; ValueError for targets that are refused."""
         x, boxes, labels = batch
-        target, k = self.largest(x, boxes, labels)
+        target, k, there = self.largest(x, boxes, labels)
         logits, box = self(x)
-        terms = {
-            "nll": F.cross_entropy(logits, k),
-            "square": (box - self.shares(target, x)).square().sum(1).mean(),
-        }
+        n = there.sum().clamp(min=1)
+        nll = F.cross_entropy(logits, k.clamp(min=0), reduction="none")
+        square = (box - self.shares(target, x)).square().sum(1)
+        terms = {"nll": (nll * there).sum() / n, "square": (square * there).sum() / n}
         return {"loss": terms["nll"] + terms["square"]} | terms
+
+    def weight(self, batch) -> Tensor:
+        """How many images have an object."""
+        return (batch[2] >= 0).any(1).sum()
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B 4"]]:
         """Logits of the class, and the box in shares."""
@@ -56,14 +57,12 @@ class Localizer(nn.Module):
 
     def largest(
         self, x: Tensor, boxes: Tensor, labels: Tensor
-    ) -> tuple[Float[Tensor, "B 4"], Int[Tensor, "B"]]:
-        """The largest object of each image, in pixels, and its class."""
+    ) -> tuple[Float[Tensor, "B 4"], Int[Tensor, "B"], Bool[Tensor, "B"]]:
+        """The largest object of each image, in pixels, its class, and whether there is one."""
         boxes = checked_targets(x, boxes, labels, self.num_classes)
-        if not (labels >= 0).any(1).all():
-            raise ValueError("expected an object in every image, got one without")
         i = torch.where(labels >= 0, area(boxes), -1.0).argmax(1)
         rows = torch.arange(len(x), device=x.device)
-        return boxes[rows, i], labels[rows, i]
+        return boxes[rows, i], labels[rows, i], (labels >= 0).any(1)
 
     def shares(self, boxes: Float[Tensor, "B 4"], x: Tensor) -> Float[Tensor, "B 4"]:
         """Boxes in pixels as shares of the sides."""
@@ -79,12 +78,14 @@ class Localizer(nn.Module):
         )
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
-        """Accuracy of the class, IoU of the box, and whether both are right, an image."""
+        """Accuracy of the class, IoU of the box, and whether both are right, an image; its weight is 0 where
+        there is no object."""
         x, boxes, labels = batch
-        target, k = self.largest(x, boxes, labels)
+        target, k, there = self.largest(x, boxes, labels)
         logits, box = self(x)
-        hit, iou = correct(logits, k), overlap(self.pixels(box, x)[:, None], target[:, None])[:, 0, 0]
-        return {"accuracy": hit, "iou": iou, "localized": hit * (iou > 0.5)}
+        hit = correct(logits, k.clamp(min=0))
+        iou = overlap(self.pixels(box, x)[:, None], target[:, None])[:, 0, 0]
+        return {"accuracy": hit, "iou": iou, "localized": hit * (iou > 0.5), "weight": there.float()}
 
     @torch.no_grad()
     def detect(self, x: Float[Tensor, "B C H W"], **how: float) -> list[Detections]:

@@ -76,11 +76,12 @@ class RegionHead(Float32Buffers, nn.Module):
         target = encode_boxes(torch.where(positive[..., None], target, region), region) * self.units
         image = torch.arange(len(rows), device=rows.device)[:, None].expand_as(rows)
         logits, change = self(cut(region.flatten(0, 1), image.flatten()))
-        n, positive, label = real.sum().clamp(min=1), positive.flatten(), label.flatten()
-        wrong = F.cross_entropy(logits, label + 1, reduction="none")
+        label = label.flatten()
+        wrong = F.cross_entropy(logits, label + 1, reduction="none").view_as(rows)
         own = change[torch.arange(len(label), device=label.device), label.clamp(min=0)]  # (R, 4)
-        place = F.smooth_l1_loss(own, target.flatten(0, 1).to(own), reduction="none").sum(-1)
-        return {"class": (wrong * real.flatten()).sum() / n, "box": (place * positive).sum() / n}
+        place = F.smooth_l1_loss(own, target.flatten(0, 1).to(own), reduction="none").sum(-1).view_as(rows)
+        n = real.sum(1).clamp(min=1)
+        return {"class": ((wrong * real).sum(1) / n).mean(), "box": ((place * positive).sum(1) / n).mean()}
 
     def detections(
         self,

@@ -93,12 +93,12 @@ class RegionProposals(Float32Buffers, nn.Module):
             if boxes.shape[1]
             else torch.zeros_like(anchors[rows])
         )
-        n = real.sum().clamp(min=1)
+        n = real.sum(1).clamp(min=1)
         object = F.binary_cross_entropy_with_logits(logits.gather(1, rows), a.to(logits), reduction="none")
         place = F.smooth_l1_loss(change.gather(1, each), target.to(change), reduction="none", beta=BETA).sum(
             -1
         )
-        return {"objectness": (object * real).sum() / n, "anchor_box": (place * a).sum() / n}
+        return {"objectness": ((object * real).sum(1) / n).mean(), "anchor_box": ((place * a).sum(1) / n).mean()}
 
     @torch.no_grad()
     def propose(

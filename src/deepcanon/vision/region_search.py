@@ -58,13 +58,13 @@ def segments(image: Float[Tensor, "C H W"], *, k: float = 0.4, least: int = 20) 
     a, b, weight = (v[order].tolist() for v in (a, b, weight))
     parent, size, inside = list(range(height * width)), [1] * (height * width), [0.0] * (height * width)
 
-    def root(i: int) -> int:
+    def root(i):
         while parent[i] != i:
             parent[i] = parent[parent[i]]
             i = parent[i]
         return i
 
-    def join(i: int, j: int, w: float) -> None:
+    def join(i, j, w):
         i, j = (i, j) if size[i] >= size[j] else (j, i)
         parent[j], size[i], inside[i] = i, size[i] + size[j], w
 
