@@ -6,6 +6,7 @@
                       <name>_mask.png        labels of pixels or numbers of objects, with a palette, at the size of the file
                       <name>_overlay.png     the same drawn over the picture
                       <name>_words.png       where a captioner looked for each word
+    what a detector finds stands in the same files (see `box_predictions`)
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from deepcanon.box_predictions import Boxes, boxes_csv, predict_boxes
 from deepcanon.data.metadata import Metadata
 from deepcanon.engine.callbacks import evaluation_mode
 from deepcanon.engine.checkpoint import write_bytes
@@ -42,7 +44,7 @@ class Predictions(NamedTuple):
 
 
 def predict(folder: str | Path, what: str | Path | Sequence[str | Path] | Any, out: str | Path | None = None,
-            weights: str = "weights") -> Predictions:
+            weights: str = "weights") -> Predictions | Boxes:
     """Apply the method of a run to new data and write what it says.
 
     Args:
@@ -58,6 +60,8 @@ def predict(folder: str | Path, what: str | Path | Sequence[str | Path] | Any, o
     method: Any = rebuild(folder, weights).method
     source = call["sources"][0] if call["sources"] else {}
     path = Path(out) if out else Path(folder) / "predictions" / "predictions.csv"
+    if source.get("kind") == "boxes" and hasattr(method, "detect"):
+        return predict_boxes(method, source, parts(what), path)
     if source.get("kind") in ("masks", "captions"):
         from deepcanon.picture_predictions import predict_pictures
 
@@ -147,8 +151,10 @@ def picture_names(names: list[str]) -> list[str]:
     return ["_".join(part for part in Path(name).parts if part not in ("/", "..")) for name in names]
 
 
-def as_csv(found: Predictions) -> str:
-    """One row an example."""
+def as_csv(found: Predictions | Boxes) -> str:
+    """One row an example, or a box."""
+    if isinstance(found, Boxes):
+        return boxes_csv(found)
     if found.table:
         return found.table
     import csv

@@ -5,13 +5,21 @@ from typing import TYPE_CHECKING
 from deepcanon.lazy import attach
 
 if TYPE_CHECKING:
-    from deepcanon.data import augment as augment, augment_pairs as augment_pairs, downloads as downloads, sets as sets
+    from deepcanon.data import (
+        augment as augment,
+        augment_pairs as augment_pairs,
+        box_augment as box_augment,
+        downloads as downloads,
+        sets as sets,
+    )
     from deepcanon.data.batches import (
         Batches as Batches,
         StackedBatches as StackedBatches,
         arrays as arrays,
         batches_of as batches_of,
     )
+    from deepcanon.data.box_batches import BoxBatches as BoxBatches, boxes as boxes
+    from deepcanon.data.box_check import describe_boxes as describe_boxes
     from deepcanon.data.caption_data import captions as captions, describe_captions as describe_captions
     from deepcanon.data.description import describe as describe
     from deepcanon.data.env_checks import Environment as Environment
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
     from deepcanon.data.image_check import describe_images as describe_images
     from deepcanon.data.kinds import (
         Arrays as Arrays,
+        Boxes as Boxes,
         Captions as Captions,
         Env as Env,
         Images as Images,

@@ -7,9 +7,10 @@ Points = Annotated[Any, "points"]
 Table = Annotated[Any, "table"]
 Tokens = Annotated[Any, "text"]
 Arrays = Annotated[Any, "arrays"]
+Boxes = Annotated[Any, "boxes"]
 Masks = Annotated[Any, "masks"]
 Captions = Annotated[Any, "captions"]
 Env = Annotated[Any, "env"]
 
-KINDS = {"Images": "images", "Points": "points", "Table": "table", "Tokens": "text", "Arrays": "arrays", "Env": "env",
-         "Masks": "masks", "Captions": "captions"}
+KINDS = {"Images": "images", "Points": "points", "Table": "table", "Tokens": "text", "Arrays": "arrays", "Boxes": "boxes",
+         "Masks": "masks", "Captions": "captions", "Env": "env"}

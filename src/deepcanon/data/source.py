@@ -24,10 +24,10 @@ from .toys import TOYS
 
 _reading: ContextVar[dict[str, Any]] = ContextVar("reading", default={})  # noqa: B039 (never changed)
 LONGEST_PATH = 1_000                                    # characters; more are a text, not the path of one
+TESTED = {"boxes": 32, "masks": 16, "captions": 100}      # examples a test batch, where 1,000 are too many
 SAMPLE = 20_000                                         # rows from which mean and deviation are taken
-PLURAL = {"images": "images", "points": "points", "table": "a table", "text": "text", "arrays": "arrays", "env": "an environment",
-          "masks": "images with masks", "captions": "images with captions"}
-TESTED = {"masks": 16, "captions": 100}                # examples a test batch, where 1,000 are too many
+PLURAL = {"images": "images", "points": "points", "table": "a table", "text": "text", "arrays": "arrays", "boxes": "boxes",
+          "masks": "images with masks", "captions": "images with captions", "env": "an environment"}
 TEXT_FILES = {".txt", ".md", ".rst", ".tex", ".py", ".json", ".jsonl", ".html", ".xml", ".log", ".srt"}
 TABLE_FILES = {".csv", ".tsv", ".parquet", ".xlsx", ".xls", ".feather"}
 ARRAY_FILES = {".npy", ".npz"}
@@ -240,6 +240,7 @@ def opener(kind: str) -> Callable[..., Any]:
 
 OPTIONS = {"images": {"size", "fit", "channels", "skip_unreadable"}, "points": {"count"}, "text": {"encoding"}, "arrays": {"classes"}, "env": set(),
            "masks": {"size", "channels", "instances"}, "captions": {"size", "channels", "min_count"},
+           "boxes": {"size", "fit", "channels", "skip_unreadable"},
            "table": {"target", "task", "separator", "decimal", "encoding", "missing", "types", "fill", "names"}}
 
 
@@ -261,6 +262,18 @@ def values(train: Any) -> Tensor:
     return x.float() if content.peak is None else x.float() / content.peak
 
 
+def describe_boxed(source: Source) -> Metadata:
+    """Of pictures with boxes: what there is of pictures; sides (roots of areas) of the small, middling and large boxes, and
+    their ratios of height to width, by which anchors are shaped; the numbers of the classes in the user's files."""
+    train = source.train(shuffle=False)
+    y = train.content.y
+    sides = (y[..., 2:4] - y[..., :2])[y[..., 4] >= 0][:SAMPLE]                        # (boxes, 2), width and height
+    sizes, ratios = sides.prod(1).sqrt(), sides[:, 1] / sides[:, 0]
+    shapes = {"box_sizes": (sizes, (1 / 24, 1 / 2, 23 / 24)), "box_ratios": (ratios, (1 / 6, 1 / 2, 5 / 6))}
+    found = {name: [round(v.quantile(q).item(), 3) for q in parts] for name, (v, parts) in shapes.items()}
+    return describe_batches(source) | found | {"category_ids": train.metadata["category_ids"]}
+
+
 def describe_text(source: Source) -> Metadata:
     """Of text: vocabulary and length."""
     return dict(source.train(context=1).metadata)
@@ -274,5 +287,5 @@ def describe_env(source: Source) -> Metadata:
 
 
 DESCRIBE: dict[str, Callable[[Source], Metadata]] = {
-    "images": describe_batches, "points": describe_batches, "table": describe_batches, "arrays": describe_batches,
+    "images": describe_batches, "points": describe_batches, "table": describe_batches, "arrays": describe_batches, "boxes": describe_boxed,
     "text": describe_text, "env": describe_env, "masks": describe_batches, "captions": describe_batches}

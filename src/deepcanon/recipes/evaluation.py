@@ -7,6 +7,7 @@
     log_prob(x), points         kl: KL(p || method) in nats, where the density p is known
     predict(x), masks           mean_iou and dice of the pixels of all test images, with a table of the classes
     generate(x), captions       bleu of the test images' captions, with a table of them and where the method looked
+    detect(x), boxes            map50, map, crowded_recall, apart_recall, with a table of the classes (see `vision.detection_quality`)
     act(observation)            return: the mean return of 20 episodes
 
 The same quantity has the same name in every field, so that methods of different families can be compared on the same data.
@@ -27,6 +28,7 @@ from deepcanon.gans.diagnostics import coverage
 from deepcanon.metrics.mean_discrepancy import gaussian, mmd
 from deepcanon.picture_evaluations import PixelClasses, Sentences, overlays
 from deepcanon.recipes.judge import chunks, judge_of
+from deepcanon.recipes.vision.detection_quality import DetectionQuality
 
 Measure = Callable[[Any], dict[str, float]]
 DRAWN, COMPARED = 2_500, 1_000                           # points drawn to count modes, and to be compared with test points
@@ -52,6 +54,8 @@ def evaluations(method: nn.Module, source: Source, *, sample: Callable[[Any, int
         found.append(Sentences(source, beam))
     if source.kind == "masks" and not source.options.get("instances"):
         found.append(PixelClasses(source))
+    if source.kind == "boxes" and hasattr(method, "detect"):
+        found.append(DetectionQuality(source))
     if source.kind == "table" and not source.num_classes and hasattr(method, "predict"):
         found.append(lambda m: {"r2": explained(m, source)})
     draw = sample or (lambda m, n: m.sample(n)) if sample or hasattr(method, "sample") else None

@@ -9,12 +9,37 @@ from deepcanon.nets.lenet import LeNet
 from deepcanon.nets.resnet import resnet_cifar
 from deepcanon.nets.segmentation_unet import SegmentationUNet
 from deepcanon.nets.segnet import SegNet
+from deepcanon.vision.anchors import anchor_shapes
 from deepcanon.vision.caption import Captioner
 from deepcanon.vision.classify import Classifier
+from deepcanon.vision.fast_rcnn import FastRCNN
+from deepcanon.vision.faster_rcnn import FasterRCNN
 from deepcanon.vision.hard_attention import HardCaptioner, likeliest_place
 from deepcanon.vision.instances import InstanceSegmenter
+from deepcanon.vision.localize import Localizer
+from deepcanon.vision.rcnn import RCNN
+from deepcanon.vision.region_head import RegionHead
+from deepcanon.vision.region_proposals import RegionProposals
+from deepcanon.vision.region_search import selective_search
 from deepcanon.vision.semantic import Segmenter
-from tests.contracts.presets.common import Preset, images
+from deepcanon.vision.yolo import YOLO
+from tests.contracts.presets.common import Preset, boxed, images, with_proposals
+
+
+def maps(channels: int = 8) -> nn.Sequential:
+    """Maps of stride 8."""
+    return nn.Sequential(nn.Conv2d(1, channels, 5, 4, 2), nn.ReLU(), nn.Conv2d(channels, channels, 3, 2, 1), nn.ReLU())
+
+
+def head(size: int) -> RegionHead:
+    """Of regions of 2 x 2 cells."""
+    return RegionHead(nn.Sequential(nn.Flatten(), nn.Linear(size, 16), nn.ReLU()), 16, 3, sampled=8)
+
+
+def proposals() -> RegionProposals:
+    """Of squares of 12 pixels."""
+    return RegionProposals(8, anchor_shapes([12.0], [1.0]), hidden=8, sampled=16, after=6, high=0.5)
+
 
 
 def labelled_pixels(objects: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,6 +68,11 @@ def told_images() -> tuple[torch.Tensor, torch.Tensor]:
 PRESETS = {
     "lenet": Preset(lambda: Classifier(LeNet(4, image_size=16, widths=(4, 8, 32, 16))), lambda: images(16), verbs={"predict": (images(16)[0],)}),
     "resnet": Preset(lambda: Classifier(resnet_cifar(8, 4, in_channels=3, width=4)), lambda: images(12, 3), verbs={"predict": (images(12, 3)[0],)}),
+    "localizer": Preset(lambda: Localizer(nn.Sequential(maps(), nn.Flatten()), 128, 3), boxed),
+    "yolo": Preset(lambda: YOLO(nn.Sequential(maps(), nn.Conv2d(8, 13, 1)), 3), boxed),
+    "faster_rcnn": Preset(lambda: FasterRCNN(maps(), proposals(), head(32), cells=2), boxed),
+    "fast_rcnn": Preset(lambda: FastRCNN(maps(), head(32), selective_search, cells=2), with_proposals),
+    "rcnn": Preset(lambda: RCNN(head(64), selective_search, side=8), with_proposals),
     "unet_masks": Preset(lambda: Segmenter(SegmentationUNet(3, widths=(4, 8)), dice_weight=1.0), labelled_pixels,
                          verbs={"predict": (images(8, 3)[0],)}),
     "segnet": Preset(lambda: Segmenter(SegNet(3, widths=(4, 8), depths=(1, 2))), labelled_pixels, verbs={"predict": (images(8, 3)[0],)}),
