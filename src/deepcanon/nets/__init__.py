@@ -7,11 +7,16 @@ from deepcanon.lazy import attach
 if TYPE_CHECKING:
     from deepcanon.nets import resnet as resnet
     from deepcanon.nets.biggan import BigDiscriminator as BigDiscriminator, BigGenerator as BigGenerator
+    from deepcanon.nets.caption_decoder import (
+        AdditiveAttention as AdditiveAttention,
+        CaptionDecoder as CaptionDecoder,
+    )
     from deepcanon.nets.conditional import Joined as Joined, Projected as Projected
     from deepcanon.nets.conv4 import Conv4 as Conv4
     from deepcanon.nets.conv_coder import conv_decoder as conv_decoder, conv_encoder as conv_encoder
     from deepcanon.nets.coupling import coupling_net as coupling_net
     from deepcanon.nets.dcgan import discriminator64 as discriminator64, generator64 as generator64
+    from deepcanon.nets.fcn import FCN as FCN
     from deepcanon.nets.gigagan import GigaGenerator as GigaGenerator
     from deepcanon.nets.gpt import GPT as GPT
     from deepcanon.nets.image_transformer import (
@@ -47,6 +52,8 @@ if TYPE_CHECKING:
         resnet50 as resnet50,
         resnet_cifar as resnet_cifar,
     )
+    from deepcanon.nets.segmentation_unet import SegmentationUNet as SegmentationUNet
+    from deepcanon.nets.segnet import SegNet as SegNet
     from deepcanon.nets.text_encoder import TextEncoder as TextEncoder
     from deepcanon.nets.unet import UNet as UNet
     from deepcanon.nets.wavenet import WaveNet as WaveNet
