@@ -76,9 +76,8 @@ def own(workplace):
         Image.fromarray((pixels[..., 0] > 119).astype(np.uint8)).save(workplace / "scans" / "masks" / f"{i}.png")
     (workplace / "photos" / "captions.csv").write_text("file,caption\n" + "".join(
         f"{name}/{i}.png,{text}\n" for i in range(20) for name, text in (("apple", "a red apple"), ("pear", '"a green pear, here"'))))
-    return {"masks": "./scans", "captions": "./photos", "images": "./photos", "points": "points.csv", "table": "table.csv",
-            "text": "text.txt", "arrays": "sounds.npy",
-            "env": Walk, "boxes": own_boxes()}
+    return {"images": "./photos", "points": "points.csv", "table": "table.csv", "text": "text.txt", "arrays": "sounds.npy",
+            "env": Walk, "boxes": own_boxes(), "masks": "./scans", "captions": "./photos"}
 
 
 def own_boxes() -> str:

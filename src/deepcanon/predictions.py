@@ -6,8 +6,7 @@
                       <name>_mask.png        labels of pixels or numbers of objects, with a palette, at the size of the file
                       <name>_overlay.png     the same drawn over the picture
                       <name>_words.png       where a captioner looked for each word
-
-What a detector finds stands in the same places: see `box_predictions`.
+    what a detector finds stands in the same files (see `box_predictions`)
 """
 
 from __future__ import annotations

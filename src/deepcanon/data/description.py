@@ -12,8 +12,8 @@ from .mask_files import has_masks
 from .source import PLURAL, TABLE_FILES, TEXT_FILES, Source, check_options, kind_of, known_kind
 
 WHERE = {"images": ("image_check", "describe_images"), "table": ("tables", "describe_table"), "text": ("texts", "describe_text"),
-         "points": ("point_sets", "describe_points"), "env": ("environments", "describe_env"),
-         "boxes": ("box_check", "describe_boxes"), "masks": ("mask_data", "describe_masks"), "captions": ("caption_data", "describe_captions")}
+         "points": ("point_sets", "describe_points"), "env": ("environments", "describe_env"), "boxes": ("box_check", "describe_boxes"),
+         "masks": ("mask_data", "describe_masks"), "captions": ("caption_data", "describe_captions")}
 SUFFIXES = 200                                          # files of a folder that are looked at for its kind
 
 

@@ -12,5 +12,5 @@ Masks = Annotated[Any, "masks"]
 Captions = Annotated[Any, "captions"]
 Env = Annotated[Any, "env"]
 
-KINDS = {"Images": "images", "Points": "points", "Table": "table", "Tokens": "text", "Arrays": "arrays", "Env": "env",
-         "Boxes": "boxes", "Masks": "masks", "Captions": "captions"}
+KINDS = {"Images": "images", "Points": "points", "Table": "table", "Tokens": "text", "Arrays": "arrays", "Boxes": "boxes",
+         "Masks": "masks", "Captions": "captions", "Env": "env"}

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from deepcanon.layers.checks import finite
+from deepcanon.layers.contract import checked
 from deepcanon.layers.modes import evaluating
 from deepcanon.layers.precision import typed_as, widened
 from deepcanon.nets.caption_decoder import START, CaptionDecoder, Pick, Told
@@ -30,6 +31,7 @@ class Caption(NamedTuple):
     weights: Float[Tensor, "T h w"]
 
 
+@checked(rows=False)
 class Captioner(nn.Module):
     """A convolutional encoder and a recurrent decoder, trained on (image, word numbers) pairs.
 
@@ -87,7 +89,7 @@ class Captioner(nn.Module):
     def told(self, batch) -> Told:
         """What the decoder says of a batch, each word given the true ones before it."""
         x, words = batch
-        return self.decoder(self.features(x), checked(words, len(x), len(self.vocabulary)), self.pick)
+        return self.decoder(self.features(x), valid_words(words, len(x), len(self.vocabulary)), self.pick)
 
     def features(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B L D"]:
         """v, of the places in reading order."""
@@ -105,7 +107,7 @@ def word_nll(logits: Float[Tensor, "B T V"], words: Int[Tensor, "B T"]) -> Float
     return F.cross_entropy(widened(logits).transpose(1, 2), words, ignore_index=FILL, reduction="none")
 
 
-def checked(words: Int[Tensor, "B T"], n: int, vocab_size: int) -> Int[Tensor, "B T"]:
+def valid_words(words: Int[Tensor, "B T"], n: int, vocab_size: int) -> Int[Tensor, "B T"]:
     """words. Raises ValueError for other types or shapes, or numbers outside the vocabulary."""
     if words.ndim != 2 or len(words) != n or words.dtype != torch.int64 or not words.shape[1]:
         raise ValueError(f"expected word numbers int64 ({n}, T), got {words.dtype} {tuple(words.shape)}")

@@ -14,11 +14,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from deepcanon.layers.contract import checked
 from deepcanon.layers.joint import batch_sum
 from deepcanon.layers.precision import Float32Buffers, widened
-from deepcanon.vision.caption import FILL, Caption, Captioner, checked, word_nll
+from deepcanon.vision.caption import FILL, Caption, Captioner, valid_words, word_nll
 
 
+@checked(rows=False)
 class HardCaptioner(Float32Buffers, nn.Module):
     """A captioner whose decoder draws places while it learns, and takes the likeliest in use.
 
@@ -50,7 +52,7 @@ class HardCaptioner(Float32Buffers, nn.Module):
         features = self.captioner.features(x)
         mean = torch.rand(len(x), device=x.device) < (self.mean_share if places is None else 0)      # (B,)
         pick = Places(places, mean)
-        told = self.captioner.decoder(features, checked(words, len(x), len(self.captioner.vocabulary)), pick)
+        told = self.captioner.decoder(features, valid_words(words, len(x), len(self.captioner.vocabulary)), pick)
         mask, log_prob = words != FILL, -word_nll(told.logits, words)                # (B, T)
         log_p = widened(told.weights).clamp(min=1e-30).log()
         chosen = (log_p * told.used).sum(-1)                                         # log p_t(s_t)

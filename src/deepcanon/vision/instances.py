@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from deepcanon.layers.components import connected_components, dilated, in_order
+from deepcanon.layers.contract import checked
 from deepcanon.layers.modes import evaluating
 from deepcanon.metrics.instances import mean_precision
 from deepcanon.metrics.segmentation import IGNORED, dice
@@ -21,6 +22,7 @@ from deepcanon.vision.semantic import Segmenter
 INSIDE, BORDER = 1, 2
 
 
+@checked(rows=False)
 class InstanceSegmenter(nn.Module):
     """A net of three logits a pixel, trained on (image, map of objects) pairs.
 

@@ -13,12 +13,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from deepcanon.layers.checks import finite
+from deepcanon.layers.contract import checked
 from deepcanon.layers.joint import batch_sum
 from deepcanon.layers.modes import evaluating
 from deepcanon.layers.precision import widened
 from deepcanon.metrics.segmentation import IGNORED
 
 
+@checked(rows=False)
 class Segmenter(nn.Module):
     """Any net from images to logits of the same sides, trained on (image, label map) pairs.
 

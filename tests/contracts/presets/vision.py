@@ -41,6 +41,7 @@ def proposals() -> RegionProposals:
     return RegionProposals(8, anchor_shapes([12.0], [1.0]), hidden=8, sampled=16, after=6, high=0.5)
 
 
+
 def labelled_pixels(objects: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
     """Images with a bright square, and where it is: its label, or, where objects are numbered, its number."""
     x, label = images(8, 3)
