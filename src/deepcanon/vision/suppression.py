@@ -19,7 +19,7 @@ from torch import Tensor
 
 from deepcanon.metrics.detection import box_area, box_iou, checked_boxes
 
-BLOCK = 256
+BLOCK = 64
 
 
 def nms(
@@ -36,17 +36,15 @@ def nms(
         ValueError: what are no boxes, scores that are not finite or not one a box, a threshold outside [0,
             1].
     """
-    boxes = checked(boxes, scores, threshold)
     order = scores.argsort(descending=True, stable=True)
-    boxes, kept = boxes[order], []
-    area = box_area(boxes)
+    sides = checked(boxes, scores, threshold)[order].T.contiguous()  # (4, N): x0, y0, x1, y1
+    area, kept = box_area(sides.T), []
     while len(order):
-        block = slice(0, BLOCK)
-        overlap = overlapping(boxes[block], area[block], boxes, area, threshold)  # (BLOCK, rest)
-        stays = greedy(overlap[:, block])
-        kept.append(order[block][stays])
+        overlap = overlapping(sides[:, :BLOCK], area[:BLOCK], sides, area, threshold)  # (BLOCK, rest)
+        stays = greedy(overlap[:, :BLOCK])
+        kept.append(order[:BLOCK][stays])
         rest = (~overlap[:, BLOCK:][stays].any(0)).nonzero()[:, 0] + BLOCK
-        order, boxes, area = order[rest], boxes[rest], area[rest]
+        order, sides, area = order[rest], sides[:, rest], area[rest]
     return torch.cat(kept) if kept else order
 
 
@@ -60,11 +58,11 @@ def checked(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
 
 
 def overlapping(a: Tensor, area_a: Tensor, b: Tensor, area_b: Tensor, threshold: float) -> Tensor:
-    """Whether IoU(a, b) > threshold, bool (A, B), written without a division."""
-    width = torch.minimum(a[:, 2, None], b[:, 2]).sub_(torch.maximum(a[:, 0, None], b[:, 0])).clamp_(min=0)
-    height = torch.minimum(a[:, 3, None], b[:, 3]).sub_(torch.maximum(a[:, 1, None], b[:, 1])).clamp_(min=0)
+    """Whether IoU(a, b) > threshold, bool (A, B), of sides (4, A) and (4, B); written without a division."""
+    width = torch.minimum(a[2, :, None], b[2]).sub_(torch.maximum(a[0, :, None], b[0])).clamp_(min=0)
+    height = torch.minimum(a[3, :, None], b[3]).sub_(torch.maximum(a[1, :, None], b[1])).clamp_(min=0)
     both = width.mul_(height)
-    return both > threshold * (area_a[:, None] + area_b).sub_(both)
+    return both > (area_a[:, None] + area_b).sub_(both).mul_(threshold)
 
 
 def greedy(overlap: Tensor) -> Tensor:
