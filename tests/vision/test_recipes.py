@@ -53,7 +53,7 @@ def test_a_photographs_change_follows_the_decision(signs, capsys):
 
 
 def test_an_unknown_distortion_is_refused():
-    with pytest.raises(ValueError, match="expected distort as one of none, shift, flip, affine, elastic, erase, photo, got 'phtoo'"):
+    with pytest.raises(ValueError, match="expected distort as one of none, shift, flip, crop, affine, elastic, erase, photo, got 'phtoo'"):
         distortion("phtoo", open_data("digits", "images"))
 
 
