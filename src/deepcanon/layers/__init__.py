@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         BeforeConv2d as BeforeConv2d,
         MaskedConv2d as MaskedConv2d,
     )
+    from deepcanon.layers.convolution import convolve as convolve, output_size as output_size, windows as windows
     from deepcanon.layers.dot_product_attention import (
         CrossAttention as CrossAttention,
         SelfAttention as SelfAttention,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         LogitNormal as LogitNormal,
     )
     from deepcanon.layers.linear_map import Linear as Linear, OneDNNLinear as OneDNNLinear, linear as linear
+    from deepcanon.layers.local_response import LocalResponseNorm as LocalResponseNorm
     from deepcanon.layers.minibatch_discrimination import MinibatchDiscrimination as MinibatchDiscrimination
     from deepcanon.layers.modes import evaluating as evaluating
     from deepcanon.layers.norm import (
@@ -57,6 +59,11 @@ if TYPE_CHECKING:
         Standardize as Standardize,
         normalize as normalize,
         standardize as standardize,
+    )
+    from deepcanon.layers.pooling import (
+        average_pool as average_pool,
+        global_average_pool as global_average_pool,
+        max_pool as max_pool,
     )
     from deepcanon.layers.precision import (
         Float32Buffers as Float32Buffers,

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from deepcanon.lazy import attach
 
 if TYPE_CHECKING:
+    from deepcanon.vision.auxiliary import DeeplySupervised as DeeplySupervised
     from deepcanon.vision.classify import Classifier as Classifier, cross_entropy as cross_entropy
+    from deepcanon.vision.test_time import averaged as averaged, mirrored as mirrored, ten_views as ten_views
 
 attach(__name__)
