@@ -139,7 +139,8 @@ def one_side(config: Config, name: str, default: int) -> int:
 def resnet_names(net: ResNet) -> Names:
     """Parts of a ResNet in the file."""
     names = {"stem.0.0": "resnet.embedder.embedder.convolution", "stem.0.1": "resnet.embedder.embedder.normalization", "head": "classifier.1"}
-    for s, stage in enumerate(net.stages):
+    stages: Any = net.stages
+    for s, stage in enumerate(stages):
         for i, block in enumerate(stage):                                        # a Residual, then ReLU
             theirs, ours = f"resnet.encoder.stages.{s}.layers.{i}", f"stages.{s}.{i}.0"
             pairs = [(f"{ours}.residual.{2 * k}", f"{theirs}.layer.{k}") for k in range(len(block[0].residual[::2]))]
@@ -162,7 +163,8 @@ def swin_names(net: Swin) -> Names:
     """Parts of a Swin in the file, where a merging ends the stage before and not the stage behind it."""
     names = {"patches": "swin.embeddings.patch_embeddings.projection", "embed_norm": "swin.embeddings.norm", "norm": "swin.layernorm",
              "head": "classifier"}
-    for s, stage in enumerate(net.stages):
+    stages: Any = net.stages
+    for s, stage in enumerate(stages):
         merged = int(s > 0)
         if merged:
             before = f"swin.encoder.layers.{s - 1}.downsample"
@@ -266,12 +268,13 @@ def preparation(processor: Config, config: Config) -> Prepare:
     scale = processor.get("rescale_factor", 1 / 255)
     if processor.get("do_rescale", True) is not True or abs(scale * 255 - 1) > 1e-3:
         raise ValueError(f"pixels that are scaled by {scale} cannot be prepared, only those by 1/255")
-    size, crop = processor.get("size", 224), None
+    size: Any = processor.get("size", 224)
+    crop: Any = None
     grey, resample = config.get("num_channels", 3) == 1, processor.get("resample", 2)
     shortest = size.get("shortest_edge") if isinstance(size, dict) else None
     kind = str(processor.get("image_processor_type") or processor.get("feature_extractor_type") or "")
     if kind.startswith("ConvNext"):                                              # crops below 384 pixels, stretches above
-        side = shortest or size
+        side: Any = shortest or size
         small = side < 384
         sides = (int(side / (processor.get("crop_pct") or 224 / 256)),) if small else (side, side)
         return Prepare(sides, side if small else None, resample, grey)

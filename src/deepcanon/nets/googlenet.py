@@ -9,7 +9,7 @@ reaches the early layers directly; they are used in training alone.
 B batch, C channels, H x W pixels, K classes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -133,10 +133,10 @@ def convolution(channels: int, out_channels: int, kernel: int, stride: int = 1, 
 def large_stem(in_channels: int, width: float, norm: Norm | None) -> tuple[nn.Module, int]:
     """For images of about 224 pixels: 7x7 of stride 2, pooling, 1x1, 3x3, pooling; and its channels."""
     a, b = scaled(64, width), scaled(192, width)
-    response: Sequence[nn.Module] = [] if norm else [LocalResponseNorm()]
+    response: Callable[[], nn.Module] = nn.Identity if norm else LocalResponseNorm
     return nn.Sequential(
-        convolution(in_channels, a, 7, 2, norm), nn.MaxPool2d(3, 2, 1), *response,
-        convolution(a, a, 1, norm=norm), convolution(a, b, 3, norm=norm), *response, nn.MaxPool2d(3, 2, 1)), b  # fmt: skip
+        convolution(in_channels, a, 7, 2, norm), nn.MaxPool2d(3, 2, 1), response(),
+        convolution(a, a, 1, norm=norm), convolution(a, b, 3, norm=norm), response(), nn.MaxPool2d(3, 2, 1)), b  # fmt: skip
 
 
 def small_stem(in_channels: int, width: float, norm: Norm | None) -> tuple[nn.Module, int]:

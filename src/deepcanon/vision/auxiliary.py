@@ -6,6 +6,8 @@ The further heads bring a gradient to the early layers of a deep net; in use the
 B batch, C channels, H x W pixels, K classes.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -24,7 +26,7 @@ class DeeplySupervised(nn.Module):
         label_smoothing: see `Classifier`.
     """
 
-    def __init__(self, net: nn.Module, *, weight: float = 0.3, label_smoothing: float = 0.0):
+    def __init__(self, net: Any, *, weight: float = 0.3, label_smoothing: float = 0.0):
         super().__init__()
         if not weight >= 0:
             raise ValueError(f"expected a weight of the further heads of 0 or more, got {weight}")

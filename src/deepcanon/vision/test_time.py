@@ -4,7 +4,7 @@
 
 The views are those that a net has learned to see past: mirror images, crops of the corners and the middle. Plain
 functions from images to images of the same size: `averaged(net, x, (as_it_is, mirrored))`.
-B batch, C channels, H x W pixels, K classes, V views.
+B batch, S shape of an example, C channels, H x W pixels, K classes, V views.
 """
 
 import math
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 View = Callable[[Tensor], Tensor]
 
 
-def averaged(net: nn.Module, x: Float[Tensor, "B C H W"], views: Sequence[View]) -> Float[Tensor, "B K"]:
+def averaged(net: nn.Module, x: Float[Tensor, "B *S"], views: Sequence[View]) -> Float[Tensor, "B K"]:
     """The logarithm of the class probabilities averaged over the views; of a single view, the net's logits.
 
     Raises:
@@ -33,8 +33,8 @@ def averaged(net: nn.Module, x: Float[Tensor, "B C H W"], views: Sequence[View])
     return torch.stack([each.log_softmax(1) for each in logits]).logsumexp(0) - math.log(len(views))
 
 
-def as_it_is(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-    """The images themselves."""
+def as_it_is(x: Float[Tensor, "B *S"]) -> Float[Tensor, "B *S"]:
+    """The images themselves, or whatever the net reads."""
     return x
 
 

@@ -1,11 +1,34 @@
 """Presets of the family vision."""
 
+from deepcanon.layers.local_response import LocalResponseNorm
+from deepcanon.nets.alexnet import AlexNet
+from deepcanon.nets.conv_net import ConvNet
+from deepcanon.nets.densenet import densenet_cifar
+from deepcanon.nets.googlenet import GoogLeNet
 from deepcanon.nets.lenet import LeNet
 from deepcanon.nets.resnet import resnet_cifar
+from deepcanon.nets.swin import Swin
+from deepcanon.nets.vit import ViT
+from deepcanon.vision.auxiliary import DeeplySupervised
 from deepcanon.vision.classify import Classifier
+from deepcanon.vision.test_time import ten_views
 from tests.contracts.presets.common import Preset, images
 
 PRESETS = {
     "lenet": Preset(lambda: Classifier(LeNet(4, image_size=16, widths=(4, 8, 32, 16))), lambda: images(16), verbs={"predict": (images(16)[0],)}),
     "resnet": Preset(lambda: Classifier(resnet_cifar(8, 4, in_channels=3, width=4)), lambda: images(12, 3), verbs={"predict": (images(12, 3)[0],)}),
+    "alexnet": Preset(lambda: Classifier(AlexNet(4, in_channels=1, image_size=16, widths=(4, 8, 8, 8, 8), hidden=(16, 16), groups=2,
+                                                 response=LocalResponseNorm, dropout=0.0)),
+                      lambda: images(16), verbs={"predict": (images(16)[0],)}),
+    "convnet": Preset(lambda: Classifier(ConvNet([[6, 6], [8]], 4, in_channels=1, image_size=12, hidden=(16,), dropout=0.1), views=ten_views(1)),
+                      lambda: images(12), verbs={"predict": (images(12)[0],)}),
+    "densenet": Preset(lambda: Classifier(densenet_cifar(10, 4, 4, in_channels=1)), lambda: images(12), verbs={"predict": (images(12)[0],)}),
+    "googlenet": Preset(lambda: DeeplySupervised(GoogLeNet(4, in_channels=1, width=0.1, small=True, dropout=0.0)),
+                        lambda: images(16), verbs={"predict": (images(16)[0],)}),
+    "vit": Preset(lambda: Classifier(ViT(4, image_size=12, patch=4, in_channels=1, embed_dim=16, num_layers=2, num_heads=2)),
+                  lambda: images(12), verbs={"predict": (images(12)[0],)}),
+    "swin": Preset(lambda: Classifier(Swin(4, image_size=12, patch=2, in_channels=1, embed_dim=8, depths=(2, 1), num_heads=(2, 4), window=4)),
+                   lambda: images(12), verbs={"predict": (images(12)[0],)}),
+    "fine-tuned": Preset(lambda: Classifier(resnet_cifar(8, 4, in_channels=1, width=4), frozen=("stem", "stages.0")),
+                         lambda: images(12), frozen=("net.stem", "net.stages.0")),
 }
