@@ -25,21 +25,66 @@ from deepcanon.vision import Classifier
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 NAMES = {i: name for i, name in enumerate(("cat", "dog", "newt"))}
 MODELS = {
-    "resnet-basic": lambda: ResNetForImageClassification(ResNetConfig(
-        embedding_size=8, hidden_sizes=[8, 16, 24], depths=[2, 1, 2], layer_type="basic", id2label=NAMES)),
-    "resnet-bottleneck": lambda: ResNetForImageClassification(ResNetConfig(
-        embedding_size=8, hidden_sizes=[32, 64], depths=[1, 2], id2label=NAMES)),
-    "resnet-18": lambda: ResNetForImageClassification(ResNetConfig(
-        hidden_sizes=[64, 128, 256, 512], depths=[2, 2, 2, 2], layer_type="basic", num_labels=1000)),
-    "vit": lambda: ViTForImageClassification(ViTConfig(
-        hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=40, image_size=32, patch_size=8, id2label=NAMES)),
-    "vit-no-bias": lambda: ViTForImageClassification(ViTConfig(
-        hidden_size=24, num_hidden_layers=1, num_attention_heads=2, intermediate_size=40, image_size=[32, 32], patch_size=8,
-        qkv_bias=False, layer_norm_eps=1e-3, id2label=NAMES)),
-    "swin": lambda: SwinForImageClassification(SwinConfig(
-        image_size=32, patch_size=2, embed_dim=8, depths=[2, 3], num_heads=[2, 4], window_size=4, mlp_ratio=2.0, id2label=NAMES)),
-    "swin-odd": lambda: SwinForImageClassification(SwinConfig(                   # 15 places a side, then 8: windows and merging pad
-        image_size=30, patch_size=2, embed_dim=8, depths=[2, 2], num_heads=[2, 4], window_size=4, id2label=NAMES)),
+    "resnet-basic": lambda: ResNetForImageClassification(
+        ResNetConfig(
+            embedding_size=8, hidden_sizes=[8, 16, 24], depths=[2, 1, 2], layer_type="basic", id2label=NAMES
+        )
+    ),
+    "resnet-bottleneck": lambda: ResNetForImageClassification(
+        ResNetConfig(embedding_size=8, hidden_sizes=[32, 64], depths=[1, 2], id2label=NAMES)
+    ),
+    "resnet-18": lambda: ResNetForImageClassification(
+        ResNetConfig(
+            hidden_sizes=[64, 128, 256, 512], depths=[2, 2, 2, 2], layer_type="basic", num_labels=1000
+        )
+    ),
+    "vit": lambda: ViTForImageClassification(
+        ViTConfig(
+            hidden_size=24,
+            num_hidden_layers=2,
+            num_attention_heads=3,
+            intermediate_size=40,
+            image_size=32,
+            patch_size=8,
+            id2label=NAMES,
+        )
+    ),
+    "vit-no-bias": lambda: ViTForImageClassification(
+        ViTConfig(
+            hidden_size=24,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=40,
+            image_size=[32, 32],
+            patch_size=8,
+            qkv_bias=False,
+            layer_norm_eps=1e-3,
+            id2label=NAMES,
+        )
+    ),
+    "swin": lambda: SwinForImageClassification(
+        SwinConfig(
+            image_size=32,
+            patch_size=2,
+            embed_dim=8,
+            depths=[2, 3],
+            num_heads=[2, 4],
+            window_size=4,
+            mlp_ratio=2.0,
+            id2label=NAMES,
+        )
+    ),
+    "swin-odd": lambda: SwinForImageClassification(
+        SwinConfig(  # 15 places a side, then 8: windows and merging pad
+            image_size=30,
+            patch_size=2,
+            embed_dim=8,
+            depths=[2, 2],
+            num_heads=[2, 4],
+            window_size=4,
+            id2label=NAMES,
+        )
+    ),
 }
 
 
@@ -93,11 +138,23 @@ def picture(height: int, width: int) -> Image.Image:
     return small.resize((width, height), Image.Resampling.BICUBIC)
 
 
-@pytest.mark.parametrize(("reference", "settings"), [
-    (ViTImageProcessorPil, {"size": {"height": 24, "width": 24}, "resample": 2}),
-    (ConvNextImageProcessorPil, {"size": {"shortest_edge": 24}, "crop_pct": 0.8, "resample": 3}),
-    (ConvNextImageProcessorPil, {"size": {"shortest_edge": 384}, "crop_pct": 0.8, "resample": 2}),
-    (ViTImageProcessorPil, {"size": {"shortest_edge": 30}, "do_center_crop": True, "crop_size": {"height": 24, "width": 24}, "resample": 3})])
+@pytest.mark.parametrize(
+    ("reference", "settings"),
+    [
+        (ViTImageProcessorPil, {"size": {"height": 24, "width": 24}, "resample": 2}),
+        (ConvNextImageProcessorPil, {"size": {"shortest_edge": 24}, "crop_pct": 0.8, "resample": 3}),
+        (ConvNextImageProcessorPil, {"size": {"shortest_edge": 384}, "crop_pct": 0.8, "resample": 2}),
+        (
+            ViTImageProcessorPil,
+            {
+                "size": {"shortest_edge": 30},
+                "do_center_crop": True,
+                "crop_size": {"height": 24, "width": 24},
+                "resample": 3,
+            },
+        ),
+    ],
+)
 def test_pictures_are_prepared_as_transformers_prepares_them(reference, settings, tmp_path):
     processor = reference(**settings, image_mean=MEAN, image_std=STD)
     written(tmp_path, "vit", **json.loads(processor.to_json_string()))
@@ -113,7 +170,7 @@ def test_files_are_prepared_upright_and_grey_ones_as_colour(tmp_path):
     prepare = from_huggingface(tmp_path).prepare
     rotated = picture(20, 30)
     tags = rotated.getexif()
-    tags[274] = 6                                                                # shown turned by a quarter
+    tags[274] = 6  # shown turned by a quarter
     rotated.save(tmp_path / "turned.png", exif=tags)
     picture(20, 30).convert("L").save(tmp_path / "grey.png")
     upright, grey = prepare([tmp_path / "turned.png", tmp_path / "grey.png"])
@@ -139,11 +196,24 @@ def changed(tmp_path, change) -> None:
     save_file(weights, tmp_path / "model.safetensors")
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (lambda w: w.pop("vit.layernorm.bias"), r"is missing vit\.layernorm\.bias"),
-    (lambda w: w.pop("vit.encoder.layer.1.attention.attention.key.weight"), r"is missing vit\.encoder\.layer\.1\.attention\.attention\.key\.weight"),
-    (lambda w: w.update({"vit.extra.weight": torch.zeros(2)}), r"the net has no place for|has no place for vit\.extra\.weight"),
-    (lambda w: w.update({"classifier.bias": torch.zeros(7)}), r"expected classifier\.bias of shape \(3,\), found \(7,\)")])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda w: w.pop("vit.layernorm.bias"), r"is missing vit\.layernorm\.bias"),
+        (
+            lambda w: w.pop("vit.encoder.layer.1.attention.attention.key.weight"),
+            r"is missing vit\.encoder\.layer\.1\.attention\.attention\.key\.weight",
+        ),
+        (
+            lambda w: w.update({"vit.extra.weight": torch.zeros(2)}),
+            r"the net has no place for|has no place for vit\.extra\.weight",
+        ),
+        (
+            lambda w: w.update({"classifier.bias": torch.zeros(7)}),
+            r"expected classifier\.bias of shape \(3,\), found \(7,\)",
+        ),
+    ],
+)
 def test_weights_that_do_not_fit_are_named(change, message, tmp_path):
     changed(tmp_path, change)
     with pytest.raises(ValueError, match=message):
@@ -153,16 +223,22 @@ def test_weights_that_do_not_fit_are_named(change, message, tmp_path):
 def test_weights_in_16_bits_and_indices_of_windows_are_read(tmp_path):
     written(tmp_path, "swin")
     weights = {k: v.bfloat16() for k, v in load_file(tmp_path / "model.safetensors").items()}
-    weights["swin.encoder.layers.0.blocks.0.attention.self.relative_position_index"] = torch.zeros(16, 16, dtype=torch.int64)
+    weights["swin.encoder.layers.0.blocks.0.attention.self.relative_position_index"] = torch.zeros(
+        16, 16, dtype=torch.int64
+    )
     save_file(weights, tmp_path / "model.safetensors")
     assert all(p.dtype == torch.float32 for p in from_huggingface(tmp_path).net.parameters())
 
 
-@pytest.mark.parametrize(("settings", "message"), [
-    ({"model_type": "bert"}, "of a model 'bert'; what can be read is resnet, vit, swin"),
-    ({"hidden_act": "relu"}, "a vit with hidden_act='relu' cannot be read, only with 'gelu'"),
-    ({"image_size": [32, 48]}, r"a vit with image_size=\[32, 48\] cannot be read"),
-    ({"hidden_size": None}, "a setting is missing or of another form")])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model_type": "bert"}, "of a model 'bert'; what can be read is resnet, vit, swin"),
+        ({"hidden_act": "relu"}, "a vit with hidden_act='relu' cannot be read, only with 'gelu'"),
+        ({"image_size": [32, 48]}, r"a vit with image_size=\[32, 48\] cannot be read"),
+        ({"hidden_size": None}, "a setting is missing or of another form"),
+    ],
+)
 def test_other_models_are_refused(settings, message, tmp_path):
     written(tmp_path, "vit")
     config = json.loads((tmp_path / "config.json").read_text()) | settings
@@ -179,8 +255,13 @@ def test_a_missing_file_is_named(name, tmp_path):
         from_huggingface(tmp_path)
 
 
-@pytest.mark.parametrize(("settings", "message"), [
-    ({"rescale_factor": 1 / 127.5}, "only those by 1/255"), ({"image_mean": None, "do_normalize": True}, "image_mean")])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rescale_factor": 1 / 127.5}, "only those by 1/255"),
+        ({"image_mean": None, "do_normalize": True}, "image_mean"),
+    ],
+)
 def test_preprocessing_that_is_not_known_is_refused(settings, message, tmp_path):
     written(tmp_path, "vit")
     processor = json.loads((tmp_path / "preprocessor_config.json").read_text()) | settings

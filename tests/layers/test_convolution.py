@@ -1,4 +1,6 @@
-"""Convolution as a matrix product: torch's numbers in one, two and three dimensions, sizes, strides, and what shifts."""
+"""Convolution as a matrix product: torch's numbers in one, two and three dimensions, sizes, strides, and
+what shifts.
+"""
 
 import jaxtyping
 import pytest
@@ -30,7 +32,12 @@ def test_the_worked_example_of_3_to_4_channels():
 @pytest.mark.parametrize(("padding", "size"), [(0, 14), (1, 15), (2, 16)])
 def test_the_worked_example_of_sizes(padding, size):
     assert output_size(32, 5, 2, padding) == size
-    assert convolve(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 5, 5), stride=2, padding=padding).shape == (1, 1, size, size)
+    assert convolve(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 5, 5), stride=2, padding=padding).shape == (
+        1,
+        1,
+        size,
+        size,
+    )
     assert (parameter_count(3, 1, (5, 5)), parameter_count(3, 10, (5, 5))) == (76, 760)
 
 
@@ -44,14 +51,18 @@ def test_values_and_gradients_are_torchs(axes, stride, padding):
     ours, theirs = convolve(x, w, b, stride=stride, padding=padding), TORCH[axes](x, w, b, stride, padding)
     torch.testing.assert_close(ours, theirs)
     upstream = torch.randn_like(ours)
-    for mine, reference in zip(torch.autograd.grad(ours, (x, w, b), upstream), torch.autograd.grad(theirs, (x, w, b), upstream)):
+    for mine, reference in zip(
+        torch.autograd.grad(ours, (x, w, b), upstream), torch.autograd.grad(theirs, (x, w, b), upstream)
+    ):
         torch.testing.assert_close(mine, reference)
 
 
 @pytest.mark.row("VIS-01")
 def test_a_stride_and_a_border_an_axis():
     x, w = torch.randn(2, 3, 9, 7), torch.randn(5, 3, 3, 2)
-    torch.testing.assert_close(convolve(x, w, stride=(2, 1), padding=(0, 1)), F.conv2d(x, w, None, (2, 1), (0, 1)))
+    torch.testing.assert_close(
+        convolve(x, w, stride=(2, 1), padding=(0, 1)), F.conv2d(x, w, None, (2, 1), (0, 1))
+    )
 
 
 @pytest.mark.row("VIS-01")
@@ -67,14 +78,16 @@ def test_a_shifted_input_gives_a_shifted_output():
 @pytest.mark.parametrize("stride", [2, 3])
 def test_a_strided_convolution_is_every_sth_place_of_the_dense_one(stride):
     torch.manual_seed(0)
-    x, w = (torch.randint(-9, 9, shape).float() for shape in ((2, 3, 11, 11), (4, 3, 3, 3)))       # whole numbers: no rounding
+    x, w = (
+        torch.randint(-9, 9, shape).float() for shape in ((2, 3, 11, 11), (4, 3, 3, 3))
+    )  # whole numbers: no rounding
     assert torch.equal(convolve(x, w, stride=stride), convolve(x, w)[..., ::stride, ::stride])
 
 
 @pytest.mark.row("VIS-07")
 def test_a_video_convolution_of_one_frame_is_that_of_each_frame():
     torch.manual_seed(0)
-    video, w = torch.randn(2, 3, 4, 6, 6), torch.randn(5, 3, 3, 3)               # four frames
+    video, w = torch.randn(2, 3, 4, 6, 6), torch.randn(5, 3, 3, 3)  # four frames
     frames = torch.stack([convolve(video[:, :, t], w) for t in range(4)], 2)
     torch.testing.assert_close(convolve(video, w.unsqueeze(2)), frames)
 
@@ -100,7 +113,7 @@ def test_the_padding_of_centred_images_is_the_mean_pixel():
     mean = torch.tensor([0.2, 0.4, 0.6]).view(1, 3, 1, 1).expand(1, 3, 4, 4)
     w = torch.randn(2, 3, 3, 3)
     torch.testing.assert_close(centre(mean), torch.zeros(1, 3, 4, 4))
-    border = torch.zeros(1, 3, 6, 6) * centre.std + centre.mean                  # zeros of padding, in pixels
+    border = torch.zeros(1, 3, 6, 6) * centre.std + centre.mean  # zeros of padding, in pixels
     torch.testing.assert_close(border[..., :4, :4], mean)
     torch.testing.assert_close(convolve(centre(mean), w, padding=1), torch.zeros(1, 2, 4, 4))
 
@@ -121,15 +134,28 @@ def test_types_stay_and_empty_batches_pass(dtype):
     torch.testing.assert_close(convolve(x.transpose(2, 3), w), convolve(x.transpose(2, 3).contiguous(), w))
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda: convolve(torch.rand(1, 1, 8, 8), torch.rand(4, 3, 3, 3)), r"expected x as \(B, 3, 2 axes of places\)"),
-    (lambda: convolve(torch.rand(1, 3, 8), torch.rand(4, 3, 3, 3)), r"got \(1, 3, 8\)"),
-    (lambda: convolve(torch.rand(1, 3, 2, 2), torch.rand(4, 3, 3, 3)), "a window of 3 does not fit into 2 places"),
-    (lambda: convolve(torch.rand(1, 3, 4, 4), torch.rand(4, 3, 3, 3), stride=(1, 2, 3)), "expected one value or 2, one an axis"),
-    (lambda: output_size(8, 3, 0), "expected kernel and stride of 1 or more"),
-    (lambda: output_size(8, 0), "expected kernel and stride of 1 or more"),
-    (lambda: output_size(8, 3, 1, -1), "padding of 0 or more"),
-    (lambda: same_padding(4), "no padding of both sides keeps the size under an even kernel, got 4")])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: convolve(torch.rand(1, 1, 8, 8), torch.rand(4, 3, 3, 3)),
+            r"expected x as \(B, 3, 2 axes of places\)",
+        ),
+        (lambda: convolve(torch.rand(1, 3, 8), torch.rand(4, 3, 3, 3)), r"got \(1, 3, 8\)"),
+        (
+            lambda: convolve(torch.rand(1, 3, 2, 2), torch.rand(4, 3, 3, 3)),
+            "a window of 3 does not fit into 2 places",
+        ),
+        (
+            lambda: convolve(torch.rand(1, 3, 4, 4), torch.rand(4, 3, 3, 3), stride=(1, 2, 3)),
+            "expected one value or 2, one an axis",
+        ),
+        (lambda: output_size(8, 3, 0), "expected kernel and stride of 1 or more"),
+        (lambda: output_size(8, 0), "expected kernel and stride of 1 or more"),
+        (lambda: output_size(8, 3, 1, -1), "padding of 0 or more"),
+        (lambda: same_padding(4), "no padding of both sides keeps the size under an even kernel, got 4"),
+    ],
+)
 def test_mistakes_are_one_line(call, message, as_a_user):
     with pytest.raises(ValueError, match=message):
         call()

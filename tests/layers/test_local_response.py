@@ -14,7 +14,9 @@ def test_values_and_gradients_are_torchs(size, places):
     torch.manual_seed(0)
     shape = (2, 8, *places) if places else (2, 8, 1)
     x = (4 * torch.randn(shape)).requires_grad_()
-    ours, theirs = (layer(x) for layer in (LocalResponseNorm(size, alpha=0.3), nn.LocalResponseNorm(size, 0.3, 0.75, 2.0)))
+    ours, theirs = (
+        layer(x) for layer in (LocalResponseNorm(size, alpha=0.3), nn.LocalResponseNorm(size, 0.3, 0.75, 2.0))
+    )
     torch.testing.assert_close(ours, theirs)
     upstream = torch.randn_like(ours)
     torch.testing.assert_close(*(torch.autograd.grad(y, x, upstream)[0] for y in (ours, theirs)))

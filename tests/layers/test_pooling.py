@@ -1,4 +1,6 @@
-"""Pooling over sequences, images and volumes: torch's numbers, what is linear, and a head that space does not matter to."""
+"""Pooling over sequences, images and volumes: torch's numbers, what is linear, and a head that space does
+not matter to.
+"""
 
 import jaxtyping
 import pytest
@@ -41,11 +43,15 @@ def test_the_average_is_linear_and_the_maximum_is_not():
 @pytest.mark.row("VIS-05")
 def test_the_mean_over_places_knows_no_order_and_no_size():
     x = torch.rand(2, 512, 8, 8)
-    assert global_average_pool(torch.rand(1, 512, 64, 64)).shape == (1, 512)     # the worked example
+    assert global_average_pool(torch.rand(1, 512, 64, 64)).shape == (1, 512)  # the worked example
     shuffled = x.flatten(2)[..., torch.randperm(64)].view_as(x)
     torch.testing.assert_close(global_average_pool(shuffled), global_average_pool(x))
     torch.testing.assert_close(global_average_pool(x), F.adaptive_avg_pool2d(x, 1).flatten(1))
-    assert global_average_pool(torch.rand(2, 5, 3, 4, 6)).shape == global_average_pool(torch.rand(2, 5, 7)).shape == (2, 5)
+    assert (
+        global_average_pool(torch.rand(2, 5, 3, 4, 6)).shape
+        == global_average_pool(torch.rand(2, 5, 7)).shape
+        == (2, 5)
+    )
 
 
 def test_mistakes_are_one_line(monkeypatch):

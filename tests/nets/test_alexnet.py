@@ -1,4 +1,6 @@
-"""AlexNet, in two towers and in one: shapes and parameters of the papers, towers that do not see each other."""
+"""AlexNet, in two towers and in one: shapes and parameters of the papers, towers that do not see each
+other.
+"""
 
 import jaxtyping
 import pytest
@@ -29,12 +31,23 @@ def test_shapes_of_the_worked_example():
         seen = []
         for layer in net.maps:
             if isinstance(layer, nn.Conv2d | nn.MaxPool2d | LocalResponseNorm):
-                layer.register_forward_hook(lambda layer, _, out: seen.append((type(layer).__name__, *out.shape[1:3])))
+                layer.register_forward_hook(
+                    lambda layer, _, out: seen.append((type(layer).__name__, *out.shape[1:3]))
+                )
         assert net(x).shape == (1, 1000)
     kinds = {"Conv2d": "conv", "MaxPool2d": "pool", "LocalResponseNorm": "norm"}
     assert [(kinds[name], channels, side) for name, channels, side in seen] == [
-        ("conv", 96, 55), ("pool", 96, 27), ("norm", 96, 27), ("conv", 256, 27), ("pool", 256, 13), ("norm", 256, 13),
-        ("conv", 384, 13), ("conv", 384, 13), ("conv", 256, 13), ("pool", 256, 6)]
+        ("conv", 96, 55),
+        ("pool", 96, 27),
+        ("norm", 96, 27),
+        ("conv", 256, 27),
+        ("pool", 256, 13),
+        ("norm", 256, 13),
+        ("conv", 384, 13),
+        ("conv", 384, 13),
+        ("conv", 256, 13),
+        ("pool", 256, 6),
+    ]
     assert [layer.out_features for layer in net.hidden if isinstance(layer, nn.Linear)] == [4096, 4096]
 
 
@@ -67,13 +80,18 @@ def test_images_of_many_sizes_are_read(side):
 
 
 def test_what_does_not_fit_is_refused(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)             # as a user meets it
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as a user meets it
     small = AlexNet(3, image_size=16, widths=(4, 4, 4, 4, 4), hidden=(8, 8))
-    with pytest.raises(ValueError, match="images of 14 pixels are too small for AlexNet's three poolings: give it 15 or more"):
+    with pytest.raises(
+        ValueError, match="images of 14 pixels are too small for AlexNet's three poolings: give it 15 or more"
+    ):
         AlexNet(image_size=14)
     with pytest.raises(ValueError, match=r"expected images \(B, 3, 16, 16\), got \(2, 3, 20, 20\)"):
         small(torch.rand(2, 3, 20, 20))
     with pytest.raises(ValueError, match=r"got \(2, 1, 16, 16\); a grey image is repeated by x.expand"):
         small(torch.rand(2, 1, 16, 16))
-    with pytest.raises(ValueError, match=r"expected floating-point images in \[0, 1\], got torch.uint8; divide 8-bit images by 255"):
+    with pytest.raises(
+        ValueError,
+        match=r"expected floating-point images in \[0, 1\], got torch.uint8; divide 8-bit images by 255",
+    ):
         small(torch.zeros(2, 3, 16, 16, dtype=torch.uint8))

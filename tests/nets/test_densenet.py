@@ -13,7 +13,9 @@ def count(net: nn.Module) -> int:
 
 
 @pytest.mark.row("VIS-13")
-@pytest.mark.parametrize(("build", "parameters"), [(densenet121, 7_978_856), (densenet169, 14_149_480), (densenet_cifar, 769_162)])
+@pytest.mark.parametrize(
+    ("build", "parameters"), [(densenet121, 7_978_856), (densenet169, 14_149_480), (densenet_cifar, 769_162)]
+)
 def test_published_sizes(build, parameters):
     with torch.device("meta"):
         assert count(build()) == parameters
@@ -44,7 +46,10 @@ def test_every_layer_depends_on_every_earlier_map():
 
 @pytest.mark.row("VIS-13")
 def test_a_transition_keeps_a_share_of_the_channels_at_half_the_resolution():
-    net, seen = DenseNet(nn.Conv2d(1, 10, 3, padding=1), 10, (2, 3), 4, growth=5, in_channels=1, compression=0.5), []
+    net, seen = (
+        DenseNet(nn.Conv2d(1, 10, 3, padding=1), 10, (2, 3), 4, growth=5, in_channels=1, compression=0.5),
+        [],
+    )
     for block in net.blocks:
         block.register_forward_hook(lambda _, x, y: seen.append(tuple(y.shape[1:])))
     assert net(torch.rand(2, 1, 9, 9)).shape == (2, 4)
@@ -63,7 +68,7 @@ def test_any_size_down_to_a_pixel_and_dropout_in_training_alone():
 
 
 def test_what_does_not_fit_is_refused(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)             # as a user meets it
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as a user meets it
     for depth in (4, 21):
         with pytest.raises(ValueError, match="depth must be 6n \\+ 4"):
             densenet_cifar(depth)

@@ -32,7 +32,9 @@ def test_branches_side_by_side_keep_the_resolution():
     torch.testing.assert_close(three, conv(conv(x, branches[1][0][0]), branches[1][1][0]))
     torch.testing.assert_close(five, conv(conv(x, branches[2][0][0]), branches[2][1][0]))
     torch.testing.assert_close(pooled, conv(F.max_pool2d(x, 3, 1, 1), branches[3][1][0]))
-    assert [b.weight.shape[-1] for b in (branches[0][0], branches[1][1][0], branches[2][1][0], branches[3][1][0])] == [1, 3, 5, 1]
+    assert [
+        b.weight.shape[-1] for b in (branches[0][0], branches[1][1][0], branches[2][1][0], branches[3][1][0])
+    ] == [1, 3, 5, 1]
 
 
 @pytest.mark.row("VIS-14")
@@ -41,8 +43,10 @@ def test_bottlenecks_make_it_cheap():
     five = Inception(192, *MODULES[0]).branches[2]
     assert count(direct) == 153_632
     assert [count(layer) for layer in five] == [3_088, 12_832]
-    products = [sum(m.weight.numel() for m in net.modules() if isinstance(m, nn.Conv2d)) for net in (direct, five)]
-    assert products == [153_600, 15_872]                                         # multiplications a place
+    products = [
+        sum(m.weight.numel() for m in net.modules() if isinstance(m, nn.Conv2d)) for net in (direct, five)
+    ]
+    assert products == [153_600, 15_872]  # multiplications a place
 
 
 @pytest.mark.row("VIS-14")
@@ -55,9 +59,21 @@ def test_published_sizes_and_channels():
         assert net(x).shape == (1, 1000)
     assert count(net) == 13_378_280
     assert count(net) - count(net.auxiliary) == 6_998_552
-    assert seen == [(256, 28), (480, 28), (512, 14), (512, 14), (512, 14), (528, 14), (832, 14), (832, 7), (1024, 7)]
+    assert seen == [
+        (256, 28),
+        (480, 28),
+        (512, 14),
+        (512, 14),
+        (512, 14),
+        (528, 14),
+        (832, 14),
+        (832, 7),
+        (1024, 7),
+    ]
     assert sum(isinstance(m, LocalResponseNorm) for m in net.modules()) == 2
-    assert not any(isinstance(m, LocalResponseNorm) for m in GoogLeNet(3, width=0.1, norm=nn.BatchNorm2d).modules())
+    assert not any(
+        isinstance(m, LocalResponseNorm) for m in GoogLeNet(3, width=0.1, norm=nn.BatchNorm2d).modules()
+    )
 
 
 @pytest.mark.row("VIS-14")
@@ -69,7 +85,7 @@ def test_the_heads_in_the_middle_read_what_came_before_them():
     assert last.shape == early.shape == late.shape == (2, 5)
     torch.testing.assert_close(last, net(x))
     with torch.no_grad():
-        net.blocks[3].branches[0][0].weight.add_(1)                              # behind the early head, before the late one
+        net.blocks[3].branches[0][0].weight.add_(1)  # behind the early head, before the late one
     again = net.all_logits(x)
     assert torch.equal(again[1], early)
     assert not torch.allclose(again[2], late)
@@ -96,7 +112,7 @@ def test_the_loss_is_that_of_the_last_head_and_a_share_of_the_others():
 
 
 def test_what_does_not_fit_is_refused(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)             # as a user meets it
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as a user meets it
     for width in (0.0, 1.5):
         with pytest.raises(ValueError, match="expected a width as a share of the paper's channels"):
             GoogLeNet(3, width=width)

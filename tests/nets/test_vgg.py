@@ -13,9 +13,20 @@ from deepcanon.vision.classify import Classifier
 
 # of each layer with weights: channels in and out, side of its maps, parameters
 CONVOLUTIONS = [
-    (3, 64, 224, 1792), (64, 64, 224, 36928), (64, 128, 112, 73856), (128, 128, 112, 147584), (128, 256, 56, 295168),
-    (256, 256, 56, 590080), (256, 256, 56, 590080), (256, 512, 28, 1180160), (512, 512, 28, 2359808), (512, 512, 28, 2359808),
-    (512, 512, 14, 2359808), (512, 512, 14, 2359808), (512, 512, 14, 2359808)]
+    (3, 64, 224, 1792),
+    (64, 64, 224, 36928),
+    (64, 128, 112, 73856),
+    (128, 128, 112, 147584),
+    (128, 256, 56, 295168),
+    (256, 256, 56, 590080),
+    (256, 256, 56, 590080),
+    (256, 512, 28, 1180160),
+    (512, 512, 28, 2359808),
+    (512, 512, 28, 2359808),
+    (512, 512, 14, 2359808),
+    (512, 512, 14, 2359808),
+    (512, 512, 14, 2359808),
+]
 LINEAR = [(25088, 4096, 102764544), (4096, 4096, 16781312), (4096, 1000, 4097000)]
 
 
@@ -24,14 +35,21 @@ def count(net: nn.Module) -> int:
 
 
 @pytest.mark.row("VIS-11")
-@pytest.mark.parametrize(("depth", "parameters", "with_norm"), [
-    (11, 132_863_336, 132_868_840), (13, 133_047_848, 133_053_736), (16, 138_357_544, 138_365_992), (19, 143_667_240, 143_678_248)])
+@pytest.mark.parametrize(
+    ("depth", "parameters", "with_norm"),
+    [
+        (11, 132_863_336, 132_868_840),
+        (13, 133_047_848, 133_053_736),
+        (16, 138_357_544, 138_365_992),
+        (19, 143_667_240, 143_678_248),
+    ],
+)
 def test_published_sizes(depth, parameters, with_norm):
     with torch.device("meta"):
         assert count(vgg_net(depth)) == parameters
         normalised = vgg_net(depth, norm=nn.BatchNorm2d)
     widths = sum(layer.out_channels for layer in normalised.modules() if isinstance(layer, nn.Conv2d))
-    assert count(normalised) == with_norm - widths                               # published with biases that the norm makes idle
+    assert count(normalised) == with_norm - widths  # published with biases that the norm makes idle
 
 
 @pytest.mark.row("VIS-11", "VIS-06")
@@ -41,7 +59,11 @@ def test_the_worked_example_of_vgg_16():
         maps, pools = [], []
         for layer in net.modules():
             if isinstance(layer, nn.Conv2d):
-                layer.register_forward_hook(lambda layer, _, y: maps.append((layer.in_channels, layer.out_channels, y.shape[-1], count(layer))))
+                layer.register_forward_hook(
+                    lambda layer, _, y: maps.append(
+                        (layer.in_channels, layer.out_channels, y.shape[-1], count(layer))
+                    )
+                )
             if isinstance(layer, nn.MaxPool2d):
                 layer.register_forward_hook(lambda _, x, y: pools.append(tuple(y.shape[1:])))
         assert net(x).shape == (1, 1000)
@@ -101,10 +123,12 @@ def test_dropout_is_in_training_alone():
 
 
 def test_what_does_not_fit_is_refused(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)             # as a user meets it
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as a user meets it
     with pytest.raises(ValueError, match="expected a depth of 11, 13, 16, 19 layers, got 18"):
         vgg_net(18)
-    with pytest.raises(ValueError, match="2 poolings of 4 x 4 need images of 16 pixels or more, got image_size=15"):
+    with pytest.raises(
+        ValueError, match="2 poolings of 4 x 4 need images of 16 pixels or more, got image_size=15"
+    ):
         ConvNet([[4], [4]], 3, image_size=15, pool=4)
     with pytest.raises(ValueError, match="0 poolings"):
         ConvNet([], 3, image_size=16)

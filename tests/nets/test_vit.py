@@ -1,4 +1,6 @@
-"""Vision transformer: patches are a convolution, what positions are for, tokens and parameters, another resolution."""
+"""Vision transformer: patches are a convolution, what positions are for, tokens and parameters, another
+resolution.
+"""
 
 import jaxtyping
 import pytest
@@ -11,7 +13,9 @@ from deepcanon.nets.vit import ViT, resize_vit, resized_positions
 
 def small(**settings) -> ViT:
     torch.manual_seed(0)
-    return ViT(5, **{"image_size": 12, "patch": 4, "embed_dim": 16, "num_layers": 2, "num_heads": 2} | settings)
+    return ViT(
+        5, **{"image_size": 12, "patch": 4, "embed_dim": 16, "num_layers": 2, "num_heads": 2} | settings
+    )
 
 
 @pytest.mark.row("VIS-31")
@@ -27,7 +31,7 @@ def test_the_published_size():
 def test_the_embedding_of_patches_is_a_linear_map_of_their_pixels():
     net, x = small().double(), torch.rand(2, 3, 12, 12, dtype=torch.float64)
     assert (net.patches.kernel_size, net.patches.stride) == ((4, 4), (4, 4))
-    pixels = F.unfold(x, 4, stride=4).transpose(1, 2)                            # (B, N, C P P), row by row
+    pixels = F.unfold(x, 4, stride=4).transpose(1, 2)  # (B, N, C P P), row by row
     expected = pixels @ net.patches.weight.flatten(1).T + net.patches.bias
     embedded = net.embed(x)
     torch.testing.assert_close(embedded[:, 1:], expected, atol=1e-12, rtol=0)
@@ -36,7 +40,9 @@ def test_the_embedding_of_patches_is_a_linear_map_of_their_pixels():
 
 def patches_shuffled(x: torch.Tensor, patch: int) -> torch.Tensor:
     side = x.shape[-1] // patch
-    rows = F.unfold(x, patch, stride=patch)[..., torch.randperm(side * side, generator=torch.Generator().manual_seed(1))]
+    rows = F.unfold(x, patch, stride=patch)[
+        ..., torch.randperm(side * side, generator=torch.Generator().manual_seed(1))
+    ]
     return F.fold(rows, x.shape[-2:], patch, stride=patch)
 
 
@@ -78,7 +84,7 @@ def test_positions_are_interpolated_to_an_explicit_side(before, after):
     assert found.shape == (1, after * after + 1, 2)
     assert torch.equal(found[:, 0], positions[:, 0])
     grid = found[0, 1:].view(after, after, 2)
-    torch.testing.assert_close(grid[..., 0], grid[..., 1].T)                     # rows stay rows
+    torch.testing.assert_close(grid[..., 0], grid[..., 1].T)  # rows stay rows
     assert (grid[1:, :, 0] >= grid[:-1, :, 0] - 0.02).all()
     torch.testing.assert_close(resized_positions(positions, before), positions)
 
@@ -113,7 +119,7 @@ def test_weights_start_by_their_fans():
 
 
 def test_what_does_not_fit_is_refused(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)             # as a user meets it
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as a user meets it
     with pytest.raises(ValueError, match="side is a multiple of the patch, got 30 and 4"):
         small(image_size=30)
     with pytest.raises(ValueError, match="embed_dim 16 cannot be split into 3 heads"):

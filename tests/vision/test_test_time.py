@@ -24,7 +24,7 @@ def test_probabilities_are_averaged_and_not_logits():
     p = averaged(Pixels(), x, (as_it_is, mirrored)).exp()
     torch.testing.assert_close(p, (x.softmax(-1) + x.flip(-1).softmax(-1))[:, 0, 0] / 2)
     torch.testing.assert_close(p.sum(), torch.tensor(1.0))
-    assert torch.equal(averaged(Pixels(), x, (as_it_is,)), x[:, 0, 0])           # of one view, the logits
+    assert torch.equal(averaged(Pixels(), x, (as_it_is,)), x[:, 0, 0])  # of one view, the logits
     with pytest.raises(ValueError, match="expected one view or more to average over, got none"):
         averaged(Pixels(), x, ())
 
@@ -56,7 +56,9 @@ def test_a_classifier_predicts_and_is_measured_by_the_average():
     p = torch.stack([net(view(x)).softmax(1) for view in ten_views(2)]).mean(0)
     torch.testing.assert_close(method.predict(x), p)
     torch.testing.assert_close(method.metrics((x, y))["nll"], -p.log()[range(5), y])
-    torch.testing.assert_close(method.loss((x, y)), Classifier(net).loss((x, y)))                   # trained on the images themselves
+    torch.testing.assert_close(
+        method.loss((x, y)), Classifier(net).loss((x, y))
+    )  # trained on the images themselves
     again = pickle.loads(pickle.dumps(copy.deepcopy(method)))
     assert torch.equal(again.predict(x), method.predict(x))
     assert (method.predict(x) - Classifier(net).predict(x)).abs().max() > 1e-3

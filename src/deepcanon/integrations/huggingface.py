@@ -1,11 +1,13 @@
 """Published image classifiers in transformers' format, ResNet, ViT and Swin, as nets of this library.
 
-    net, classes, prepare = from_huggingface("./resnet-18")      # config.json, model.safetensors, preprocessor_config.json
-    net(prepare(["cat.jpg", "dog.jpg"])).softmax(1)              # the logits are transformers' own
+    net, classes, prepare = from_huggingface("./resnet-18")
+    net(prepare(["cat.jpg", "dog.jpg"])).softmax(1)
 
-transformers is not needed. The normalisation that the weights were trained with is the net's first layer, so that it reads
-pixels in [0, 1] as every net here does; resizing and cropping are `prepare`. Weights are safetensors: no code is read.
-Every tensor of the file has a place in the net, and every weight of the net is in the file, or an error names them.
+The folder holds config.json, model.safetensors and preprocessor_config.json; the logits are transformers'
+own, which is not needed. The normalisation that the weights were trained with is the net's first layer, so
+that it reads pixels in [0, 1] as every net here does; resizing and cropping are `prepare`. Weights are
+safetensors: no code is read. Every tensor of the file has a place in the net, and every weight of the net is
+in the file, or an error names them.
 B images, C channels, S pixels a side, K classes.
 """
 
@@ -48,7 +50,8 @@ def from_huggingface(folder: str | Path) -> Published:
 
     Raises:
         FileNotFoundError: one of the three files is missing.
-        ValueError: another kind of model, an option that the nets here do not have, or weights that do not fit.
+        ValueError: another kind of model, an option that the nets here do not have, or weights that do not
+            fit.
     """
     folder = Path(folder)
     config, processor = read_json(folder / "config.json"), read_json(folder / "preprocessor_config.json")
@@ -56,14 +59,18 @@ def from_huggingface(folder: str | Path) -> Published:
         raise FileNotFoundError(f"{folder} holds no model.safetensors; weights in other formats are not read")
     kind = config.get("model_type")
     if kind not in KINDS:
-        raise ValueError(f"{folder}/config.json is of a model {kind!r}; what can be read is {', '.join(KINDS)}")
+        raise ValueError(
+            f"{folder}/config.json is of a model {kind!r}; what can be read is {', '.join(KINDS)}"
+        )
     build, named = KINDS[kind]
     try:
         net = build(config)
         prepare = preparation(processor, config)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{folder}: a setting is missing or of another form: {error}") from None
-    net.load_state_dict(fitted(read_weights(folder / "model.safetensors"), net, named(net), folder / "model.safetensors"))
+    net.load_state_dict(
+        fitted(read_weights(folder / "model.safetensors"), net, named(net), folder / "model.safetensors")
+    )
     net.standardize = normalisation(processor)
     names = config.get("id2label") or {str(k): str(k) for k in range(net.head.out_features)}
     return Published(net.eval(), [names[str(k)] for k in range(len(names))], prepare)
@@ -90,33 +97,58 @@ def resnet(config: Config) -> ResNet:
     require(config, hidden_act="relu", downsample_in_first_stage=False, downsample_in_bottleneck=False)
     block, factor = (bottleneck, 4) if config.get("layer_type", "bottleneck") == "bottleneck" else (basic, 1)
     width = config.get("embedding_size", 64)
-    return ResNet(large_stem(config.get("num_channels", 3), width), width, config["depths"],
-                  [size // factor for size in config["hidden_sizes"]], class_count(config), block=block)
+    return ResNet(
+        large_stem(config.get("num_channels", 3), width),
+        width,
+        config["depths"],
+        [size // factor for size in config["hidden_sizes"]],
+        class_count(config),
+        block=block,
+    )
 
 
 def vit(config: Config) -> ViT:
     """The net of a ViTConfig."""
     require(config, hidden_act="gelu")
-    return ViT(class_count(config), image_size=one_side(config, "image_size", 224), patch=one_side(config, "patch_size", 16),
-               in_channels=config.get("num_channels", 3), embed_dim=config["hidden_size"], num_layers=config["num_hidden_layers"],
-               num_heads=config["num_attention_heads"], mlp_dim=config["intermediate_size"],
-               eps=config.get("layer_norm_eps", 1e-12), bias=config.get("qkv_bias", True))
+    return ViT(
+        class_count(config),
+        image_size=one_side(config, "image_size", 224),
+        patch=one_side(config, "patch_size", 16),
+        in_channels=config.get("num_channels", 3),
+        embed_dim=config["hidden_size"],
+        num_layers=config["num_hidden_layers"],
+        num_heads=config["num_attention_heads"],
+        mlp_dim=config["intermediate_size"],
+        eps=config.get("layer_norm_eps", 1e-12),
+        bias=config.get("qkv_bias", True),
+    )
 
 
 def swin(config: Config) -> Swin:
     """The net of a SwinConfig."""
     require(config, hidden_act="gelu", use_absolute_embeddings=False)
-    return Swin(class_count(config), image_size=one_side(config, "image_size", 224), patch=one_side(config, "patch_size", 4),
-                in_channels=config.get("num_channels", 3), embed_dim=config["embed_dim"], depths=config["depths"],
-                num_heads=config["num_heads"], window=config["window_size"], mlp_ratio=config.get("mlp_ratio", 4.0),
-                eps=config.get("layer_norm_eps", 1e-5), bias=config.get("qkv_bias", True))
+    return Swin(
+        class_count(config),
+        image_size=one_side(config, "image_size", 224),
+        patch=one_side(config, "patch_size", 4),
+        in_channels=config.get("num_channels", 3),
+        embed_dim=config["embed_dim"],
+        depths=config["depths"],
+        num_heads=config["num_heads"],
+        window=config["window_size"],
+        mlp_ratio=config.get("mlp_ratio", 4.0),
+        eps=config.get("layer_norm_eps", 1e-5),
+        bias=config.get("qkv_bias", True),
+    )
 
 
 def require(config: Config, **settings: Any) -> None:
     """Refuse a setting other than the one that the nets here have."""
     for name, value in settings.items():
         if config.get(name, value) != value:
-            raise ValueError(f"a {config['model_type']} with {name}={config[name]!r} cannot be read, only with {value!r}")
+            raise ValueError(
+                f"a {config['model_type']} with {name}={config[name]!r} cannot be read, only with {value!r}"
+            )
 
 
 def class_count(config: Config) -> int:
@@ -129,7 +161,9 @@ def one_side(config: Config, name: str, default: int) -> int:
     value = config.get(name, default)
     sides = [value] if isinstance(value, int) else list(value)
     if len(set(sides)) != 1:
-        raise ValueError(f"a {config['model_type']} with {name}={value} cannot be read: images and patches are square here")
+        raise ValueError(
+            f"a {config['model_type']} with {name}={value} cannot be read: images and patches are square here"
+        )
     return sides[0]
 
 
@@ -138,13 +172,24 @@ def one_side(config: Config, name: str, default: int) -> int:
 
 def resnet_names(net: ResNet) -> Names:
     """Parts of a ResNet in the file."""
-    names = {"stem.0.0": "resnet.embedder.embedder.convolution", "stem.0.1": "resnet.embedder.embedder.normalization", "head": "classifier.1"}
+    names = {
+        "stem.0.0": "resnet.embedder.embedder.convolution",
+        "stem.0.1": "resnet.embedder.embedder.normalization",
+        "head": "classifier.1",
+    }
     stages: Any = net.stages
     for s, stage in enumerate(stages):
-        for i, block in enumerate(stage):                                        # a Residual, then ReLU
+        for i, block in enumerate(stage):  # a Residual, then ReLU
             theirs, ours = f"resnet.encoder.stages.{s}.layers.{i}", f"stages.{s}.{i}.0"
-            pairs = [(f"{ours}.residual.{2 * k}", f"{theirs}.layer.{k}") for k in range(len(block[0].residual[::2]))]
-            pairs += [(f"{ours}.shortcut", f"{theirs}.shortcut")] if isinstance(block[0].shortcut, nn.Sequential) else []
+            pairs = [
+                (f"{ours}.residual.{2 * k}", f"{theirs}.layer.{k}")
+                for k in range(len(block[0].residual[::2]))
+            ]
+            pairs += (
+                [(f"{ours}.shortcut", f"{theirs}.shortcut")]
+                if isinstance(block[0].shortcut, nn.Sequential)
+                else []
+            )
             for a, b in pairs:
                 names |= {f"{a}.0": f"{b}.convolution", f"{a}.1": f"{b}.normalization"}
     return names
@@ -152,8 +197,13 @@ def resnet_names(net: ResNet) -> Names:
 
 def vit_names(net: ViT) -> Names:
     """Parts of a ViT in the file."""
-    names = {"class_token": "vit.embeddings.cls_token", "positions": "vit.embeddings.position_embeddings",
-             "patches": "vit.embeddings.patch_embeddings.projection", "norm": "vit.layernorm", "head": "classifier"}
+    names = {
+        "class_token": "vit.embeddings.cls_token",
+        "positions": "vit.embeddings.position_embeddings",
+        "patches": "vit.embeddings.patch_embeddings.projection",
+        "norm": "vit.layernorm",
+        "head": "classifier",
+    }
     for i in range(len(net.blocks)):
         names |= block_names(f"blocks.{i}", f"vit.encoder.layer.{i}", "attention.attention", down="mlp.3")
     return names
@@ -161,8 +211,12 @@ def vit_names(net: ViT) -> Names:
 
 def swin_names(net: Swin) -> Names:
     """Parts of a Swin in the file, where a merging ends the stage before and not the stage behind it."""
-    names = {"patches": "swin.embeddings.patch_embeddings.projection", "embed_norm": "swin.embeddings.norm", "norm": "swin.layernorm",
-             "head": "classifier"}
+    names = {
+        "patches": "swin.embeddings.patch_embeddings.projection",
+        "embed_norm": "swin.embeddings.norm",
+        "norm": "swin.layernorm",
+        "head": "classifier",
+    }
     stages: Any = net.stages
     for s, stage in enumerate(stages):
         merged = int(s > 0)
@@ -178,22 +232,33 @@ def swin_names(net: Swin) -> Names:
 
 def block_names(ours: str, theirs: str, attention: str, down: str) -> Names:
     """Parts of a transformer block in the file."""
-    return {f"{ours}.attention.qkv": f"{theirs}.{attention}", f"{ours}.attention.out": f"{theirs}.attention.output.dense",
-            f"{ours}.norm1": f"{theirs}.layernorm_before", f"{ours}.norm2": f"{theirs}.layernorm_after",
-            f"{ours}.mlp.0": f"{theirs}.intermediate.dense", f"{ours}.{down}": f"{theirs}.output.dense"}
+    return {
+        f"{ours}.attention.qkv": f"{theirs}.{attention}",
+        f"{ours}.attention.out": f"{theirs}.attention.output.dense",
+        f"{ours}.norm1": f"{theirs}.layernorm_before",
+        f"{ours}.norm2": f"{theirs}.layernorm_after",
+        f"{ours}.mlp.0": f"{theirs}.intermediate.dense",
+        f"{ours}.{down}": f"{theirs}.output.dense",
+    }
 
 
 KINDS: dict[str, tuple[Callable[[Config], Any], Callable[[Any], Names]]] = {
-    "resnet": (resnet, resnet_names), "vit": (vit, vit_names), "swin": (swin, swin_names)}
+    "resnet": (resnet, resnet_names),
+    "vit": (vit, vit_names),
+    "swin": (swin, swin_names),
+}
 
 
 def fitted(file: dict[str, Tensor], net: nn.Module, names: Names, path: Path) -> dict[str, Tensor]:
     """The state dict of the net, from the tensors of the file.
 
     Raises:
-        ValueError: a tensor that has no place, one that is missing, or one of another shape; each by its name.
+        ValueError: a tensor that has no place, one that is missing, or one of another shape; each by its
+            name.
     """
-    rest = {k: v for k, v in file.items() if not k.endswith("relative_position_index")}      # which follows from the window
+    rest = {
+        k: v for k, v in file.items() if not k.endswith("relative_position_index")
+    }  # which follows from the window
     own, missing = {}, []
     for name, wanted in net.state_dict().items():
         theirs = in_file(name, names)
@@ -202,11 +267,16 @@ def fitted(file: dict[str, Tensor], net: nn.Module, names: Names, path: Path) ->
             continue
         tensor = torch.cat([rest.pop(k) for k in theirs]) if len(theirs) > 1 else rest.pop(theirs[0])
         if tensor.shape != wanted.shape:
-            raise ValueError(f"{path}: expected {theirs[0]} of shape {tuple(wanted.shape)}, found {tuple(tensor.shape)}")
+            raise ValueError(
+                f"{path}: expected {theirs[0]} of shape {tuple(wanted.shape)}, found {tuple(tensor.shape)}"
+            )
         own[name] = tensor.to(wanted.dtype)
     if missing or rest:
-        parts = [f"{what} {', '.join(sorted(keys)[:4])}{' ...' if len(keys) > 4 else ''}"
-                 for what, keys in (("is missing", missing), ("has no place for", list(rest))) if keys]
+        parts = [
+            f"{what} {', '.join(sorted(keys)[:4])}{' ...' if len(keys) > 4 else ''}"
+            for what, keys in (("is missing", missing), ("has no place for", list(rest)))
+            if keys
+        ]
         raise ValueError(f"{path} does not fit its config.json: it {' and the net '.join(parts)}")
     return own
 
@@ -214,7 +284,7 @@ def fitted(file: dict[str, Tensor], net: nn.Module, names: Names, path: Path) ->
 def in_file(name: str, names: Names) -> list[str]:
     """Names in the file of a tensor of the net: three for queries, keys and values, else one."""
     part = max((p for p in names if f"{name}.".startswith(f"{p}.")), key=len)
-    rest = name[len(part):]
+    rest = name[len(part) :]
     return [f"{names[part]}.{which}{rest}" for which in QKV] if part.endswith("qkv") else [names[part] + rest]
 
 
@@ -238,7 +308,9 @@ class Prepare:
     grey: bool = False
 
     def __call__(self, pictures: Sequence[Any]) -> Float[Tensor, "B C S S"]:
-        """Files, Pillow images or arrays (H, W, 3) of uint8. Raises ValueError for one that cannot be read, with its name."""
+        """Files, Pillow images or arrays (H, W, 3) of uint8. Raises ValueError for one that cannot be read,
+        with its name.
+        """
         if isinstance(pictures, str | Path) or not len(pictures):
             raise ValueError(f"expected a list of one picture or more, got {pictures!r}")
         return torch.stack([self.one(picture) for picture in pictures])
@@ -254,7 +326,11 @@ class Prepare:
         image = pil().fromarray(pixels)
         if self.size:
             short = min(height, width)
-            sides = self.size if len(self.size) == 2 else (int(self.size[0] * height / short), int(self.size[0] * width / short))
+            sides = (
+                self.size
+                if len(self.size) == 2
+                else (int(self.size[0] * height / short), int(self.size[0] * width / short))
+            )
             image = image.resize((sides[1], sides[0]), resample=self.resample)
         if self.crop:
             left, top = ((side - self.crop) // 2 for side in image.size)
@@ -273,7 +349,7 @@ def preparation(processor: Config, config: Config) -> Prepare:
     grey, resample = config.get("num_channels", 3) == 1, processor.get("resample", 2)
     shortest = size.get("shortest_edge") if isinstance(size, dict) else None
     kind = str(processor.get("image_processor_type") or processor.get("feature_extractor_type") or "")
-    if kind.startswith("ConvNext"):                                              # crops below 384 pixels, stretches above
+    if kind.startswith("ConvNext"):  # crops below 384 pixels, stretches above
         side: Any = shortest or size
         small = side < 384
         sides = (int(side / (processor.get("crop_pct") or 224 / 256)),) if small else (side, side)
@@ -281,7 +357,13 @@ def preparation(processor: Config, config: Config) -> Prepare:
     if processor.get("do_center_crop"):
         given = processor.get("crop_size", size)
         crop = given if isinstance(given, int) else given["height"]
-    sides = (shortest,) if shortest else (size, size) if isinstance(size, int) else (size["height"], size["width"])
+    sides = (
+        (shortest,)
+        if shortest
+        else (size, size)
+        if isinstance(size, int)
+        else (size["height"], size["width"])
+    )
     return Prepare(sides if processor.get("do_resize", True) else (), crop, resample, grey)
 
 
@@ -290,5 +372,7 @@ def normalisation(processor: Config) -> nn.Module:
     if not processor.get("do_normalize", True):
         return nn.Identity()
     if not {"image_mean", "image_std"} <= processor.keys():
-        raise ValueError("preprocessor_config.json normalises pixels and does not say by which image_mean and image_std")
+        raise ValueError(
+            "preprocessor_config.json normalises pixels and does not say by which image_mean and image_std"
+        )
     return Standardize(processor["image_mean"], processor["image_std"])

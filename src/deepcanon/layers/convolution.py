@@ -2,9 +2,9 @@
 
     y[o, p] = b[o] + sum_{c, k} w[o, c, k] x[c, s p + k],        size of y: floor((W + 2 P - F) / s) + 1
 
-The windows of x are the rows of a matrix, the filters the columns of another: N rows of C F numbers times C F x O. One
-axis of places makes it temporal (Waibel et al. 1989), two are an image, three a video (Tran et al. 2015, arXiv
-1412.0767). torch's own convolutions are the same function, faster; this form shows what they compute.
+The windows of x are the rows of a matrix, the filters the columns of another. One axis of places makes it
+temporal (Waibel et al. 1989), two are an image, three a video (Tran et al. 2015, arXiv 1412.0767). torch's
+own convolutions are the same function, faster; this form shows what they compute.
 B batch, C channels in, O out, F kernel side, P padding, s stride, p places, k offsets in a window.
 """
 
@@ -35,9 +35,9 @@ def convolve(
         raise ValueError(f"expected x as {wanted} for filters {tuple(weight.shape)}, got {tuple(x.shape)}")
     sides = each(padding, axes)
     x = F.pad(x, [side for side in reversed(sides) for _ in range(2)])
-    rows = windows(x, weight.shape[2:], each(stride, axes))                     # (B, C, *out, *kernel)
-    rows = rows.movedim(1, 1 + axes).flatten(1 + axes)                          # (B, *out, C F)
-    y = rows @ weight.flatten(1).T                                              # (B, *out, O)
+    rows = windows(x, weight.shape[2:], each(stride, axes))  # (B, C, *out, *kernel)
+    rows = rows.movedim(1, 1 + axes).flatten(1 + axes)  # (B, *out, C F)
+    y = rows @ weight.flatten(1).T  # (B, *out, O)
     return (y if bias is None else y + bias).movedim(-1, 1)
 
 
@@ -62,14 +62,21 @@ def output_size(size: int, kernel: int, stride: int = 1, padding: int = 0) -> in
         ValueError: a kernel larger than the padded input, or a kernel or stride below 1.
     """
     if kernel < 1 or stride < 1 or padding < 0:
-        raise ValueError(f"expected kernel and stride of 1 or more and padding of 0 or more, got {kernel}, {stride}, {padding}")
+        raise ValueError(
+            "expected kernel and stride of 1 or more and padding of 0 or more, "
+            f"got {kernel}, {stride}, {padding}"
+        )
     if kernel > size + 2 * padding:
-        raise ValueError(f"a window of {kernel} does not fit into {size} places with {padding} of padding on both sides")
+        raise ValueError(
+            f"a window of {kernel} does not fit into {size} places with {padding} of padding on both sides"
+        )
     return (size + 2 * padding - kernel) // stride + 1
 
 
 def same_padding(kernel: int) -> int:
-    """P = (F - 1) / 2, which keeps the size at stride 1. Raises ValueError for an even kernel, where no P does."""
+    """P = (F - 1) / 2, which keeps the size at stride 1. Raises ValueError for an even kernel, where no P
+    does.
+    """
     if kernel % 2 == 0:
         raise ValueError(f"no padding of both sides keeps the size under an even kernel, got {kernel}")
     return (kernel - 1) // 2

@@ -1,10 +1,10 @@
-"""Local response normalisation (Krizhevsky, Sutskever & Hinton 2012, "ImageNet classification with deep CNNs").
+"""Local response normalisation (Krizhevsky, Sutskever & Hinton 2012).
 
     y_c = x_c / (k + alpha / n sum_{|j - c| <= n / 2} x_j^2)^beta
 
-The sum is over n neighbouring channels of the same place, fewer at both ends. alpha is that of torch and Caffe, over
-the mean of the n squares; the paper's, over their sum, is a fifth of it at n = 5. Batch normalisation has
-taken its place. In 16 bits it is computed in float32, where the squares of large activations have room.
+The sum is over n neighbouring channels of the same place, fewer at both ends. alpha is torch's and Caffe's,
+over the mean of the n squares; over their sum, as the paper writes it, it is alpha / n. Batch normalisation
+has taken its place. In 16 bits it is computed in float32, where the squares of large activations have room.
 B batch, C channels.
 """
 
@@ -35,6 +35,8 @@ class LocalResponseNorm(nn.Module):
     def forward(self, x: Float[Tensor, "B C *places"]) -> Float[Tensor, "B C *places"]:
         a, C = widened(x), x.shape[1]
         places = [0, 0] * (a.ndim - 2)
-        squares = F.pad(a.square(), [*places, self.size // 2, (self.size - 1) // 2])        # (B, C + n - 1, *places)
+        squares = F.pad(
+            a.square(), [*places, self.size // 2, (self.size - 1) // 2]
+        )  # (B, C + n - 1, *places)
         energy = sum(squares.narrow(1, j, C) for j in range(self.size)) / self.size
         return narrowed(a / (self.k + self.alpha * energy) ** self.beta, like=x)

@@ -2,9 +2,10 @@
 
     max         y[c, p] = max_k  x[c, s p + k]
     average     y[c, p] = mean_k x[c, s p + k]        the only one of the two that is linear
-    global      y[c]    = mean_p x[c, p]              one vector an image, of whatever size (Lin et al. 2014, arXiv 1312.4400)
+    global      y[c]    = mean_p x[c, p]              Lin et al. 2014, arXiv 1312.4400
 
-Over sequences, images and volumes alike. B batch, C channels, s stride, p places, k offsets in a window.
+Over sequences, images and volumes alike; the global mean makes one vector of an image of any size.
+B batch, C channels, s stride, p places, k offsets in a window.
 """
 
 from collections.abc import Sequence

@@ -1,13 +1,15 @@
 """AlexNet (Krizhevsky, Sutskever & Hinton 2012), in its two forms.
 
-    224 -> conv 11/4 -> 55 -> pool 3/2 -> 27 -> conv 5 -> 27 -> pool -> 13 -> conv 3, 3, 3 -> 13 -> pool -> 6 -> 4096, 4096, K
+    224 -> conv 11/4 -> 55 -> pool 3/2 -> 27 -> conv 5 -> 27 -> pool 3/2 -> 13
+        -> conv 3 -> conv 3 -> conv 3 -> 13 -> pool 3/2 -> 6 -> 4096 -> 4096 -> K
 
-    two towers   96, 256, 384, 384, 256 maps; the second, fourth and fifth convolution in two groups, one a GPU, which do
-                 not see each other; local response normalisation after the first two poolings: 60,965,224 parameters
+    two towers   96, 256, 384, 384, 256 maps; the second, fourth and fifth convolution in two groups, one a
+                 GPU, which do not see each other; local response normalisation after the first two
+                 poolings: 60,965,224 parameters
     one tower    64, 192, 384, 256, 256 maps, no normalisation (Krizhevsky 2014, arXiv 1404.5997): 61,100,840
 
-ReLU after every layer but the last, dropout before the two hidden ones. The first convolution has a border of two zeros: without
-it a side of 224 pixels would become 54, and 55 asks for 227.
+ReLU after every layer but the last, dropout before the two hidden ones. The first convolution has a border
+of two zeros: without it a side of 224 pixels would become 54, and 55 asks for 227.
 B batch, C channels, H x W pixels, K classes.
 """
 
@@ -66,24 +68,34 @@ class AlexNet(nn.Module):
         normalize = response or nn.Identity
         self.standardize = standardize or nn.Identity()
         self.maps = nn.Sequential(
-            nn.Conv2d(in_channels, c1, kernel, stride, border), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2), normalize(),
-            nn.Conv2d(c1, c2, 5, padding=2, groups=groups), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2), normalize(),
+            nn.Conv2d(in_channels, c1, kernel, stride, border), nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, 2), normalize(),
+            nn.Conv2d(c1, c2, 5, padding=2, groups=groups), nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, 2), normalize(),
             nn.Conv2d(c2, c3, 3, padding=1), nn.ReLU(inplace=True),
             nn.Conv2d(c3, c4, 3, padding=1, groups=groups), nn.ReLU(inplace=True),
             nn.Conv2d(c4, c5, 3, padding=1, groups=groups), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2),
         )  # fmt: skip
         f1, f2 = hidden
-        self.hidden = nn.Sequential(nn.Dropout(dropout), nn.Linear(c5 * side * side, f1), nn.ReLU(inplace=True),
-                                    nn.Dropout(dropout), nn.Linear(f1, f2), nn.ReLU(inplace=True))
+        self.hidden = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(c5 * side * side, f1),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+            nn.Linear(f1, f2),
+            nn.ReLU(inplace=True),
+        )
         self.head = nn.Linear(f2, num_classes)
-        self.to(memory_format=torch.channels_last)  # activations follow the weights  # pyright: ignore[reportCallIssue]
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
         return self.head(self.features(x))
 
     def features(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B F"]:
         """The last hidden layer."""
-        return self.hidden(self.maps(self.standardize(image_batch(x, self.in_channels, self.size))).flatten(1))
+        return self.hidden(
+            self.maps(self.standardize(image_batch(x, self.in_channels, self.size))).flatten(1)
+        )
 
 
 def last_side(image_size: int, kernel: int, stride: int, border: int) -> int:
@@ -93,12 +105,30 @@ def last_side(image_size: int, kernel: int, stride: int, border: int) -> int:
         for window in ((kernel, stride, border), (3, 2), (3, 2), (3, 2)):
             side = output_size(side, *window)
     except ValueError:
-        raise ValueError(f"images of {image_size} pixels are too small for AlexNet's three poolings: give it 15 or more") from None
+        raise ValueError(
+            f"images of {image_size} pixels are too small for AlexNet's three poolings: give it 15 or more"
+        ) from None
     return side
 
 
-def two_towers(num_classes: int = 1000, *, in_channels: int = 3, image_size: int = 224, dropout: float = 0.5,
-               standardize: nn.Module | None = None) -> AlexNet:
-    """The form of the paper: two groups, and local response normalisation. 60,965,224 parameters for ImageNet."""
-    return AlexNet(num_classes, in_channels=in_channels, image_size=image_size, widths=(96, 256, 384, 384, 256), groups=2,
-                   response=LocalResponseNorm, dropout=dropout, standardize=standardize)
+def two_towers(
+    num_classes: int = 1000,
+    *,
+    in_channels: int = 3,
+    image_size: int = 224,
+    dropout: float = 0.5,
+    standardize: nn.Module | None = None,
+) -> AlexNet:
+    """The form of the paper: two groups, and local response normalisation. 60,965,224 parameters for
+    ImageNet.
+    """
+    return AlexNet(
+        num_classes,
+        in_channels=in_channels,
+        image_size=image_size,
+        widths=(96, 256, 384, 384, 256),
+        groups=2,
+        response=LocalResponseNorm,
+        dropout=dropout,
+        standardize=standardize,
+    )

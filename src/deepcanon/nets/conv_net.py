@@ -3,9 +3,9 @@
     (conv -> ReLU) ... -> pool N -> (conv -> ReLU) ... -> pool N -> ... -> hidden -> ... -> logits
     H x W x C    H x W x C'       H/N x W/N x C'
 
-A convolution of 3 x 3 with a border of one zero keeps the resolution, a pooling divides it by N. With global pooling
-the last maps are averaged over space instead of laid out in a row: any image size, and hardly a parameter left in the
-hidden layers (Lin et al. 2014, arXiv 1312.4400).
+A convolution of 3 x 3 with a border of one zero keeps the resolution, a pooling divides it by N. With global
+pooling the last maps are averaged over space instead of laid out in a row: any image size, and few
+parameters in the hidden layers (Lin et al. 2014, arXiv 1312.4400).
 B batch, C channels, H x W pixels, K classes.
 """
 
@@ -57,17 +57,23 @@ class ConvNet(nn.Module):
         super().__init__()
         side = image_size // pool ** len(stages)
         if not stages or (side < 1 and not global_pool):
-            raise ValueError(f"{len(stages)} poolings of {pool} x {pool} need images of {pool ** len(stages)} pixels "
-                             f"or more, got image_size={image_size}")
+            raise ValueError(
+                f"{len(stages)} poolings of {pool} x {pool} need images of {pool ** len(stages)} pixels "
+                f"or more, got image_size={image_size}"
+            )
         self.in_channels, self.image_size = in_channels, None if global_pool else (image_size, image_size)
         self.standardize = standardize or nn.Identity()
         ends = [in_channels, *(widths[-1] for widths in stages)]
         self.stages = nn.Sequential(*(stage([c, *widths], pool, norm) for c, widths in zip(ends, stages)))
         units = [ends[-1] * (1 if global_pool else side * side), *hidden]
-        layers = [layer for sizes in pairwise(units) for layer in (nn.Linear(*sizes), nn.ReLU(), nn.Dropout(dropout))]
+        layers = [
+            layer
+            for sizes in pairwise(units)
+            for layer in (nn.Linear(*sizes), nn.ReLU(), nn.Dropout(dropout))
+        ]
         self.hidden, self.head = nn.Sequential(*layers), nn.Linear(units[-1], num_classes)
         self.apply(he_normal)
-        self.to(memory_format=torch.channels_last)  # activations follow the weights  # pyright: ignore[reportCallIssue]
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
         return self.head(self.features(x))
@@ -82,5 +88,9 @@ def stage(channels: Sequence[int], pool: int, norm: Callable[[int], nn.Module] |
     """Convolutions with these channels one after the other, each with its ReLU, and a pooling."""
     layers: list[nn.Module] = []
     for c, out in pairwise(channels):
-        layers += [nn.Conv2d(c, out, 3, padding=1, bias=norm is None), *([norm(out)] if norm else []), nn.ReLU(inplace=True)]
+        layers += [
+            nn.Conv2d(c, out, 3, padding=1, bias=norm is None),
+            *([norm(out)] if norm else []),
+            nn.ReLU(inplace=True),
+        ]
     return nn.Sequential(*layers, nn.MaxPool2d(pool))

@@ -1,11 +1,12 @@
 """VGG (Simonyan & Zisserman 2015, arXiv 1409.1556): depth from small filters alone.
 
-    stage s:   n_s convolutions 3x3 of width w_s, ReLU after each, max pooling 2x2         w = 64, 128, 256, 512, 512
+    stage s    n_s convolutions 3x3 of width w_s, ReLU after each, max pooling 2x2
+    widths     w = 64, 128, 256, 512, 512, then 4096, 4096, K
     11 layers  n = 1, 1, 2, 2, 2      13  2, 2, 2, 2, 2      16  2, 2, 3, 3, 3      19  2, 2, 4, 4, 4
-    then 4096, 4096, K
 
-Two convolutions of 3x3 see 5x5, three 7x7, with fewer parameters and a nonlinearity between. Most activations are in the
-first two convolutions, most parameters, 74 % of VGG-16's 138,357,544, in the first hidden layer.
+Two convolutions of 3x3 see 5x5, three 7x7, with fewer parameters and a nonlinearity between. Most
+activations are in the first two convolutions, most parameters, 74 % of VGG-16's 138,357,544, in the first
+hidden layer.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,5 +47,13 @@ def vgg_net(
         raise ValueError(f"expected a depth of {', '.join(map(str, DEPTHS))} layers, got {depth}")
     count = min(len(WIDTHS), max(1, image_size.bit_length() - 1))
     stages = [[w * width // 64] * n for w, n in zip(WIDTHS[:count], DEPTHS[depth])]
-    return ConvNet(stages, num_classes, in_channels=in_channels, image_size=image_size, hidden=hidden, norm=norm,
-                   dropout=dropout, standardize=standardize)
+    return ConvNet(
+        stages,
+        num_classes,
+        in_channels=in_channels,
+        image_size=image_size,
+        hidden=hidden,
+        norm=norm,
+        dropout=dropout,
+        standardize=standardize,
+    )

@@ -33,9 +33,14 @@ class DeeplySupervised(nn.Module):
         self.net, self.weight_of_heads, self.label_smoothing = net, weight, label_smoothing
 
     def loss(self, batch) -> dict[str, Float[Tensor, ""]]:
-        """The sum, and the cross-entropy of the last head, in nats an example. Raises ValueError as `Classifier` does."""
+        """The sum, and the cross-entropy of the last head, in nats an example. Raises ValueError as
+        `Classifier` does.
+        """
         x, y = batch
-        last, *further = (cross_entropy(logits, y, label_smoothing=self.label_smoothing) for logits in self.net.all_logits(x))
+        last, *further = (
+            cross_entropy(logits, y, label_smoothing=self.label_smoothing)
+            for logits in self.net.all_logits(x)
+        )
         return {"loss": last + self.weight_of_heads * torch.stack(further).sum(), "last_head": last.detach()}
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:

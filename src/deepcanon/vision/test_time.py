@@ -1,9 +1,9 @@
-"""Averaging over views at test time (Krizhevsky, Sutskever & Hinton 2012; Simonyan & Zisserman 2015).
+"""Averaging over views at test time (Krizhevsky et al. 2012; Simonyan & Zisserman 2015).
 
     p(x) = 1/V sum_v softmax(net(view_v(x)))
 
-The views are those that a net has learned to see past: mirror images, crops of the corners and the middle. Plain
-functions from images to images of the same size: `averaged(net, x, (as_it_is, mirrored))`.
+The views are those that a net has learned to see past: mirror images, crops of the corners and the middle.
+Plain functions from images to images of the same size: `averaged(net, x, (as_it_is, mirrored))`.
 B batch, S shape of an example, C channels, H x W pixels, K classes, V views.
 """
 
@@ -44,7 +44,9 @@ def mirrored(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
 
 
 def moved(x: Float[Tensor, "B C H W"], down: int, right: int) -> Float[Tensor, "B C H W"]:
-    """The images shifted by so many pixels, black where nothing comes in: the crop at a corner of the padded image."""
+    """The images shifted by so many pixels, black where nothing comes in: the crop at a corner of the
+    padded image.
+    """
     H, W = x.shape[-2:]
     if abs(down) >= H or abs(right) >= W:
         raise ValueError(f"a shift by ({down}, {right}) leaves nothing of images of {H} x {W} pixels")
@@ -52,7 +54,9 @@ def moved(x: Float[Tensor, "B C H W"], down: int, right: int) -> Float[Tensor, "
 
 
 def ten_views(step: int) -> tuple[View, ...]:
-    """The middle and the four corners, `step` pixels away, each as it is and mirrored: the ten crops of AlexNet."""
+    """The middle and the four corners, `step` pixels away, each as it is and mirrored: the ten crops of
+    AlexNet.
+    """
     corners = [partial(moved, down=down, right=right) for down in (-step, step) for right in (-step, step)]
     return (as_it_is, mirrored, *corners, *(partial(mirrored_and, view=view) for view in corners))
 

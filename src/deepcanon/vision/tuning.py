@@ -1,9 +1,9 @@
-"""Fine-tuning (Yosinski et al. 2014, arXiv 1411.1792; rates by layer, Howard & Ruder 2018, arXiv 1801.06146): which parts of a net learn, how fast.
+"""Fine-tuning (Yosinski et al. 2014, arXiv 1411.1792): which parts of a net learn, and how fast.
 
     all     every part at the rate r
     last    the last stage and what follows it
     head    the head alone: the rest as fixed features, normalised by the statistics that they came with
-    0.7     every part, the k-th from the head at the rate r 0.7^k
+    0.7     every part, the k-th from the head at the rate r 0.7^k (Howard & Ruder 2018, arXiv 1801.06146)
 
     net = from_huggingface("./resnet-18").net
     fit(Classifier(net, frozen=frozen_parts(net, "head")), images("./photos"), Adam(1e-3), epochs=5)
@@ -47,12 +47,18 @@ def as_factor(tune: str) -> float | None:
 
 
 def parts(net: nn.Module) -> list[list[str]]:
-    """Names of parameters and submodules with parameters from input to output: before the stages, each stage, behind them."""
+    """Names of parameters and submodules with parameters from input to output: before the stages, each
+    stage, behind them.
+    """
     own: Any = [name for name, _ in net.named_parameters(recurse=False)]
     groups, behind = [own], []
     for name, child in net.named_children():
         if name in STAGES:
-            groups += [[f"{name}.{i}"] for i, stage in child.named_children() if any(True for _ in stage.parameters())]
+            groups += [
+                [f"{name}.{i}"]
+                for i, stage in child.named_children()
+                if any(True for _ in stage.parameters())
+            ]
         elif any(True for _ in child.parameters()):
             (behind if len(groups) > 1 else groups[0]).append(name)
     return [*groups, behind]
