@@ -46,20 +46,11 @@ class AlexNet(nn.Module):
         ValueError: images too small for three poolings, or widths that the groups do not divide.
     """
 
-    def __init__(
-        self,
-        num_classes: int = 1000,
-        *,
-        in_channels: int = 3,
-        image_size: int = 224,
-        widths: Sequence[int] = (64, 192, 384, 256, 256),
-        hidden: Sequence[int] = (4096, 4096),
-        groups: int = 1,
-        first: tuple[int, int, int] | None = None,
-        response: Callable[[], nn.Module] | None = None,
-        dropout: float = 0.5,
-        standardize: nn.Module | None = None,
-    ):
+    def __init__(self, num_classes: int = 1000, *, in_channels: int = 3, image_size: int = 224,
+                 widths: Sequence[int] = (64, 192, 384, 256, 256), hidden: Sequence[int] = (4096, 4096),
+                 groups: int = 1, first: tuple[int, int, int] | None = None,
+                 response: Callable[[], nn.Module] | None = None, dropout: float = 0.5,
+                 standardize: nn.Module | None = None):
         super().__init__()
         self.in_channels, self.size = in_channels, (image_size, image_size)
         kernel, stride, border = first or (FIRST if image_size >= 64 else SMALL)

@@ -46,29 +46,15 @@ class Swin(nn.Module):
         ValueError: a patch that does not divide the image, or heads that do not divide a stage's width.
     """
 
-    def __init__(
-        self,
-        num_classes: int = 1000,
-        *,
-        image_size: int = 224,
-        patch: int = 4,
-        in_channels: int = 3,
-        embed_dim: int = 96,
-        depths: Sequence[int] = (2, 2, 6, 2),
-        num_heads: Sequence[int] = (3, 6, 12, 24),
-        window: int = 7,
-        mlp_ratio: float = 4.0,
-        eps: float = 1e-5,
-        bias: bool = True,
-        standardize: nn.Module | None = None,
-    ):
+    def __init__(self, num_classes: int = 1000, *, image_size: int = 224, patch: int = 4, in_channels: int = 3,
+                 embed_dim: int = 96, depths: Sequence[int] = (2, 2, 6, 2),
+                 num_heads: Sequence[int] = (3, 6, 12, 24), window: int = 7, mlp_ratio: float = 4.0,
+                 eps: float = 1e-5, bias: bool = True, standardize: nn.Module | None = None):
         super().__init__()
         self.in_channels, self.image_size = in_channels, image_size
         side, width = patches_a_side(image_size, patch), embed_dim
-        self.standardize, self.patches = (
-            standardize or nn.Identity(),
-            nn.Conv2d(in_channels, embed_dim, patch, patch),
-        )
+        self.standardize = standardize or nn.Identity()
+        self.patches = nn.Conv2d(in_channels, embed_dim, patch, patch)
         self.embed_norm = nn.LayerNorm(embed_dim)
         stages = []
         for i, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):
