@@ -12,11 +12,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from deepcanon.layers.labels import correct
+from deepcanon.layers.checks import examples
+from deepcanon.layers.contract import checked
+from deepcanon.layers.labels import correct, cross_entropy
 from deepcanon.layers.modes import evaluating
-from deepcanon.vision.classify import cross_entropy
 
 
+@checked(rows=False)
 class DeeplySupervised(nn.Module):
     """A net with `all_logits(x)`, the logits of the last head first, trained on (image, label) pairs.
 
@@ -36,7 +38,7 @@ class DeeplySupervised(nn.Module):
         """The sum, and the cross-entropy of the last head, in nats an example. Raises ValueError as
         `Classifier` does.
         """
-        x, y = batch
+        x, y = examples(batch)
         last, *further = (
             cross_entropy(logits, y, label_smoothing=self.label_smoothing)
             for logits in self.net.all_logits(x)
@@ -45,7 +47,7 @@ class DeeplySupervised(nn.Module):
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """Accuracy and negative log-likelihood of the last head."""
-        x, y = batch
+        x, y = examples(batch)
         logits = self.net(x)
         return {"accuracy": correct(logits, y), "nll": cross_entropy(logits, y, reduction="none")}
 

@@ -1,5 +1,7 @@
 """Presets of the family vision."""
 
+from torch import nn
+
 from deepcanon.layers.local_response import LocalResponseNorm
 from deepcanon.nets.alexnet import AlexNet
 from deepcanon.nets.conv_net import ConvNet
@@ -9,10 +11,35 @@ from deepcanon.nets.lenet import LeNet
 from deepcanon.nets.resnet import resnet_cifar
 from deepcanon.nets.swin import Swin
 from deepcanon.nets.vit import ViT
+from deepcanon.vision.anchors import anchor_shapes
 from deepcanon.vision.auxiliary import DeeplySupervised
 from deepcanon.vision.classify import Classifier
+from deepcanon.vision.fast_rcnn import FastRCNN
+from deepcanon.vision.faster_rcnn import FasterRCNN
+from deepcanon.vision.localize import Localizer
+from deepcanon.vision.rcnn import RCNN
+from deepcanon.vision.region_head import RegionHead
+from deepcanon.vision.region_proposals import RegionProposals
+from deepcanon.vision.region_search import selective_search
 from deepcanon.vision.test_time import ten_views
-from tests.contracts.presets.common import Preset, images
+from deepcanon.vision.yolo import YOLO
+from tests.contracts.presets.common import Preset, boxed, images, with_proposals
+
+
+def maps(channels: int = 8) -> nn.Sequential:
+    """Maps of stride 8."""
+    return nn.Sequential(nn.Conv2d(1, channels, 5, 4, 2), nn.ReLU(), nn.Conv2d(channels, channels, 3, 2, 1), nn.ReLU())
+
+
+def head(size: int) -> RegionHead:
+    """Of regions of 2 x 2 cells."""
+    return RegionHead(nn.Sequential(nn.Flatten(), nn.Linear(size, 16), nn.ReLU()), 16, 3, sampled=8)
+
+
+def proposals() -> RegionProposals:
+    """Of squares of 12 pixels."""
+    return RegionProposals(8, anchor_shapes([12.0], [1.0]), hidden=8, sampled=16, after=6, high=0.5)
+
 
 PRESETS = {
     "lenet": Preset(lambda: Classifier(LeNet(4, image_size=16, widths=(4, 8, 32, 16))), lambda: images(16), verbs={"predict": (images(16)[0],)}),
@@ -31,4 +58,9 @@ PRESETS = {
                    lambda: images(12), verbs={"predict": (images(12)[0],)}),
     "fine-tuned": Preset(lambda: Classifier(resnet_cifar(8, 4, in_channels=1, width=4), frozen=("stem", "stages.0")),
                          lambda: images(12), frozen=("net.stem", "net.stages.0")),
+    "localizer": Preset(lambda: Localizer(nn.Sequential(maps(), nn.Flatten()), 128, 3), boxed),
+    "yolo": Preset(lambda: YOLO(nn.Sequential(maps(), nn.Conv2d(8, 13, 1)), 3), boxed),
+    "faster_rcnn": Preset(lambda: FasterRCNN(maps(), proposals(), head(32), cells=2), boxed),
+    "fast_rcnn": Preset(lambda: FastRCNN(maps(), head(32), selective_search, cells=2), with_proposals),
+    "rcnn": Preset(lambda: RCNN(head(64), selective_search, side=8), with_proposals),
 }
