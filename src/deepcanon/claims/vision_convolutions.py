@@ -130,7 +130,8 @@ def residual_connections_allow_depth() -> Finding:
     """
     branch = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.Tanh(), nn.Conv2d(4, 2, 3, padding=1)).double()
     with torch.no_grad():
-        branch[2].weight.mul_(0.1)
+        for parameter in branch[2].parameters():
+            parameter.mul_(0.1)
     x = torch.rand(1, 2, 4, 4, dtype=torch.float64)
     identity = torch.eye(x.numel(), dtype=torch.float64)
     distances = {
