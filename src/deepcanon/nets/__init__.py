@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         resnet50 as resnet50,
         resnet_cifar as resnet_cifar,
     )
+    from deepcanon.nets.style_net import StyleNet as StyleNet
     from deepcanon.nets.text_encoder import TextEncoder as TextEncoder
     from deepcanon.nets.unet import UNet as UNet
     from deepcanon.nets.wavenet import WaveNet as WaveNet
