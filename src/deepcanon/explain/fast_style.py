@@ -40,7 +40,7 @@ class FastStyle(Float32Buffers, nn.Module):
         *,
         content: int = 1,
         content_weight: float = 1.0,
-        style_weight: float = 30.0,
+        style_weight: float = 1.0,
         smoothness: float = 0.1,
     ):
         super().__init__()
