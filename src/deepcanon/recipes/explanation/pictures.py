@@ -52,7 +52,7 @@ def learn(method: Classifier, source: Source, lr: float, batch: int, steps: int,
 @recipe(paper="Mordvintsev et al. 2015", systems=["EXP-07"], presets=[
     preset("digits", octaves=1, rate=0.05, jitter=1, steps=400,
            target={"accuracy": at_least(0.9), "activation_growth": at_least(2.0)}, seconds=40),
-    preset("cifar10", width=32, steps=3_000, batch=128,
+    preset("cifar10", width=32, steps=1_500, batch=128,
            target={"accuracy": at_least(0.7), "activation_growth": at_least(2.0)}, seconds=900)])
 def dream(data: Images = "digits", *, size: int | None = None, width: int = 16, stage: int = 2, octaves: int = 2,
           rate: float = 0.02, jitter: int = 4, lr: float = 3e-3, batch: int = 64, steps: int = 1_500, seed: int = 0) -> Run:
