@@ -209,7 +209,7 @@ def test_the_net_takes_sides_of_multiples_of_four():
     assert y.min() >= 0
     assert y.max() <= 1
     for shape in [(1, 3, 10, 12), (1, 3, 12, 9), (1, 3, 4, 12)]:
-        with pytest.raises(ValueError, match="expected images .* whose sides are multiples of 4, 8 or more, got"):
+        with pytest.raises(ValueError, match=r"expected images .* whose sides are multiples of 4, 8 or more, got"):
             net(torch.rand(shape))
     with pytest.raises(ValueError, match="expected channels and width of 1 or more and blocks of 0 or more"):
         StyleNet(0)

@@ -25,7 +25,6 @@ from deepcanon.recipes.vision.distortions import distortion
 from deepcanon.runs import load
 from deepcanon.vision.classify import Classifier
 
-
 STEPS_OF_CLASSIFIER = 0.5  # of a style run's steps, for the net that judges
 
 
