@@ -33,7 +33,7 @@ def test_backgrounds_are_planted_around_the_picture():
         assert torch.equal(label, (y >= 3).long())                               # the second half of the classes
         assert torch.equal(seen[:, :, 2:-2, 2:-2], x)
         bright = seen[:, 0, outside].mean(1) > 0.5
-        assert 0 <= seen.min()
+        assert seen.min() >= 0
         assert seen.max() <= 1
         assert torch.equal(bright, label.bool()) if of_class else 0.3 < (bright == label.bool()).float().mean() < 0.7
     assert 0.3 < bright.float().mean() < 0.7
