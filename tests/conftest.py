@@ -5,6 +5,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import jaxtyping
 from jaxtyping import install_import_hook
 
 UNANNOTATED = {"engine", "recipes", "integrations"}                    # no shapes in their signatures; and they are timed
@@ -36,3 +37,9 @@ def workplace(tmp_path, monkeypatch) -> Path:
 def embedded_only(monkeypatch):
     """Only the data that come with the package and its dependencies."""
     monkeypatch.delenv("DEEPCANON_DATA", raising=False)
+
+
+@pytest.fixture
+def annotations_unchecked(monkeypatch):
+    """What a user meets, whose calls are not checked against the annotations."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)

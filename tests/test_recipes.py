@@ -13,6 +13,7 @@ from PIL import Image
 
 import deepcanon
 from deepcanon import catalogue, recipes
+from deepcanon.data import box_batches, box_scenes
 from deepcanon.engine import options
 from deepcanon.recipes import evaluation, judge
 
@@ -20,7 +21,8 @@ RECIPES = catalogue.recipes()
 FEW = {"steps": 3, "prior_steps": 2, "student_steps": 2, "vae_steps": 2, "test_tasks": 2, "stage_steps": 2, "env_steps": 256,
        "epochs": 1, "vae_epochs": 1, "warmup": 40, "batch": 8, "size": 16, "members": 2, "every": 2, "chains": 4, "chain_steps": 2,
        "levels": 3, "burn_in": 1, "draws": 1, "units": 60, "tasks": 2, "evaluate_every": 10_000,
-       "importance_samples": 0, "likelihood_of": 2, "sampling_steps": 2, "context": 16, "moments": 16, "num_envs": 2, "horizon": 16, "limit": None}
+       "importance_samples": 0, "likelihood_of": 2, "sampling_steps": 2, "context": 16, "moments": 16, "num_envs": 2, "horizon": 16,
+       "limit": None, "proposals": 8, "pictures": 4}
 LABELLED = {"conditional_gan", "acgan"}                 # methods that need the class of a point
 
 
@@ -65,7 +67,23 @@ def own(workplace):
     (workplace / "table.csv").write_text("\n".join(["size,colour,weight,ripe", *rows]))
     (workplace / "text.txt").write_text("the quick brown fox jumps over the lazy dog. " * 60)
     np.save(workplace / "sounds.npy", rng.integers(0, 256, (40, 1, 24)).astype(np.float32))
-    return {"images": "./photos", "points": "points.csv", "table": "table.csv", "text": "text.txt", "arrays": "sounds.npy", "env": Walk}
+    return {"images": "./photos", "points": "points.csv", "table": "table.csv", "text": "text.txt", "arrays": "sounds.npy",
+            "env": Walk, "boxes": own_boxes()}
+
+
+def own_boxes() -> str:
+    """Pictures with a red or a green square, as COCO has them."""
+    rng, images, entries = np.random.default_rng(0), [], []
+    Path("squares").mkdir()
+    for i in range(16):
+        pixels, (x, y), side = rng.integers(0, 60, (32, 40, 3), dtype=np.uint8), rng.integers(0, 18, 2), 8 + i % 5
+        pixels[y : y + side, x : x + side, i % 2] = 250
+        Image.fromarray(pixels).save(f"squares/{i}.png")
+        images.append({"id": i, "file_name": f"{i}.png", "width": 40, "height": 32})
+        entries.append({"id": i, "image_id": i, "category_id": 3 + 4 * (i % 2), "bbox": [int(x), int(y), side, side]})
+    content = {"images": images, "annotations": entries, "categories": [{"id": 3, "name": "red"}, {"id": 7, "name": "green"}]}
+    Path("squares/boxes.json").write_text(json.dumps(content))
+    return "./squares"
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +96,10 @@ def quick_judge(monkeypatch, tmp_path):
     monkeypatch.setattr(evaluation, "COMPARED", 40)
     monkeypatch.setattr(judge, "DRAWN", dict.fromkeys(judge.DRAWN, 48))
     monkeypatch.setattr(judge, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(box_scenes, "COUNTS", {"train": 16, "test": 4})
+    box_batches.known.cache_clear()
+    yield
+    box_batches.known.cache_clear()
 
 
 def few(name: str, *without: str) -> dict:
@@ -135,7 +157,7 @@ def own_characters(own) -> str:
 
 
 EMBEDDED = {"digits", "pydoc", "iris", "ring", "moons", "two_gaussians", "eight_gaussians", "ten_gaussians", "grid", "CartPole-v1", "Pendulum-v1",
-            "random_patterns", "toy_densities", "sinusoids", "resonance"}
+            "random_patterns", "toy_densities", "sinusoids", "resonance", "digit_scenes"}
 
 
 @pytest.mark.parametrize("name", [r.name for r in RECIPES.values() if r.form.defaults.get(r.form.data) in EMBEDDED])

@@ -3,6 +3,7 @@
     <run>/predictions/predictions.csv        one row an example: file or row, label, its probability, that of every class
                       least_certain.png      the pictures of which a classifier is least certain
                       <name>.png             of a method that makes pictures of pictures
+    what a detector finds stands in the same files (see `box_predictions`)
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from deepcanon.box_predictions import Boxes, boxes_csv, predict_boxes
 from deepcanon.data.metadata import Metadata
 from deepcanon.engine.callbacks import evaluation_mode
 from deepcanon.engine.checkpoint import write_bytes
@@ -38,7 +40,7 @@ class Predictions(NamedTuple):
 
 
 def predict(folder: str | Path, what: str | Path | Sequence[str | Path] | Any, out: str | Path | None = None,
-            weights: str = "weights") -> Predictions:
+            weights: str = "weights") -> Predictions | Boxes:
     """Apply the method of a run to new data and write what it says.
 
     Args:
@@ -53,6 +55,9 @@ def predict(folder: str | Path, what: str | Path | Sequence[str | Path] | Any, o
     call = read_call(Path(folder))
     method: Any = rebuild(folder, weights).method
     source = call["sources"][0] if call["sources"] else {}
+    path = Path(out) if out else Path(folder) / "predictions" / "predictions.csv"
+    if source.get("kind") == "boxes" and hasattr(method, "detect"):
+        return predict_boxes(method, source, parts(what), path)
     if not callable(getattr(method, "predict", None)) or source.get("kind") not in ("images", "table"):
         verbs = [v for v in ("sample", "reconstruct", "encode", "act") if hasattr(method, v)]
         raise ValueError(f"{folder} holds a {type(method).__name__}, which predicts nothing from images or a table" +
@@ -60,7 +65,6 @@ def predict(folder: str | Path, what: str | Path | Sequence[str | Path] | Any, o
     names, batches = open_images(what, source) if source["kind"] == "images" else open_rows(what, source)
     with evaluation_mode(method):
         outputs = torch.cat([method.predict(x.to(next(method.parameters()).device)).cpu() for x in batches])
-    path = Path(out) if out else Path(folder) / "predictions" / "predictions.csv"
     found = Predictions(names, outputs, source.get("classes", []), path)
     write(found, source, batches)
     return found
@@ -128,8 +132,10 @@ def picture_names(names: list[str]) -> list[str]:
     return ["_".join(part for part in Path(name).parts if part not in ("/", "..")) for name in names]
 
 
-def as_csv(found: Predictions) -> str:
-    """One row an example."""
+def as_csv(found: Predictions | Boxes) -> str:
+    """One row an example, or a box."""
+    if isinstance(found, Boxes):
+        return boxes_csv(found)
     import csv
     import io
 

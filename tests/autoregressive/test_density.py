@@ -165,7 +165,7 @@ def test_bits_are_the_cross_entropy_of_the_pixels_levels_in_base_two():
 @pytest.mark.parametrize(("x", "message"), [
     (torch.zeros(2, 1, 4, 3), r"expected data of shape \(B, 1, 3, 3\), got \(2, 1, 4, 3\)"),
     (torch.full((2, 1, 3, 3), 1.5), r"expected values in \[0, 1\], got some from 1.5 to 1.5"),
-    (torch.full((2, 1, 3, 3), math.nan), r"expected values in \[0, 1\]"),
+    (torch.full((2, 1, 3, 3), math.nan), r"expected finite values, got 18 of 18 that are nan or inf in x"),
     (torch.full((2, 1, 3, 3), 0.25), r"expected values on the 2 levels 0, 1/1, ..., 1, got others between")])
 def test_bad_data_are_refused_in_words(x, message):
     with pytest.raises(ValueError, match=message):
@@ -183,7 +183,7 @@ def test_parts_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="a likelihood of 3 channels, got one of 1"):
         AutoregressiveDensity(nn.Identity(), Softmax(1, levels=2), shape=(3, 3, 3))
     method = AutoregressiveDensity(nn.Identity(), Softmax(1, levels=2), shape=(1, 3, 3))
-    with pytest.raises(ValueError, match=r"expected data of shape \(B, 2, 3, 3\), got \(4, 1, 3, 3\)"):
+    with pytest.raises(ValueError, match=r"expected the net's output of shape \(4, 2, 3, 3\), got \(4, 1, 3, 3\)"):
         method.log_prob(torch.zeros(4, 1, 3, 3))
     with pytest.raises(ValueError, match="expected y for each of 3 draws, got 5"):
         method.sample(3, torch.zeros(5))

@@ -115,3 +115,10 @@ def test_a_level_has_the_part_of_the_density_that_is_nearest_to_it(density):
     log_inside = density(*output).log_prob(grid).view(4, 1_000).mean(1) - math.log(4)
     torch.testing.assert_close(bound, log_inside, atol=0.12, rtol=0)
     assert (log_inside <= part.log()).all()
+
+
+@pytest.mark.row("GEN-33", "GEN-34")
+@pytest.mark.parametrize("density", DENSITIES)
+def test_the_highest_level_lies_inside_the_density(density):
+    likelihood, white = Continuous(density), torch.ones(400_000, 1)
+    assert likelihood.log_prob(torch.zeros(1, 2).expand(400_000, 2), white).isfinite().all()

@@ -173,9 +173,11 @@ def test_the_estimate_of_a_condition_is_moved_away_from_the_free_one_by_the_weig
         torch.testing.assert_close(images, (x_T / 2 + 0.5).clamp(0, 1))
 
 
-@pytest.mark.parametrize("batch", [(torch.rand(2, 1, 4, 4),), torch.rand(2, 1, 4, 4)])
-def test_missing_labels_are_refused(batch):
-    with pytest.raises(ValueError, match=r"expected batches \(x, y\): a conditional model learns from the labels or captions"):
+@pytest.mark.parametrize(("batch", "message"), [
+    ((torch.rand(2, 1, 4, 4),), r"expected batches \(x, y\): a conditional model learns from the labels or captions"),
+    (torch.rand(2, 1, 4, 4), r"expected a batch, a tuple of tensors \(x, ...\), got \(2, 1, 4, 4\) float32")])
+def test_missing_labels_are_refused(batch, message):
+    with pytest.raises(ValueError, match=message):
         model().loss(batch)
 
 
@@ -205,8 +207,8 @@ def test_words_after_the_end_of_a_sentence_change_nothing():
 
 @pytest.mark.parametrize(("abar", "message"), [
     (torch.linspace(1, 0.3, 5), "does not end in noise: abar_T = 0.3 of the data's variance is left after T = 4 steps"),
-    (torch.tensor([1.0, 0.5, 0.5, 0.0]), "falls from 1"), (torch.tensor([1.0, float("nan"), 0.0]), "falls from 1"),
-    (torch.tensor([1.0, 0.5, float("nan")]), "falls from 1"), (torch.tensor([0.9, 0.1, 0.0]), "falls from 1")])
+    (torch.tensor([1.0, 0.5, 0.5, 0.0]), "falls from 1"), (torch.tensor([1.0, float("nan"), 0.0]), "expected finite values"),
+    (torch.tensor([1.0, 0.5, float("nan")]), "expected finite values"), (torch.tensor([0.9, 0.1, 0.0]), "falls from 1")])
 def test_schedules_that_are_none_are_refused(abar, message):
     with pytest.raises(ValueError, match=message):
         DDPM(nn.Identity(), (1, 4, 4), abar=abar)

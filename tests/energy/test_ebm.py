@@ -172,9 +172,9 @@ def test_a_share_that_is_none_is_refused():
 
 def test_a_tensor_is_no_batch():
     ebm = EBM(mlp(2, 1), lambda n: torch.zeros(n, 2), chains=4, sampler=lambda energy, x: x)
-    with pytest.raises(ValueError, match=r"expected batches \(x, ...\), got Tensor"):
+    with pytest.raises(ValueError, match=r"expected a batch, a tuple of tensors \(x, ...\), got \(4, 2\) float32"):
         ebm.loss(torch.zeros(4, 2))
-    with pytest.raises(ValueError, match="expected rounds >= 0, got -1"):
+    with pytest.raises(ValueError, match="expected rounds of 0 or more, got -1"):
         ebm.sample(2, rounds=-1)
 
 

@@ -81,3 +81,10 @@ def test_chains_run_without_gradients_and_leave_none():
 def test_senseless_settings_are_refused(how):
     with pytest.raises(ValueError, match="expected steps >= 0, step_size > 0 and temperature >= 0, got"):
         langevin(parabola, torch.zeros(1, 1), **({"steps": 1, "step_size": 0.1} | how))
+
+
+@pytest.mark.row("GEN-47")
+def test_a_chain_is_not_differentiated():
+    start = torch.ones(3, 2, requires_grad=True)
+    assert not langevin(parabola, start, steps=2, step_size=0.1).requires_grad
+    assert not langevin(parabola, start, steps=0, step_size=0.1).requires_grad

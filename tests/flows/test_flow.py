@@ -2,7 +2,6 @@
 
 import math
 
-import jaxtyping
 import pytest
 import torch
 from torch import nn
@@ -13,12 +12,6 @@ from deepcanon.flows.maf_flow import maf
 from deepcanon.flows.nice_flow import AdditiveCoupling, Scaling
 from deepcanon.flows.realnvp_flow import AffineCoupling, realnvp
 from deepcanon.nets.perceptron import mlp
-
-
-@pytest.fixture
-def annotations_unchecked(monkeypatch):
-    """What a user meets, whose calls are not checked against the annotations."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.mark.row("GEN-36")

@@ -156,3 +156,10 @@ def test_the_inverse_undoes_the_map_under_autocast():
     with torch.autocast("cpu", torch.bfloat16):
         for layer in (Conv1x1(rotation(8)), Conv1x1LU(rotation(8))):
             torch.testing.assert_close(layer.inverse(layer(x)[0])[0], x, atol=1e-4, rtol=1e-4)
+
+
+def test_one_value_a_channel_sets_no_scales():
+    layer = ActNorm(3)
+    with pytest.raises(ValueError, match=r"expected two values a channel or more, got \(1, 3\)"):
+        layer(torch.randn(1, 3))
+    assert layer(torch.randn(1, 3, 2, 2))[0].isfinite().all()

@@ -77,3 +77,8 @@ def test_smooth_activations_have_a_bounded_second_derivative_and_relu_has_not(na
 def test_leaky_relu_refuses_a_slope_outside_0_and_1(k):
     with pytest.raises(ValueError, match="slope 0 < k < 1"):
         act.leaky_relu(torch.zeros(1), k)
+
+
+def test_the_relu_of_nan_is_nan():
+    assert act.relu(torch.tensor([torch.nan])).isnan().all()
+    assert act.leaky_relu(torch.tensor([torch.nan])).isnan().all()

@@ -70,3 +70,8 @@ def test_data_of_the_engine_give_each_member_its_sample():
 def test_refuses_a_bag_of_nothing(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_targets_of_another_number_than_the_examples_are_refused(annotations_unchecked):
+    with pytest.raises(ValueError, match="expected as many targets as examples, got 4 examples and 5 targets"):
+        Bagging(lambda x, y: lambda x: y).fit(torch.zeros(4, 1), torch.zeros(5))

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from deepcanon.foundations import logistic
@@ -73,7 +74,7 @@ def test_refuses_what_is_no_distribution(truth):
         GaussianClassifier(torch.tensor([0.5, 0.5]), mean, -eye)
 
 
-def test_refuses_data_that_do_not_determine_it(unchecked):
+def test_refuses_data_that_do_not_determine_it(annotations_unchecked):
     x = torch.randn(8, 2)
     with pytest.raises(ValueError, match=r"class 1 of 0\.\.2 has no example"):
         GaussianClassifier.fit(x, torch.tensor([0, 0, 2, 2, 0, 0, 2, 2]))
@@ -83,3 +84,21 @@ def test_refuses_data_that_do_not_determine_it(unchecked):
         GaussianClassifier.fit(torch.cat([x, x.sum(1, keepdim=True)], 1).double(), torch.arange(8) % 2)
     with pytest.raises(ValueError, match=r"expected means \(2, 2\), got \(3, 2\)"):
         GaussianClassifier(torch.tensor([0.5, 0.5]), torch.zeros(3, 2), torch.eye(2))
+
+
+@pytest.mark.parametrize("load", [load_wine, load_breast_cancer])
+def test_tables_whose_columns_differ_in_scale_are_fitted_in_float32(load):
+    x, y = (torch.tensor(part) for part in load(return_X_y=True))
+    ours = GaussianClassifier.fit(x.float(), y).predict(x.float())
+    theirs = LinearDiscriminantAnalysis().fit(x, y).predict(x.numpy())
+    assert (ours.argmax(1).numpy() == theirs).mean() > 0.99
+
+
+def test_examples_that_are_not_finite_or_of_another_width_are_refused():
+    x, y = torch.randn(20, 2), torch.arange(20) % 2
+    bad = x.clone()
+    bad[3, 1] = torch.nan
+    with pytest.raises(ValueError, match="expected finite values, got 1 of 40"):
+        GaussianClassifier.fit(bad, y)
+    with pytest.raises(ValueError, match=r"expected 2 channels along axis 1, got shape \(20, 1\)"):
+        GaussianClassifier.fit(x, y).predict(x[:, :1])

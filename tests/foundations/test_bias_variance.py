@@ -18,7 +18,7 @@ def test_the_cross_term_vanishes_only_at_the_mean_of_the_models():
     torch.testing.assert_close(error - apart, bias2 / 2, atol=1e-10, rtol=0)     # halfway, half of the bias is lost
 
 
-def test_refuses_a_single_model_and_other_points(unchecked):
+def test_refuses_a_single_model_and_other_points(annotations_unchecked):
     with pytest.raises(ValueError, match=r"two models or more at the points of the truth, \(\.\.\.\), got \(1, 3\) and \(3,\)"):
         decompose(torch.zeros(1, 3), torch.zeros(3))
     with pytest.raises(ValueError, match=r"got \(4, 3\) and \(2,\)"):

@@ -92,3 +92,14 @@ def test_the_bound_of_a_learner_that_errs_by_a_third():
 def test_refuses_what_cannot_be_boosted(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_labels_that_do_not_begin_at_zero_are_as_many_classes_as_there_are(annotations_unchecked):
+    x, y = torch.randn(40, 2), torch.arange(40) % 2
+    x[:, 0] += y
+    boosted, shifted = AdaBoost(5).fit(x, y), AdaBoost(5).fit(x, 3 * y + 1)
+    assert shifted.num_classes == 2
+    assert shifted.says == boosted.says
+    assert torch.equal(shifted.predict(x), 3 * boosted.predict(x) + 1)
+    with pytest.raises(ValueError, match=r"expected x \(N, D\) and labels \(N,\), got \(40, 2\) and \(41,\)"):
+        AdaBoost(5).fit(x, torch.arange(41) % 2)

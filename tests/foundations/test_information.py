@@ -97,10 +97,19 @@ def test_refuses_what_is_no_distribution(p, message):
             refuse(torch.tensor(p))
 
 
-def test_refuses_other_outcomes_and_a_width_that_is_not_positive(unchecked):
+def test_refuses_other_outcomes_and_a_width_that_is_not_positive(annotations_unchecked):
     with pytest.raises(ValueError, match=r"one shape, got \(2,\) and \(3,\)"):
         kl(torch.ones(2) / 2, torch.ones(3) / 3)
     with pytest.raises(ValueError, match="positive standard deviations, got 0"):
         gaussian_entropy(torch.tensor([1.0, 0.0]))
     with pytest.raises(ValueError, match="positive standard deviations, got -1"):
         gaussian_kl(torch.zeros(1), torch.ones(1), torch.zeros(1), -torch.ones(1))
+
+
+def test_the_distance_of_almost_equal_distributions_is_a_number():
+    p = torch.rand(2_000, 5)
+    p = p / p.sum(1, keepdim=True)
+    q = p * (1 + 1e-6 * torch.randn_like(p))
+    q = q / q.sum(1, keepdim=True)
+    assert jsd(p, q).sqrt().isfinite().all()
+    assert jsd(p, q).sqrt().max() < 1e-3

@@ -91,9 +91,26 @@ def test_refuses_data_without_a_minimum(data):
     assert logistic.fit(x, (x[:, 0] > 0).double(), decay=1.0).isfinite().all()
 
 
-def test_refuses_labels_and_shapes_that_do_not_fit(data, unchecked):
+def test_refuses_labels_and_shapes_that_do_not_fit(data, annotations_unchecked):
     x, y = data
     with pytest.raises(ValueError, match=r"labels 0 or 1 \(N,\), got \(200, 4\) and \(200,\) with values \[-1\.0, 1\.0\]"):
         logistic.fit(x, 2 * y - 1)
     with pytest.raises(ValueError, match=r"got \(200, 4\) and \(199,\)"):
         logistic.fit(x, y[:199])
+
+
+def test_whole_numbers_and_far_starts_have_the_minimum_of_real_numbers_from_zero():
+    x = torch.tensor([[1, -2], [1, 0], [1, 1], [1, 3], [1, -1], [1, 2]])
+    y = torch.tensor([0, 1, 0, 1, 0, 1])
+    right = logistic.fit(x.double(), y)
+    assert logistic.fit(x, y).tolist() == pytest.approx(right.tolist(), rel=1e-5)
+    assert logistic.fit(x, y).dtype == torch.float32
+    assert logistic.fit(x.double(), y, start=torch.tensor([1e4, -1e4])).tolist() == pytest.approx(right.tolist())
+
+
+def test_features_that_are_not_finite_are_named(annotations_unchecked):
+    x = torch.tensor([[1.0, torch.nan], [1.0, 0.0], [1.0, 2.0]])
+    with pytest.raises(ValueError, match="expected finite values, got 1 of 6"):
+        logistic.fit(x, torch.tensor([0, 1, 0]))
+    with pytest.raises(ValueError, match=r"expected a start of shape \(2,\), got \(3,\)"):
+        logistic.fit(x[1:], torch.tensor([0, 1]), start=torch.zeros(3))

@@ -1,5 +1,7 @@
 """Losses against torch's, their gradients against the closed forms, and what they refuse."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -57,15 +59,33 @@ def test_two_classes_are_the_binary_case():
     [([0, 1, 3], r"labels must lie in 0\.\.2, got 0\.\.3"), ([0, -1, 1], r"in 0\.\.2, got -1\.\.1"), ([0, 1], r"got \(3, 3\) and torch.int64 \(2,\)"),
      ([0.0, 1.0, 2.0], r"integer labels \(B,\), got \(3, 3\) and torch.float32")],
 )
-def test_refuses_labels_that_name_no_class(labels, message, unchecked):
+def test_refuses_labels_that_name_no_class(labels, message, annotations_unchecked):
     with pytest.raises(ValueError, match=message):
         cross_entropy(torch.zeros(3, 3), torch.tensor(labels))
 
 
-def test_refuses_targets_that_do_not_fit(unchecked):
+def test_refuses_targets_that_do_not_fit(annotations_unchecked):
     with pytest.raises(ValueError, match=r"one shape, got \(3, 1\) and \(3,\)"):
         squared_error(torch.zeros(3, 1), torch.zeros(3))
     with pytest.raises(ValueError, match=r"one shape, got \(3, 1\) and \(3,\)"):
         binary_cross_entropy(torch.zeros(3, 1), torch.zeros(3))
     with pytest.raises(ValueError, match=r"targets must lie in \[0, 1\], got -1\.\.2"):
         binary_cross_entropy(torch.zeros(2), torch.tensor([-1.0, 2.0]))
+
+
+def test_losses_of_large_logits_keep_their_digits_in_float32():
+    right = math.log1p(math.exp(-20))                                    # 2.06e-9
+    logits = torch.tensor([[20.0, 0.0], [100.0, 120.0], [0.0, 20.0]])
+    found = cross_entropy(logits, torch.tensor([0, 1, 0])).tolist()
+    assert found == pytest.approx([right, right, 20 + right], rel=1e-6)
+    found = binary_cross_entropy(torch.tensor([20.0, -20.0, 20.0]), torch.tensor([1.0, 0.0, 0.0])).tolist()
+    assert found == pytest.approx([right, right, 20 + right], rel=1e-6)
+
+
+def test_one_class_costs_nothing_and_an_impossible_one_everything():
+    logits = torch.zeros(2, 1, requires_grad=True)
+    loss = cross_entropy(logits, torch.tensor([0, 0]))
+    loss.sum().backward()
+    assert loss.tolist() == [0, 0]
+    assert logits.grad.tolist() == [[0], [0]]
+    assert cross_entropy(torch.tensor([[0.0, -math.inf]]), torch.tensor([1])).tolist() == [math.inf]

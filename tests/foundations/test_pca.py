@@ -68,3 +68,11 @@ def test_a_linear_autoencoder_learns_the_same_plane(x):
 def test_refuses_more_components_than_the_data_have(shape, components):
     with pytest.raises(ValueError, match=r"1 to min\(N, D\) components"):
         PCA.fit(torch.zeros(shape), components)
+
+
+def test_data_of_another_width_are_refused_and_not_broadcast():
+    pca = PCA.fit(torch.randn(10, 3), 2)
+    with pytest.raises(ValueError, match=r"expected 3 channels along axis 1, got shape \(5, 1\)"):
+        pca.encode(torch.zeros(5, 1))
+    with pytest.raises(ValueError, match="expected finite values"):
+        PCA.fit(torch.full((4, 2), torch.nan), 1)

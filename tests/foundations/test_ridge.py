@@ -55,6 +55,6 @@ def test_refuses_a_prior_without_width(data, sigma):
         ridge(*data, sigma)
 
 
-def test_refuses_targets_of_another_number(data, unchecked):
+def test_refuses_targets_of_another_number(data, annotations_unchecked):
     with pytest.raises(ValueError, match=r"one target a row, got \(40, 6\) and \(39,\)"):
         ridge(data[0], data[1][:39], 1.0)

@@ -77,7 +77,7 @@ def test_a_lower_training_loss_does_not_imply_a_lower_validation_loss(seed):
     assert minimize_risk(squared_error, hypotheses, *others) is fits[3]
 
 
-def test_refuses_what_gives_no_risk(unchecked):
+def test_refuses_what_gives_no_risk(annotations_unchecked):
     x, y = draw(4)
     with pytest.raises(ValueError, match="4 examples and 3 targets"):
         empirical_risk(squared_error, lambda x: x @ WEIGHT, x, y[:3])

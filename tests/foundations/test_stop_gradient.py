@@ -33,6 +33,6 @@ def test_straight_through_has_the_value_of_q_and_the_gradient_of_z():
     assert dq is None
 
 
-def test_refuses_two_shapes(unchecked):
+def test_refuses_two_shapes(annotations_unchecked):
     with pytest.raises(ValueError, match=r"one shape, got \(3, 1\) and \(3,\)"):
         straight_through(torch.zeros(3, 1), torch.zeros(3))

@@ -9,7 +9,7 @@ from deepcanon.engine import Adam, Trainer, linear
 from deepcanon.gans.gan import GAN, clip
 from deepcanon.gans.objectives import minimax, wasserstein
 from deepcanon.gans.penalties import zero_centred
-from deepcanon.layers.instance_noise import InstanceNoise
+from deepcanon.layers.instance_noise import InstanceNoise, fade
 from deepcanon.nets.dcgan import critic, generator
 from deepcanon.nets.perceptron import mlp
 from tests.gans.updates import expected_source
@@ -162,7 +162,9 @@ def test_the_noise_is_added_and_standard_normal_times_sigma():
 def test_the_noise_layer_decays_and_rests_outside_training():
     layer, x = InstanceNoise(0.5, decay=0.9), torch.zeros(20_000)
     assert layer(x).std().item() == pytest.approx(0.5, rel=0.03)
+    fade(nn.Sequential(layer))
     assert layer(x).std().item() == pytest.approx(0.45, rel=0.03)
+    fade(layer)
     assert layer.state_dict()["sigma"].item() == pytest.approx(0.405)
     assert torch.equal(layer.eval()(x), x)
 
@@ -178,3 +180,30 @@ def test_images_of_another_size_or_range_are_refused():
 def test_fewer_examples_than_updates_are_refused():
     with pytest.raises(ValueError, match="5 examples or more"):
         next(GAN(mlp(2, 6), mlp(6, 1), latent_dim=2, discriminator_steps=5).losses((torch.randn(4, 6),)))
+
+
+@pytest.mark.row("GEN-66")
+def test_noise_is_one_for_all_calls_of_a_step_and_fades_after_it():
+    seen = []
+
+    class Watched(InstanceNoise):
+        def forward(self, x):
+            seen.append(float(self.sigma))
+            return super().forward(x)
+
+    gan = GAN(mlp(2, 4, 2), nn.Sequential(Watched(1.0, decay=0.5), mlp(2, 4, 1)), latent_dim=2)
+    for _ in range(2):
+        for _player, _loss in gan.losses((torch.randn(8, 2),)):
+            pass
+    assert seen == [1.0] * 4 + [0.5] * 4
+
+
+@pytest.mark.parametrize("answer", [torch.zeros(8, 2), torch.zeros(7, 1), torch.zeros(8, 1, 1)])
+def test_a_discriminator_gives_one_score_an_example(answer):
+    class Fixed(nn.Module):
+        def forward(self, x):
+            return answer
+
+    gan = GAN(mlp(2, 4, 2), Fixed(), latent_dim=2)
+    with pytest.raises(ValueError, match=r"expected scores of shape \(8,\) or \(8, 1\), got"):
+        next(gan.losses((torch.randn(8, 2),)))

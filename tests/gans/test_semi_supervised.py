@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from deepcanon.engine.callbacks import evaluate
 from deepcanon.gans.semi_supervised import SemiSupervisedGAN
 from deepcanon.nets.perceptron import mlp
 from tests.gans.updates import played
@@ -77,3 +78,12 @@ def test_missing_labels_are_refused(gan):
         next(gan.losses((torch.randn(6, 6, dtype=torch.float64),)))
     with pytest.raises(ValueError, match=r"labels in -1\.\.\d, got some from 0 to 99"):
         next(gan.losses((torch.randn(2, 6, dtype=torch.float64), torch.tensor([0, 99]))))
+
+
+def test_examples_without_a_label_do_not_count_in_the_accuracy():
+    x, y = torch.randn(6, 2), torch.tensor([0, 1, 2, -1, -1, -1])
+    gan = SemiSupervisedGAN(mlp(2, 4, 2), mlp(2, 16, 3), latent_dim=2).eval()
+    right = gan.predict(x).argmax(1)
+    assert evaluate(gan, [(x, torch.where(y < 0, y, right))])["accuracy"] == 1.0
+    with pytest.raises(ValueError, match=r"expected labels in -1..2, got some from 0 to 7"):
+        gan.metrics((x, torch.tensor([0, 1, 2, 0, 0, 7])))

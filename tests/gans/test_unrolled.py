@@ -95,3 +95,10 @@ def test_the_answer_is_that_of_ordinary_steps():
         optimizer.step()
     for name, weight in gan.discriminator.named_parameters():
         torch.testing.assert_close(theta[name], weight)
+
+
+def test_looking_ahead_does_not_move_the_statistics_of_the_discriminator():
+    gan = UnrolledGAN(mlp(2, 4, 2), nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)), latent_dim=2, unroll=3)
+    for _player, _loss in gan.losses((torch.randn(8, 2),)):
+        pass
+    assert gan.discriminator[1].num_batches_tracked == 2                 # data and generated points, once each

@@ -2,7 +2,6 @@
 
 import math
 
-import jaxtyping
 import pytest
 import torch
 
@@ -39,12 +38,6 @@ def uncached(net, row, n):
             first = len(row) - net.context // 2
         row.append(net(torch.tensor([row[first:]]))[0, -1].argmax().item())
     return row
-
-
-@pytest.fixture
-def annotations_unchecked(monkeypatch):
-    """What a user meets, whose calls are not checked against the annotations."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.mark.row("LLM-01")

@@ -62,3 +62,12 @@ def test_a_small_text_conditioned_generator():
     assert not torch.allclose(net(z, words + 1), images)
     images.sum().backward()
     assert all(p.grad.abs().sum() > 0 for p in net.parameters() if p is not net.blocks[0].key.bias and p is not net.blocks[1].key.bias)
+
+
+@pytest.mark.row("GEN-78")
+def test_a_filter_of_zeros_answers_with_the_bias():
+    layer = AdaptiveConv2d(3, 5, 4)
+    layer.bank.data.zero_()
+    layer.bias.data.copy_(torch.arange(5.0))
+    y = layer(torch.randn(2, 3, 6, 6), torch.randn(2, 4))
+    assert torch.equal(y, torch.arange(5.0).view(1, 5, 1, 1).expand(2, 5, 6, 6))

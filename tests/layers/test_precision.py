@@ -10,7 +10,7 @@ from torch import nn
 
 from deepcanon.layers.checks import on_levels
 from deepcanon.layers.embedding import rotary, sinusoidal
-from deepcanon.layers.instance_noise import InstanceNoise
+from deepcanon.layers.instance_noise import InstanceNoise, fade
 from deepcanon.layers.likelihoods import DiscretizedLogistic, Kumaraswamy
 from deepcanon.layers.norm import (
     BatchNorm,
@@ -210,4 +210,5 @@ def test_instance_noise_fades_in_16_bits(dtype):
     noise = InstanceNoise(0.1, decay=0.9999).to(dtype)
     for _ in range(100):
         assert noise(torch.zeros(2, dtype=dtype)).dtype == dtype
+        fade(noise)
     assert float(noise.sigma) == pytest.approx(0.1 * math.pow(0.9999, 100), rel=1e-5)

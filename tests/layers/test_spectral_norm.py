@@ -88,3 +88,16 @@ def test_weights_are_normalised_once():
     nn.init.zeros_(zero.weight)
     with pytest.raises(ValueError, match="weights that are not 0"):
         spectral_norm(zero)
+
+
+@pytest.mark.row("GEN-70")
+def test_the_net_is_as_steep_as_asked():
+    for net in (nn.Linear(3, 3), nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))):
+        net.eval()
+        plain = copy.deepcopy(net)
+        torch.manual_seed(0)
+        assert spectral_norm(plain) is plain                                     # in place
+        torch.manual_seed(0)
+        steep = spectral_norm(copy.deepcopy(net), slope=3.0)
+        x = torch.randn(5, 3)
+        torch.testing.assert_close(steep(x), 3 * plain(x))

@@ -63,3 +63,9 @@ def test_bad_input_is_refused():
     for labels in ([0, 2], [-1, 0]):
         with pytest.raises(ValueError, match=r"expected one label in 0..1 for each example"):
             mode_coverage(torch.tensor(labels), torch.full((2,), 0.5))
+
+
+def test_the_score_of_certain_classes_is_their_number():
+    logits = torch.full((6, 3), -torch.inf)
+    logits[torch.arange(6), torch.arange(6) % 3] = 0
+    assert inception_score(logits).item() == pytest.approx(3)

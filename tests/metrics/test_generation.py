@@ -88,3 +88,9 @@ def test_features_that_are_no_numbers_are_refused(measure):
     for pair in ((broken, torch.rand(5, 3)), (torch.rand(5, 3), broken)):
         with pytest.raises(ValueError, match="expected finite values, got 1 of 15"):
             measure(*pair)
+
+
+def test_equal_sets_of_fewer_examples_than_features_are_at_a_distance_of_zero_or_more():
+    for seed in range(8):
+        x = torch.randn(5, 20, generator=torch.Generator().manual_seed(seed))
+        assert 0 <= fid(x, x.flip(0)) < 1e-6

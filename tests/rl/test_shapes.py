@@ -1,6 +1,5 @@
 """Every agent refuses what would broadcast: a column of rewards, of ends or of values makes a B x B loss that falls and means nothing."""
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -18,10 +17,7 @@ B, T, N = 32, 8, 4
 BOUNDS = np.full(2, -1, np.float32), np.full(2, 1, np.float32)
 
 
-@pytest.fixture(autouse=True)
-def annotations_unchecked(monkeypatch):
-    """What a user meets, whose calls are not checked against the annotations."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+pytestmark = pytest.mark.usefixtures("annotations_unchecked")
 
 
 def dqn():

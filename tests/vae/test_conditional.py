@@ -107,7 +107,7 @@ def test_missing_conditions_are_refused():
     vae = ConditionalVAE(Beside(7, 4), Beside(3, 6), latent_dim=2, likelihood=gaussian)
     with pytest.raises(ValueError, match="the conditions y are missing"):
         vae.loss((torch.rand(5, 6),))
-    with pytest.raises(ValueError, match="are not as many as the examples"):
+    with pytest.raises(ValueError, match="as many in each entry"):
         vae.loss((torch.rand(5, 6), torch.rand(4, 1)))
     with pytest.raises(ValueError, match="needs 3 conditions y"):
         vae.sample(3)

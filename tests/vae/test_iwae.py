@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
 
 from deepcanon.vae.iwae import IWAE
+from deepcanon.vae.vae import VAE
 
 
 @pytest.fixture
@@ -76,3 +78,13 @@ def test_the_loss_is_the_bound_by_either_gradient(model):
         torch.manual_seed(3)
         values.append(IWAE(vae, samples=5, doubly=doubly).loss((x,)))
     torch.testing.assert_close(*values)
+
+
+def test_the_encoder_sees_the_damaged_data_in_training_only():
+    seen = []
+    vae = VAE(nn.Linear(4, 4), nn.Linear(2, 4), latent_dim=2, corrupt=torch.zeros_like)
+    vae.encoder.register_forward_hook(lambda net, inputs, out: seen.append(float(inputs[0].abs().sum())))
+    x = torch.ones(3, 4)
+    IWAE(vae, samples=2).loss((x,))
+    IWAE(vae, samples=2).metrics((x,))
+    assert seen == [0, 12, 12]

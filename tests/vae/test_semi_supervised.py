@@ -7,9 +7,11 @@ import torch
 from torch import nn
 from torch.nn.functional import one_hot
 
+from deepcanon.engine.callbacks import evaluate
 from deepcanon.nets.conditional import Joined
 from deepcanon.nets.perceptron import mlp
 from deepcanon.vae.semi_supervised import SemiSupervisedVAE
+from tests.contracts.presets import PRESETS
 
 
 @pytest.fixture
@@ -116,3 +118,13 @@ def test_bad_labels_are_refused(vae):
         vae.metrics((x, torch.arange(4)))
     vae.loss((x, torch.full((4,), -1)))["loss"].backward()                       # no label at all is allowed
     assert all(p.grad.isfinite().all() for p in vae.parameters())
+
+
+def test_examples_without_a_label_do_not_count_in_the_accuracy_nor_other_labels_in_a_sample():
+    vae = PRESETS["semi_supervised_vae"].build().eval()
+    x, _ = PRESETS["semi_supervised_vae"].batch()
+    right = vae.predict(x).argmax(1)
+    y = torch.where(torch.arange(len(x)) % 2 == 0, right, -1)
+    assert evaluate(vae, [(x, y)])["accuracy"] == 1.0
+    with pytest.raises(ValueError, match=r"expected one label in 0..3 for each of 2 examples"):
+        vae.sample(2, torch.tensor([0]))

@@ -17,10 +17,12 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from deepcanon.layers.checks import on_levels, shaped
+from deepcanon.layers.checks import of_shape, on_levels, shaped
+from deepcanon.layers.contract import checked
 from deepcanon.layers.precision import typed_as
 
 
+@checked
 class AutoregressiveDensity(nn.Module):
     """A net that keeps the order, and what its output at a position means.
 
@@ -66,7 +68,7 @@ class AutoregressiveDensity(nn.Module):
                 another shape than (P, *S).
         """
         x = self.check(x)
-        output = shaped(self.net(typed_as(self.net, x), *labels(y)), (self.likelihood.size, *self.shape[1:]))
+        output = of_shape("the net's output", self.net(typed_as(self.net, x), *labels(y)), (len(x), self.likelihood.size, *self.shape[1:]))
         return self.likelihood.log_prob(output.movedim(1, -1), x.movedim(1, -1)).flatten(1).sum(1)
 
     @torch.no_grad()

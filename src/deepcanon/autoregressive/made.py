@@ -12,9 +12,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.checks import of_shape
+from deepcanon.layers.contract import checked
 from deepcanon.nets.made import MADE
 
 
+@checked
 class BernoulliMADE(nn.Module):
     """A density over binary data points, their numbers in raster order.
 
@@ -50,7 +53,7 @@ class BernoulliMADE(nn.Module):
         if x.shape[1:] != self.shape or not ((x == 0) | (x == 1)).all():
             raise ValueError(f"expected binary data of shape {self.shape}, got {tuple(x.shape[1:])} with values in [{x.min():.4g}, {x.max():.4g}]")
         x = x.flatten(1)
-        logits = self.net(x).squeeze(1)                                          # (B, D)
+        logits = of_shape("the net's output", self.net(x), (len(x), 1, x.shape[1])).squeeze(1)   # (B, D)
         return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(1)
 
     @torch.no_grad()

@@ -19,7 +19,8 @@ def main(words: list[str]) -> int | None:
                     "`check` prints what would be read of it and what would not.")
     parser.add_argument("action", metavar="list|get|where|check")
     parser.add_argument("name", nargs="?", metavar="NAME|PATH", type=data)
-    parser.add_argument("--kind", metavar="KIND", help="what to read it as: images, table, text, points, arrays or env (default: by what it is)")
+    parser.add_argument("--kind", metavar="KIND",
+                        help="what to read it as: images, boxes, table, text, points, arrays or env (default: by what it is)")
     parser.add_argument("--target", metavar="COLUMN", help="the column of a table to predict")
     add_reading_options(parser)
     asked = parser.parse(words)
@@ -44,6 +45,8 @@ def show_list() -> None:
     from deepcanon.data import downloads, sets
 
     def state(s: sets.DataSet) -> str:
+        if s.by_hand:
+            return "here" if downloads.local(s.by_hand) else "by hand"
         return "embedded" if not s.files else "here" if len(downloads.where(s.name)) == len(s.files) else "to fetch"
 
     table(["name", "kind", "files", "what it is", "licence"], [[s.name, s.kind, state(s), s.about, s.licence] for s in sets.SETS.values()])

@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from typing import Any
 
 from deepcanon.cli.flags import Parser, add_run_options, add_weights, data, path, run_options
 from deepcanon.cli.terminal import fields, readable, table
@@ -23,12 +24,16 @@ def main(words: list[str]) -> None:
     asked = parser.parse(words)
 
     from deepcanon import engine
+    from deepcanon.box_predictions import Boxes
     from deepcanon.predictions import as_csv, predict
 
     with engine.options(**run_options(asked)):
         found = predict(asked.run, asked.files, None if asked.out == "-" else asked.out, asked.weights)
     if asked.out == "-":
         sys.stdout.write(as_csv(found))
+        return
+    if isinstance(found, Boxes):
+        print_boxes(found)
         return
     if found.outputs.ndim == 4:
         print(readable(found.path.parent))
@@ -40,3 +45,12 @@ def main(words: list[str]) -> None:
     picture = found.path.parent / "least_certain.png"
     fields([("examples", str(len(found.names))), ("predictions", readable(found.path)),
             ("least certain", readable(picture) if picture.exists() else "")])
+
+
+def print_boxes(found: Any) -> None:
+    """How many boxes of each class were found, and where they were written."""
+    counts = Counter(found.classes[k] for d in found.found for k in d.labels.tolist())
+    table(["label", "boxes"], [[name, str(n)] for name, n in counts.most_common()])
+    print()
+    fields([("pictures", str(len(found.names))), ("predictions", readable(found.path)),
+            ("COCO", readable(found.path.with_suffix(".json")))])

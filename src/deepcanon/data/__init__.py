@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING
 from deepcanon.lazy import attach
 
 if TYPE_CHECKING:
-    from deepcanon.data import augment as augment, downloads as downloads, sets as sets
+    from deepcanon.data import augment as augment, box_augment as box_augment, downloads as downloads, sets as sets
     from deepcanon.data.batches import (
         Batches as Batches,
         StackedBatches as StackedBatches,
         arrays as arrays,
         batches_of as batches_of,
     )
+    from deepcanon.data.box_batches import BoxBatches as BoxBatches, boxes as boxes
+    from deepcanon.data.box_check import describe_boxes as describe_boxes
     from deepcanon.data.description import describe as describe
     from deepcanon.data.env_checks import Environment as Environment
     from deepcanon.data.env_classic import CartPole as CartPole, Pendulum as Pendulum
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from deepcanon.data.image_check import describe_images as describe_images
     from deepcanon.data.kinds import (
         Arrays as Arrays,
+        Boxes as Boxes,
         Env as Env,
         Images as Images,
         Points as Points,

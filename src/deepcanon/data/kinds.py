@@ -7,6 +7,7 @@ Points = Annotated[Any, "points"]
 Table = Annotated[Any, "table"]
 Tokens = Annotated[Any, "text"]
 Arrays = Annotated[Any, "arrays"]
+Boxes = Annotated[Any, "boxes"]
 Env = Annotated[Any, "env"]
 
-KINDS = {"Images": "images", "Points": "points", "Table": "table", "Tokens": "text", "Arrays": "arrays", "Env": "env"}
+KINDS = {"Images": "images", "Points": "points", "Table": "table", "Tokens": "text", "Arrays": "arrays", "Boxes": "boxes", "Env": "env"}

@@ -38,6 +38,7 @@ class DataSet:
     about: str
     licence: str
     files: tuple[File, ...] = ()
+    by_hand: str = ""   # the file that a user puts into `DEEPCANON_DATA`, where there is no address
 
 
 def idx_files(prefix: str, address: str, sums: dict[str, str]) -> tuple[File, ...]:
@@ -69,6 +70,9 @@ SETS = {s.name: s for s in [
                   for name, sha256 in {
                 "images_background_small1.zip": "f38eb80f801274ac2b4dff5b24289016bfaba4a7d5bb50deebf27104ad6cb8a4",
                 "images_background_small2.zip": "3ccaa407515a8778e5d0861875af38b17e418f301ad5bb3b5a6b65d901a41c7f"}.items())),
+    DataSet("digit_scenes", "boxes", "4,400 scenes of 2 to 6 handwritten digits among clutter, 96x96 grey, 10 classes", "CC BY 4.0"),
+    DataSet("bccd", "boxes", "364 pictures of blood cells, 320x240 colour, 3 classes (Shenggan 2017)", "MIT",
+            by_hand="bccd.npz"),
     DataSet("pydoc", "text", "the topics of Python's own help(), half a million characters of English", "PSF"),
     DataSet("tinyshakespeare", "text", "plays of Shakespeare, 1.1 million characters (Karpathy 2015)", "public domain",
             (File("tinyshakespeare.txt", f"{GITHUB}/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",

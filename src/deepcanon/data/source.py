@@ -24,8 +24,9 @@ from .toys import TOYS
 
 _reading: ContextVar[dict[str, Any]] = ContextVar("reading", default={})  # noqa: B039 (never changed)
 LONGEST_PATH = 1_000                                    # characters; more are a text, not the path of one
+TESTED = {"boxes": 32}                                  # examples a test batch, where 1,000 are too many
 SAMPLE = 20_000                                         # rows from which mean and deviation are taken
-PLURAL = {"images": "images", "points": "points", "table": "a table", "text": "text", "arrays": "arrays", "env": "an environment"}
+PLURAL = {"images": "images", "points": "points", "table": "a table", "text": "text", "arrays": "arrays", "boxes": "boxes", "env": "an environment"}
 TEXT_FILES = {".txt", ".md", ".rst", ".tex", ".py", ".json", ".jsonl", ".html", ".xml", ".log", ".srt"}
 TABLE_FILES = {".csv", ".tsv", ".parquet", ".xlsx", ".xls", ".feather"}
 ARRAY_FILES = {".npy", ".npz"}
@@ -71,7 +72,7 @@ class Source:
         """Batches of the part that is not trained on, in order."""
         if self.kind == "text":
             return self.open("val", **how)
-        return self.open("test", **{"batch": 1_000} | how)
+        return self.open("test", **{"batch": TESTED.get(self.kind, 1_000)} | how)
 
     @cached_property
     def metadata(self) -> Metadata:
@@ -237,12 +238,13 @@ def opener(kind: str) -> Callable[..., Any]:
 
 
 OPTIONS = {"images": {"size", "fit", "channels", "skip_unreadable"}, "points": {"count"}, "text": {"encoding"}, "arrays": {"classes"}, "env": set(),
+           "boxes": {"size", "fit", "channels", "skip_unreadable"},
            "table": {"target", "task", "separator", "decimal", "encoding", "missing", "types", "fill", "names"}}
 
 
 def describe_batches(source: Source) -> Metadata:
     """Of images, points, tables and arrays: shape, classes, count, and mean and deviation of the training values."""
-    train, test = source.train(shuffle=False, batch=1_000), source.test()
+    train, test = source.train(shuffle=False, batch=TESTED.get(source.kind, 1_000)), source.test()
     x = values(train)
     levels = {"levels": train.metadata.get("levels", 256)} if source.kind == "images" else {}
     whole = {"mean": x.mean().item(), "std": max(x.std(correction=0).item(), 1e-6)} if source.kind != "table" else {}
@@ -258,6 +260,18 @@ def values(train: Any) -> Tensor:
     return x.float() if content.peak is None else x.float() / content.peak
 
 
+def describe_boxed(source: Source) -> Metadata:
+    """Of pictures with boxes: what there is of pictures; sides (roots of areas) of the small, middling and large boxes, and
+    their ratios of height to width, by which anchors are shaped; the numbers of the classes in the user's files."""
+    train = source.train(shuffle=False)
+    y = train.content.y
+    sides = (y[..., 2:4] - y[..., :2])[y[..., 4] >= 0][:SAMPLE]                        # (boxes, 2), width and height
+    sizes, ratios = sides.prod(1).sqrt(), sides[:, 1] / sides[:, 0]
+    shapes = {"box_sizes": (sizes, (1 / 24, 1 / 2, 23 / 24)), "box_ratios": (ratios, (1 / 6, 1 / 2, 5 / 6))}
+    found = {name: [round(v.quantile(q).item(), 3) for q in parts] for name, (v, parts) in shapes.items()}
+    return describe_batches(source) | found | {"category_ids": train.metadata["category_ids"]}
+
+
 def describe_text(source: Source) -> Metadata:
     """Of text: vocabulary and length."""
     return dict(source.train(context=1).metadata)
@@ -271,5 +285,5 @@ def describe_env(source: Source) -> Metadata:
 
 
 DESCRIBE: dict[str, Callable[[Source], Metadata]] = {
-    "images": describe_batches, "points": describe_batches, "table": describe_batches, "arrays": describe_batches,
+    "images": describe_batches, "points": describe_batches, "table": describe_batches, "arrays": describe_batches, "boxes": describe_boxed,
     "text": describe_text, "env": describe_env}

@@ -15,9 +15,11 @@ from deepcanon.diffusion.ddpm import DDPM
 from deepcanon.diffusion.guidance import classifier_free
 from deepcanon.diffusion.samplers import Denoiser
 from deepcanon.diffusion.schedules import strided
-from deepcanon.layers.checks import classes
+from deepcanon.layers.checks import classes, of_shape
+from deepcanon.layers.contract import checked
 
 
+@checked
 class ConditionalDDPM(nn.Module):
     """A diffusion model that can be asked for what it draws; batches are (x, y).
 
@@ -62,7 +64,8 @@ class ConditionalDDPM(nn.Module):
         """
         if len(y) != n:
             raise ValueError(f"expected a condition for each of {n} images, got {len(y)}")
-        return self.encoder(classes(y, self.encoder.num_embeddings) if isinstance(self.encoder, nn.Embedding) else y)
+        c = self.encoder(classes(y, self.encoder.num_embeddings) if isinstance(self.encoder, nn.Embedding) else y)
+        return of_shape("encoded conditions", c, (n, len(self.nothing)))
 
     def denoiser(self, c: Float[Tensor, "n E"]) -> Denoiser:
         """The denoiser of images under their conditions."""

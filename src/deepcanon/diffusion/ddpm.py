@@ -18,7 +18,8 @@ from deepcanon.diffusion.functional import centred, ends_in_noise
 from deepcanon.diffusion.samplers import ancestral
 from deepcanon.diffusion.schedules import linear_schedule, strided
 from deepcanon.diffusion.variational_bound import bits_per_dim
-from deepcanon.layers.checks import on_levels
+from deepcanon.layers.checks import of_shape, on_levels
+from deepcanon.layers.contract import checked
 from deepcanon.layers.precision import Float32Buffers, typed_as
 
 
@@ -64,6 +65,7 @@ data = Prediction(data_target, data_to_data)
 velocity = Prediction(velocity_target, velocity_to_data)
 
 
+@checked
 class DDPM(Float32Buffers, nn.Module):
     """A diffusion model over images with values in [0, 1]. Its arithmetic, but the net's, is in float32.
 
@@ -115,7 +117,7 @@ class DDPM(Float32Buffers, nn.Module):
     def answer(self, x_t: Float[Tensor, "B C H W"], t: Int[Tensor, "B"],
                *condition: Tensor) -> Float[Tensor, "B C H W"]:
         """What the net, in its own type, makes of x_t."""
-        return self.net(typed_as(self.net, x_t), t, *condition).to(x_t.dtype)
+        return of_shape("the net's output", self.net(typed_as(self.net, x_t), t, *condition), x_t.shape).to(x_t.dtype)
 
     @torch.no_grad()
     def sample(self, n: int, *, steps: int | None = None) -> Float[Tensor, "n C H W"]:

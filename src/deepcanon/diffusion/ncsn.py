@@ -15,9 +15,12 @@ from torch import Tensor, nn
 
 from deepcanon.diffusion.annealed import annealed_langevin
 from deepcanon.diffusion.functional import centred, falling, pad
+from deepcanon.layers.checks import of_shape
+from deepcanon.layers.contract import checked
 from deepcanon.layers.precision import Float32Buffers, typed_as, widened
 
 
+@checked
 class NCSN(Float32Buffers, nn.Module):
     """A score of data at every noise level.
 
@@ -58,7 +61,7 @@ class NCSN(Float32Buffers, nn.Module):
         first, last = self.sigmas[0].log(), self.sigmas[-1].log()
         tau = 1000 * (sigma.log() - last) / (first - last)
         scaled = typed_as(self.net, x / (1 + pad(sigma, x).square()).sqrt())
-        return -self.net(scaled, tau).to(x.dtype) / pad(sigma, x)
+        return -of_shape("the net's output", self.net(scaled, tau), x.shape).to(x.dtype) / pad(sigma, x)
 
     def denoise(self, x: Float[Tensor, "B *D"], sigma: Float[Tensor, "B"]) -> Float[Tensor, "B *D"]:
         """E[x_0 | x] = x + sigma^2 s(x, sigma) (Tweedie's formula)."""

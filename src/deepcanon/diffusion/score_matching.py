@@ -16,7 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.diffusion.divergence import Divergence, Field, exact, hutchinson
-from deepcanon.layers.checks import finite
+from deepcanon.layers.checks import finite, of_shape
+from deepcanon.layers.contract import checked
 
 Objective = Callable[[Field, Tensor], Tensor]  # score, x (B, *D) -> (B,)
 
@@ -56,6 +57,7 @@ def descent(x: Float[Tensor, "B *D"], *, energy: Callable[[Tensor], Tensor]) -> 
         return -torch.autograd.grad(energy(x).sum(), x, create_graph=kept)[0]
 
 
+@checked
 class ScoreModel(nn.Module):
     """A score trained by one of the objectives.
 
@@ -74,8 +76,8 @@ class ScoreModel(nn.Module):
         Raises:
             ValueError: points that are not finite, which a net that saturates would not show.
         """
-        return self.objective(self.net, finite(batch[0])).mean()
+        return self.objective(self.score, finite(batch[0])).mean()
 
     def score(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
         """grad log p."""
-        return self.net(x)
+        return of_shape("the net's output", self.net(x), x.shape)

@@ -19,12 +19,14 @@ from deepcanon.diffusion.ddpm import Prediction, velocity
 from deepcanon.diffusion.divergence import Divergence, hutchinson
 from deepcanon.diffusion.functional import pad
 from deepcanon.diffusion.sde import SDE, heun, log_prob, vp
-from deepcanon.layers.checks import on_levels, shaped
+from deepcanon.layers.checks import of_shape, on_levels, shaped
+from deepcanon.layers.contract import checked
 from deepcanon.layers.precision import typed_as, widened
 
 START = 1e-3                                                                     # t_0, where data are almost as they are
 
 
+@checked
 class ScoreSDE(nn.Module):
     """A continuous-time diffusion model over images in [0, 1].
 
@@ -75,7 +77,8 @@ class ScoreSDE(nn.Module):
     def answer(self, x: Float[Tensor, "B *D"], t: Float[Tensor, "B"]) -> Float[Tensor, "B *D"]:
         """The net's prediction, of an input whose size does not change with t."""
         a, s = self.scales(t, x)
-        return self.net(typed_as(self.net, x / (a.square() + s.square()).sqrt()), 1000 * t).to(x.dtype)
+        answer = self.net(typed_as(self.net, x / (a.square() + s.square()).sqrt()), 1000 * t)
+        return of_shape("the net's output", answer, x.shape).to(x.dtype)
 
     def denoise(self, x: Float[Tensor, "B *D"], t: Float[Tensor, "B"]) -> Float[Tensor, "B *D"]:
         """The estimate of x_0."""

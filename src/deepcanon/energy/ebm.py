@@ -20,11 +20,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.energy.langevin_dynamics import Energy
+from deepcanon.layers.checks import one_each
+from deepcanon.layers.contract import checked
 from deepcanon.layers.precision import Float32Buffers, typed_as, widened
 
 Sampler = Callable[[Energy, Tensor], Tensor]  # (energy, chains) -> the chains, moved towards exp(-energy)
 
 
+@checked
 class EBM(Float32Buffers, nn.Module):
     """An energy and the chains that sample it.
 
@@ -69,7 +72,7 @@ class EBM(Float32Buffers, nn.Module):
 
     def energy(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
         """E(x): minus the log density, up to a constant that nobody knows."""
-        return widened(self.net(typed_as(self.net, x))).flatten()
+        return one_each("energies", widened(self.net(typed_as(self.net, x))), len(x))
 
     @torch.no_grad()
     def draw(self, n: int) -> Float[Tensor, "n *D"]:

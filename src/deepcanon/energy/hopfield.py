@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.contract import checked
 from deepcanon.layers.joint import batch_rows
 
 
@@ -71,6 +72,7 @@ def states(y: Float[Tensor, "B N"], units: int) -> Float[Tensor, "B N"]:
     return y
 
 
+@checked
 class Hopfield(nn.Module):
     """A memory of patterns of +1 and -1, by Hebb's rule (`fit`), then by the contrast (`loss`).
 

@@ -41,8 +41,10 @@ class ActNorm(nn.Module):
 
     @torch.no_grad()
     def start(self, x: Float[Tensor, "B C *D"]) -> None:
-        """Sets s and b so that this batch leaves with mean 0 and variance 1 a channel."""
-        mean, variance, _ = batch_moments(x.transpose(0, 1).flatten(1))          # of (C, values of a channel)
+        """Sets s and b so that this batch leaves with mean 0 and variance 1 a channel. Raises ValueError for one value."""
+        mean, variance, count = batch_moments(x.transpose(0, 1).flatten(1))      # of (C, values of a channel)
+        if count < 2:
+            raise ValueError(f"the first batch sets the scales: expected two values a channel or more, got {tuple(x.shape)}")
         self.b.copy_(-mean)
         self.s.copy_(-torch.log(variance.sqrt() + self.eps))
         self.started.fill_(True)

@@ -20,6 +20,7 @@ from deepcanon.flows.flow import Chain, Flow
 from deepcanon.flows.functional import standard_normal, unchanged
 from deepcanon.flows.realnvp_flow import MaskedCoupling, checkerboard
 from deepcanon.layers.checks import on_levels
+from deepcanon.layers.contract import checked
 from deepcanon.nets.coupling import coupling_net
 
 
@@ -30,6 +31,7 @@ class Noise(Protocol):
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]: ...
 
 
+@checked
 class Dequantized(nn.Module):
     """Discrete images under a flow.
 

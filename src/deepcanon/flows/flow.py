@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from deepcanon.flows.functional import standard_normal, unchanged
 from deepcanon.layers.checks import of_shape
+from deepcanon.layers.contract import checked
 from deepcanon.layers.precision import typed_as
 
 Context = Float[Tensor, "B K"] | None
@@ -34,6 +35,7 @@ class Transform(Protocol):
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]: ...
 
 
+@checked
 class Flow(nn.Module):
     """A density over real data points.
 

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 from deepcanon.flows.flow import Flow
 from deepcanon.flows.iaf_flow import draw
+from deepcanon.layers.contract import checked
 from deepcanon.layers.modes import evaluating
 
 
+@checked
 class Distillation(nn.Module):
     """A student that learns to draw what a frozen teacher finds likely.
 

@@ -22,7 +22,7 @@ X = Float[Tensor, "*X"]
 
 def relu(x: X) -> X:
     """max(x, 0); the slope at 0 is 0."""
-    return torch.where(x > 0, x, 0)
+    return torch.where(x <= 0, 0, x)
 
 
 def relu_slope(x: X) -> X:

@@ -40,7 +40,9 @@ class Bagging:
         self.members: list[Predict] = []
 
     def fit(self, x: Shaped[Tensor, "N *D"], y: Shaped[Tensor, "N *K"]) -> "Bagging":
-        """Learns every member; returns itself."""
+        """Learns every member; returns itself. Raises ValueError for x and y of different lengths."""
+        if len(x) != len(y):
+            raise ValueError(f"expected as many targets as examples, got {len(x)} examples and {len(y)} targets")
         samples = [bootstrap(len(x), self.generator) for _ in range(self.num_members)]
         self.members = [self.learn(x[rows], y[rows]) for rows in samples]
         return self

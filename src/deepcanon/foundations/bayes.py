@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from deepcanon.layers.checks import channels, finite
+
 
 @dataclass(frozen=True)
 class GaussianClassifier:
@@ -39,19 +41,21 @@ class GaussianClassifier:
             raise ValueError(f"expected means ({len(self.prior)}, {len(self.covariance)}), got {tuple(self.mean.shape)}")
         if not (self.prior > 0).all() or (self.prior.sum() - 1).abs() > 1e-5:
             raise ValueError(f"expected positive class probabilities that sum to 1, got {self.prior.tolist()}")
-        spread = torch.linalg.eigvalsh(self.covariance)                          # ascending
-        if spread[0] <= len(spread) * torch.finfo(spread.dtype).eps * spread[-1]:
+        scale = self.covariance.diagonal().sqrt()
+        spread = torch.linalg.eigvalsh(self.covariance / (scale * scale[:, None]).clamp(min=1e-300))   # ascending
+        if not (scale > 0).all() or spread[0] <= len(spread) * torch.finfo(spread.dtype).eps * spread[-1]:
             raise ValueError("the covariance has a direction without positive variance: a feature is constant or follows from others")
 
     @classmethod
     def fit(cls, x: Float[Tensor, "N D"], y: Int[Tensor, "N"]) -> "GaussianClassifier":
-        """Maximum likelihood: frequencies, class means, the covariance around them.
+        """Maximum likelihood: frequencies, class means, the covariance around them, in float64.
 
         Raises:
-            ValueError: not one label a row of x, a class without examples, or fewer independent examples than features.
+            ValueError: not one label a row of x, nan or inf, a class without examples, or fewer independent examples than features.
         """
         if x.ndim != 2 or y.shape != x.shape[:1] or not len(y) or y.min() < 0:
             raise ValueError(f"expected x (N, D) and labels 0..K-1 (N,), got {tuple(x.shape)} and {tuple(y.shape)}")
+        x = finite(x).double()
         count = y.bincount().to(x)
         if not (count > 0).all():
             raise ValueError(f"class {int(count.argmin())} of 0..{len(count) - 1} has no example")
@@ -61,6 +65,7 @@ class GaussianClassifier:
 
     def log_joint(self, x: Float[Tensor, "N D"]) -> Float[Tensor, "N K"]:
         """log P(x, c) = log P(x|c) + log P(c), nats."""
+        x = channels(x, self.mean.shape[1]).to(self.mean)
         return torch.distributions.MultivariateNormal(self.mean, self.covariance).log_prob(x.unsqueeze(1)) + self.prior.log()
 
     def predict(self, x: Float[Tensor, "N D"]) -> Float[Tensor, "N K"]:
@@ -74,7 +79,7 @@ class GaussianClassifier:
     def scores(self, x: Float[Tensor, "N D"]) -> Float[Tensor, "N K"]:
         """s_c, linear in x; the posterior is their softmax."""
         weight = torch.linalg.solve(self.covariance, self.mean.T)                # (D, K)
-        return x @ weight - (self.mean.T * weight).sum(0) / 2 + self.prior.log()
+        return x.to(weight) @ weight - (self.mean.T * weight).sum(0) / 2 + self.prior.log()
 
     def sample(self, y: Int[Tensor, "N"]) -> Float[Tensor, "N D"]:
         """One x ~ P(x|y) for each label."""

@@ -65,22 +65,26 @@ class AdaBoost:
 
     Args:
         num_rounds: T, at most; a learner without error, or no better than guessing, ends the row.
-        learn: (x, y, weights) -> predict, the base learner.
+        learn: (x, y, weights) -> predict, the base learner, of labels that are numbered from 0.
     """
 
     def __init__(self, num_rounds: int = 50, *, learn: Learn = stump):
         if num_rounds < 1:
             raise ValueError(f"an ensemble needs one round or more, got {num_rounds}")
         self.num_rounds, self.learn, self.num_classes = num_rounds, learn, 0
+        self.labels = torch.empty(0)
         self.learners: list[Predict] = []
         self.errors: list[float] = []
         self.says: list[float] = []
 
     def fit(self, x: Float[Tensor, "N D"], y: Int[Tensor, "N"]) -> "AdaBoost":
         """Runs the rounds; returns itself. Raises ValueError for labels of one class, or a first learner that is no better than guessing."""
-        self.num_classes, self.learners, self.errors, self.says = int(y.max()) + 1, [], [], []
-        if len(y.unique()) < 2:
-            raise ValueError(f"expected examples of two classes or more, got {len(y)} of the class {int(y[0])}")
+        if x.ndim != 2 or y.shape != x.shape[:1] or not len(y):
+            raise ValueError(f"expected x (N, D) and labels (N,), got {tuple(x.shape)} and {tuple(y.shape)}")
+        self.labels, y = y.unique(return_inverse=True)                   # of the classes, and their places
+        self.num_classes, self.learners, self.errors, self.says = len(self.labels), [], [], []
+        if self.num_classes < 2:
+            raise ValueError(f"expected examples of two classes or more, got {len(y)} of the class {int(self.labels[0])}")
         weights = torch.full((len(y),), 1 / len(y), dtype=torch.float64)
         for _ in range(self.num_rounds):
             learner = self.learn(x, y, weights)
@@ -100,13 +104,13 @@ class AdaBoost:
         return self
 
     def scores(self, x: Float[Tensor, "N D"]) -> Float[Tensor, "N K"]:
-        """sum_t a_t [h_t(x) = k]."""
+        """sum_t a_t [h_t(x) = k], a column for each label in ascending order."""
         votes = torch.stack([F.one_hot(learner(x), self.num_classes) for learner in self.learners])  # (T, N, K)
         return torch.einsum("t,tnk->nk", torch.tensor(self.says, dtype=torch.float64), votes.double())
 
     def predict(self, x: Float[Tensor, "N D"]) -> Int[Tensor, "N"]:
-        """The class with the most say."""
-        return self.scores(x).argmax(1)
+        """The label of the class with the most say."""
+        return self.labels[self.scores(x).argmax(1)]
 
     def error_bound(self) -> float:
         """prod_t 2 sqrt(e_t (1 - e_t)), above the training error of two classes."""

@@ -22,8 +22,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from deepcanon.layers.checks import examples
+from deepcanon.layers.contract import checked
 from deepcanon.layers.dropout import Dropout
-from deepcanon.layers.labels import correct
+from deepcanon.layers.labels import correct, cross_entropy
 from deepcanon.layers.modes import evaluating
 from deepcanon.nets.members import OneByOne, StackedMLPs
 
@@ -46,16 +48,18 @@ def members_loss(logits: Float[Tensor, "M B K"], y: Int[Tensor, "*M B"]) -> Floa
 
     A sum, so that the gradient of a member is what it would be alone.
     """
-    each = F.cross_entropy(logits.flatten(0, 1), y.expand(logits.shape[:2]).flatten())
+    if y.shape not in (logits.shape[:2], logits.shape[1:2]):
+        raise ValueError(f"expected labels of shape {tuple(logits.shape[1:2])} or {tuple(logits.shape[:2])}, got {tuple(y.shape)}")
+    each = cross_entropy(logits.flatten(0, 1), y.expand(logits.shape[:2]).flatten())
     return len(logits) * each
 
 
 def scores(logits: Float[Tensor, "M B K"], y: Int[Tensor, "B"]) -> dict[str, Float[Tensor, "B"]]:
     """Accuracy and negative log-likelihood (nats), an example: of the average, of the vote, of the mean member, and what averaging gains."""
     log_p = average(logits)
-    member_nll = F.cross_entropy(logits.flatten(0, 1), y.expand(logits.shape[:2]).flatten(), reduction="none").view(logits.shape[:2]).mean(0)
+    member_nll = cross_entropy(logits.flatten(0, 1), y.expand(logits.shape[:2]).flatten(), reduction="none").view(logits.shape[:2]).mean(0)
     accuracy, member_accuracy = correct(log_p, y), correct(logits, y).mean(0)
-    nll = F.nll_loss(log_p, y, reduction="none")
+    nll = -log_p.gather(1, y[:, None]).squeeze(1)
     return {"accuracy": accuracy, "nll": nll, "vote_accuracy": correct(vote(logits), y),
             "member_accuracy": member_accuracy, "member_nll": member_nll,
             "accuracy_gain": accuracy - member_accuracy, "nll_gain": member_nll - nll}
@@ -68,6 +72,7 @@ def mean_probabilities(ensemble, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B K
         return average(ensemble.logits(x)).exp()
 
 
+@checked
 class Ensemble(nn.Module):
     """Nets trained together, none of which sees another.
 
@@ -81,7 +86,7 @@ class Ensemble(nn.Module):
 
     def loss(self, batch) -> Float[Tensor, ""]:
         """On one batch for all, x (B, ...) and y (B,), or one a member, (M, B, ...) and (M, B)."""
-        x, y = batch
+        x, y = examples(batch)
         return members_loss(self.logits(x) if y.ndim == 1 else self.members(x), y)
 
     def weight(self, batch) -> int:
@@ -89,7 +94,7 @@ class Ensemble(nn.Module):
         return batch[1].shape[-1]
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
-        x, y = batch
+        x, y = examples(batch)
         return scores(self.logits(x), y)
 
     def logits(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "M B K"]:
@@ -101,6 +106,7 @@ class Ensemble(nn.Module):
         return mean_probabilities(self, x)
 
 
+@checked
 class SharedTrunk(nn.Module):
     """One trunk, many heads: most of an ensemble for little more than one net.
 
@@ -117,11 +123,11 @@ class SharedTrunk(nn.Module):
 
     def loss(self, batch) -> Float[Tensor, ""]:
         """Sum over the heads: a head's gradient is its own, the trunk's is that of all."""
-        x, y = batch
+        x, y = examples(batch)
         return members_loss(self.logits(x), y)
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
-        x, y = batch
+        x, y = examples(batch)
         return scores(self.logits(x), y)
 
     def logits(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "M B K"]:
@@ -134,6 +140,7 @@ class SharedTrunk(nn.Module):
         return mean_probabilities(self, x)
 
 
+@checked
 class MonteCarloDropout(nn.Module):
     """One net with dropout, which stays on when it predicts: the mean over masks.
 
@@ -151,11 +158,11 @@ class MonteCarloDropout(nn.Module):
         self.net, self.num_samples = net, num_samples
 
     def loss(self, batch) -> Float[Tensor, ""]:
-        x, y = batch
-        return F.cross_entropy(self.net(x), y)
+        x, y = examples(batch)
+        return cross_entropy(self.net(x), y)
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
-        x, y = batch
+        x, y = examples(batch)
         return scores(self.logits(x), y)
 
     def logits(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "M B K"]:

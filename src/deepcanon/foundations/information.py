@@ -28,7 +28,7 @@ def entropy(p: Float[Tensor, "*B K"]) -> Float[Tensor, "*B"]:
 def kl(q: Float[Tensor, "*B K"], p: Float[Tensor, "*B K"]) -> Float[Tensor, "*B"]:
     """KL(q||p) of discrete distributions. Raises ValueError as `entropy`, and for two shapes."""
     check(q, p)
-    return (torch.xlogy(q, q) - torch.xlogy(q, p)).sum(-1)
+    return (torch.xlogy(q, q) - torch.xlogy(q, p)).sum(-1).clamp(min=0)          # rounding ends below 0
 
 
 def jsd(p: Float[Tensor, "*B K"], q: Float[Tensor, "*B K"]) -> Float[Tensor, "*B"]:

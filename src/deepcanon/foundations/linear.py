@@ -11,9 +11,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.foundations.losses import cross_entropy
+from deepcanon.layers.checks import examples
+from deepcanon.layers.contract import checked
 from deepcanon.layers.labels import correct
 
 
+@checked
 class LinearClassifier(nn.Module):
     """Scores that are linear in the pixels, trained by maximum likelihood on (image, label) pairs; starts at W = 0, b = 0.
 
@@ -30,12 +33,12 @@ class LinearClassifier(nn.Module):
 
     def loss(self, batch) -> Float[Tensor, ""]:
         """Cross-entropy in nats an example. Raises ValueError for a label outside 0..K-1."""
-        x, y = batch
+        x, y = examples(batch)
         return cross_entropy(self.scores(x), y).mean()
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """Accuracy (1 or 0) and negative log-likelihood in nats, an example."""
-        x, y = batch
+        x, y = examples(batch)
         scores = self.scores(x)
         return {"accuracy": correct(scores, y), "nll": cross_entropy(scores, y)}
 

@@ -1,14 +1,15 @@
 """The basic losses, from logits and without overflow.
 
     squared error           (y - f(x))^2
-    cross-entropy           -log p_y = log sum_k e^{l_k} - l_y,    p = softmax(l);    the negative log-likelihood of class y
-    binary cross-entropy    -y log s - (1 - y) log(1 - s) = log(1 + e^l) - y l,    s = sigmoid(l), y in [0, 1]
+    cross-entropy           -log p_y = log(1 + sum_{k != y} e^{l_k - l_y}),    p = softmax(l);    the negative log-likelihood of class y
+    binary cross-entropy    -y log s - (1 - y) log(1 - s) = (1 - y) log(1 + e^l) + y log(1 + e^-l),    s = sigmoid(l), y in [0, 1]
 
 Each has a simple gradient: 2 (f - y), p - onehot(y), s - y. All logarithms are natural (nats).
 B batch, K classes.
 """
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -30,7 +31,8 @@ def cross_entropy(logits: Float[Tensor, "B K"], y: Int[Tensor, "B"]) -> Float[Te
         raise ValueError(f"expected logits (B, K) and integer labels (B,), got {tuple(logits.shape)} and {y.dtype} {tuple(y.shape)}")
     if len(y) and not 0 <= y.min() <= y.max() < logits.shape[1]:
         raise ValueError(f"labels must lie in 0..{logits.shape[1] - 1}, got {y.min()}..{y.max()}")
-    return logits.logsumexp(1) - logits.gather(1, y.unsqueeze(1)).squeeze(1)
+    others = (logits - logits.gather(1, y[:, None])).scatter(1, y[:, None], torch.finfo(logits.dtype).min)
+    return F.softplus(others.logsumexp(1))                                       # log(1 + sum_{k != y} e^(l_k - l_y))
 
 
 def binary_cross_entropy(logits: Float[Tensor, "*B"], y: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
@@ -43,4 +45,4 @@ def binary_cross_entropy(logits: Float[Tensor, "*B"], y: Float[Tensor, "*B"]) ->
         raise ValueError(f"expected logits and targets of one shape, got {tuple(logits.shape)} and {tuple(y.shape)}")
     if not ((y >= 0) & (y <= 1)).all():
         raise ValueError(f"targets must lie in [0, 1], got {y.min():g}..{y.max():g}")
-    return torch.logaddexp(logits, torch.zeros_like(logits)) - y * logits
+    return (1 - y) * F.softplus(logits) + y * F.softplus(-logits)

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from deepcanon.layers.checks import channels, finite
+
 
 @dataclass(frozen=True)
 class PCA:
@@ -39,7 +41,7 @@ class PCA:
         """
         if x.ndim != 2 or len(x) < 2 or not 1 <= components <= min(x.shape):
             raise ValueError(f"expected data (N, D) with N > 1 and 1 to min(N, D) components, got {tuple(x.shape)} and {components}")
-        mean = x.mean(0)
+        mean = finite(x).mean(0)
         _, s, vt = torch.linalg.svd(x - mean, full_matrices=False)
         largest = vt.gather(1, vt.abs().argmax(1, keepdim=True))
         variances = s.square() / (len(x) - 1)
@@ -47,7 +49,7 @@ class PCA:
 
     def encode(self, x: Float[Tensor, "*N D"]) -> Float[Tensor, "*N K"]:
         """z, whose coordinates are uncorrelated over the data."""
-        return (x - self.mean) @ self.components.T
+        return (channels(x, len(self.mean), x.ndim - 1) - self.mean) @ self.components.T
 
     def decode(self, z: Float[Tensor, "*N K"]) -> Float[Tensor, "*N D"]:
         """x_hat."""

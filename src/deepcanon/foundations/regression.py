@@ -10,10 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.checks import examples
+from deepcanon.layers.contract import checked
 from deepcanon.layers.modes import evaluating
 from deepcanon.layers.precision import Float32Buffers, widened
 
 
+@checked
 class Regressor(Float32Buffers, nn.Module):
     """Any net from rows to one number, trained on (row, value) pairs.
 
@@ -38,12 +41,12 @@ class Regressor(Float32Buffers, nn.Module):
 
     def loss(self, batch) -> Float[Tensor, ""]:
         """Squared error of the standardised values."""
-        x, y = batch
+        x, y = examples(batch)
         return (self.standard(x, y) - (widened(y) - self.mean) / self.std).square().mean()
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """Squared and absolute error of each prediction, in the units of y (and their square)."""
-        x, y = batch
+        x, y = examples(batch)
         error = self.standard(x, y) * self.std + self.mean - widened(y)
         return {"mse": error.square(), "mae": error.abs()}
 

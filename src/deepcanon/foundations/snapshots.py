@@ -12,12 +12,13 @@ import copy
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.foundations.ensembles import mean_probabilities, scores
-from deepcanon.layers.labels import correct
+from deepcanon.layers.checks import examples
+from deepcanon.layers.contract import checked
+from deepcanon.layers.labels import correct, cross_entropy
 
 
 @torch.no_grad()
@@ -39,6 +40,7 @@ def average_weights(nets: Sequence[nn.Module]) -> nn.Module:
     return mean
 
 
+@checked
 class Snapshots(nn.Module):
     """A net in training that keeps copies of itself.
 
@@ -57,19 +59,19 @@ class Snapshots(nn.Module):
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
     def losses(self, batch):
-        x, y = batch
-        yield "net", F.cross_entropy(self.net(x), y)
+        x, y = examples(batch)
+        yield "net", cross_entropy(self.net(x), y)
         self.updates += 1                                                        # runs after the optimizer step
         if self.updates % self.every == 0:
             self.kept[(self.made() - 1) % len(self.kept)].load_state_dict(self.net.state_dict())
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """Scores of the ensemble; accuracy and negative log-likelihood of the net as it is now and of the averaged one."""
-        x, y = batch
+        x, y = examples(batch)
         measured = scores(self.logits(x), y)
         for name, net in {"last": self.net, "averaged": self.averaged()}.items():
             logits = net(x)
-            nll = F.cross_entropy(logits, y, reduction="none")
+            nll = cross_entropy(logits, y, reduction="none")
             measured |= {f"{name}_accuracy": correct(logits, y), f"{name}_nll": nll}
         return measured | {"averaged_gain": measured["averaged_accuracy"] - measured["last_accuracy"]}
 

@@ -12,13 +12,17 @@ from collections.abc import Iterator
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from deepcanon.gans.functional import check, each_in_turn, labels
 from deepcanon.gans.objectives import Objective, non_saturating
 from deepcanon.gans.penalties import Penalty
+from deepcanon.layers.checks import of_shape
+from deepcanon.layers.contract import checked
+from deepcanon.layers.instance_noise import fade
+from deepcanon.layers.labels import cross_entropy
 
 
+@checked
 class ACGAN(nn.Module):
     """A generator conditioned on the class and a discriminator that predicts it.
 
@@ -58,10 +62,11 @@ class ACGAN(nn.Module):
         score, fake_class = self.verdict(self.draw(y))
         source, classification = self.objective.generator(real, score).mean(), cross_entropy(fake_class, y)
         yield "generator", {"loss": source + self.weight * classification, "source": source, "class": classification}
+        fade(self.discriminator)
 
     def verdict(self, x: Float[Tensor, "B *D"]) -> tuple[Tensor, Tensor]:
         """The score (B,) and the logits of the classes (B, K)."""
-        answer = self.discriminator(x)
+        answer = of_shape("scores and logits", self.discriminator(x), (len(x), 1 + self.num_classes))
         return answer[:, 0], answer[:, 1:]
 
     @torch.no_grad()

@@ -16,8 +16,12 @@ from torch.nn.functional import softplus
 
 from deepcanon.gans.functional import check
 from deepcanon.gans.penalties import Penalty
+from deepcanon.layers.checks import one_each
+from deepcanon.layers.contract import checked
+from deepcanon.layers.instance_noise import fade
 
 
+@checked
 class BiGAN(nn.Module):
     """A generator, its inverse, and a judge of pairs.
 
@@ -45,6 +49,7 @@ class BiGAN(nn.Module):
         yield "discriminator", loss + self.penalty(self.discriminator, pair(x, code), pair(fake, z)) if self.penalty else loss
         yield "generator", softplus(-self.score(self.generator(z), z)).mean()
         yield "encoder", softplus(self.score(x, self.encoder(x))).mean()
+        fade(self.discriminator)
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """How well E inverts G: the distance of E(G(z)) from z, over that of two latents."""
@@ -53,7 +58,7 @@ class BiGAN(nn.Module):
 
     def score(self, x: Float[Tensor, "B *D"], z: Float[Tensor, "B Z"]) -> Float[Tensor, "B"]:
         """D(x, z)."""
-        return self.discriminator(pair(x, z)).flatten()
+        return one_each("scores", self.discriminator(pair(x, z)), len(x))
 
     @torch.no_grad()
     def encode(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B Z"]:

@@ -19,8 +19,12 @@ from torch import Tensor, nn
 from deepcanon.gans.functional import check, each_in_turn, labels
 from deepcanon.gans.objectives import Objective, non_saturating
 from deepcanon.gans.penalties import Penalty
+from deepcanon.layers.checks import one_each
+from deepcanon.layers.contract import checked
+from deepcanon.layers.instance_noise import fade
 
 
+@checked
 class ConditionalGAN(nn.Module):
     """A generator and a discriminator of examples with classes.
 
@@ -54,10 +58,11 @@ class ConditionalGAN(nn.Module):
         with torch.no_grad():
             real = discriminate(x)
         yield "generator", self.objective.generator(real, discriminate(self.draw(y))).mean()
+        fade(self.discriminator)
 
     def discriminate(self, x: Float[Tensor, "B *D"], y: Int[Tensor, "B"]) -> Float[Tensor, "B"]:
         """D(x, y)."""
-        return self.discriminator(x, y).flatten()
+        return one_each("scores", self.discriminator(x, y), len(x))
 
     def draw(self, y: Int[Tensor, "B"], truncation: float | None = None) -> Float[Tensor, "B *D"]:
         """A generated point of each class."""

@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from deepcanon.gans.functional import check
 from deepcanon.gans.objectives import Objective, least_squares
 from deepcanon.gans.penalties import Penalty
+from deepcanon.layers.checks import rows
+from deepcanon.layers.contract import checked
+from deepcanon.layers.instance_noise import fade
 
 
 def cycle_loss(there: nn.Module, back: nn.Module, x: Float[Tensor, "B *D"], y: Float[Tensor, "B *D"]) -> Float[Tensor, ""]:
@@ -24,6 +27,12 @@ def cycle_loss(there: nn.Module, back: nn.Module, x: Float[Tensor, "B *D"], y: F
     return (back(there(x)) - x).abs().mean() + (there(back(y)) - y).abs().mean()
 
 
+def scores(judge: nn.Module, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *patches"]:
+    """D of each image, or of its patches."""
+    return rows("scores", judge(x), len(x))
+
+
+@checked
 class CycleGAN(nn.Module):
     """Two translators and two discriminators.
 
@@ -51,32 +60,38 @@ class CycleGAN(nn.Module):
         Raises:
             ValueError: one domain is missing, examples of other shapes than the translators', images outside [0, 1].
         """
-        if len(batch) < 2 or batch[0].shape != batch[1].shape:
-            raise ValueError(f"expected as many examples of either domain, of one shape, got {[tuple(t.shape) for t in batch]}")
-        x, y = batch[:2]
+        x, y = self.pairs(batch)
         with torch.no_grad():
             to_y, to_x = self.translate(x), self.translate_back(y)
         games = [(self.discriminators["there"], check(y, to_y), to_y), (self.discriminators["back"], check(x, to_x), to_x)]
-        losses = [self.objective.discriminator(judge(real), judge(fake)).mean() for judge, real, fake in games]
+        losses = [self.objective.discriminator(scores(judge, real), scores(judge, fake)).mean() for judge, real, fake in games]
         yield "discriminators", torch.stack(losses + ([self.penalty(*game) for game in games] if self.penalty else [])).sum()
 
         there, back = self.translators["there"], self.translators["back"]
         to_y, to_x = there(x), back(y)
         with torch.no_grad():
-            scores = self.discriminators["there"](y), self.discriminators["back"](x)
-        adversarial = self.objective.generator(scores[0], self.discriminators["there"](to_y)).mean()
-        adversarial = adversarial + self.objective.generator(scores[1], self.discriminators["back"](to_x)).mean()
+            real = scores(self.discriminators["there"], y), scores(self.discriminators["back"], x)
+        adversarial = self.objective.generator(real[0], scores(self.discriminators["there"], to_y)).mean()
+        adversarial = adversarial + self.objective.generator(real[1], scores(self.discriminators["back"], to_x)).mean()
         cycle = (back(to_y) - x).abs().mean() + (there(to_x) - y).abs().mean()
         loss = adversarial + self.cycle * cycle
         if self.identity:
             loss = loss + self.identity * ((there(y) - y).abs().mean() + (back(x) - x).abs().mean())
         yield "translators", {"loss": loss, "adversarial": adversarial, "cycle": cycle}
+        fade(self.discriminators)
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """How far an example is from where it comes back to, a value."""
-        x, y = batch[:2]
+        x, y = self.pairs(batch)
         there, back = self.translators["there"], self.translators["back"]
         return {"cycle": ((back(there(x)) - x).abs().flatten(1).mean(1) + (there(back(y)) - y).abs().flatten(1).mean(1)) / 2}
+
+    @staticmethod
+    def pairs(batch) -> tuple[Tensor, Tensor]:
+        """As many examples of either domain."""
+        if len(batch) < 2 or batch[0].shape != batch[1].shape:
+            raise ValueError(f"expected as many examples of either domain, of one shape, got {[tuple(t.shape) for t in batch]}")
+        return batch[0], batch[1]
 
     @torch.no_grad()
     def translate(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:

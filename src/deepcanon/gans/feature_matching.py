@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from deepcanon.gans.functional import check
 from deepcanon.gans.objectives import Objective, non_saturating
+from deepcanon.layers.checks import one_each
+from deepcanon.layers.contract import checked
+from deepcanon.layers.instance_noise import fade
 from deepcanon.layers.joint import batch_mean
 
 
@@ -22,6 +25,7 @@ def mean_distance(real: Float[Tensor, "B F"], fake: Float[Tensor, "B F"]) -> Flo
     return (batch_mean(real.detach()) - batch_mean(fake)).square().sum()
 
 
+@checked
 class FeatureMatchingGAN(nn.Module):
     """A GAN whose generator matches features.
 
@@ -41,10 +45,15 @@ class FeatureMatchingGAN(nn.Module):
         with torch.no_grad():
             fake = self.draw(batch[0])
         x = check(batch[0], fake)
-        yield "discriminator", self.objective.discriminator(self.discriminator(x), self.discriminator(fake)).mean()
+        yield "discriminator", self.objective.discriminator(self.score(x), self.score(fake)).mean()
         with torch.no_grad():
             goal = self.features(x)
         yield "generator", mean_distance(goal, self.features(self.draw(x)))
+        fade(self.discriminator)
+
+    def score(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
+        """D(x)."""
+        return one_each("scores", self.discriminator(x), len(x))
 
     def features(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B F"]:
         """f(x)."""

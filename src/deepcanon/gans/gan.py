@@ -24,8 +24,12 @@ from torch import Tensor, nn
 from deepcanon.gans.functional import check
 from deepcanon.gans.objectives import Objective, non_saturating
 from deepcanon.gans.penalties import Penalty
+from deepcanon.layers.checks import one_each
+from deepcanon.layers.contract import checked
+from deepcanon.layers.instance_noise import fade
 
 
+@checked
 class GAN(nn.Module):
     """A generator and a discriminator with one objective.
 
@@ -64,6 +68,7 @@ class GAN(nn.Module):
         with torch.no_grad():
             real = self.score(x)
         yield "generator", self.objective.generator(real, self.score(self.draw(x))).mean()
+        fade(self.discriminator)
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """What D tells of data and of as many generated points."""
@@ -71,7 +76,7 @@ class GAN(nn.Module):
 
     def score(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
         """D(x)."""
-        return self.discriminator(x).flatten()
+        return one_each("scores", self.discriminator(x), len(x))
 
     def draw(self, like: Float[Tensor, "B ..."]) -> Float[Tensor, "B *D"]:
         """As many generated points as there are rows in `like`, on its device."""

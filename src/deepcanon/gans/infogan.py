@@ -15,13 +15,17 @@ from collections.abc import Iterator
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from deepcanon.gans.functional import check, each_in_turn
 from deepcanon.gans.objectives import Objective, non_saturating
 from deepcanon.gans.penalties import Penalty
+from deepcanon.layers.checks import one_each
+from deepcanon.layers.contract import checked
+from deepcanon.layers.instance_noise import fade
+from deepcanon.layers.labels import cross_entropy
 
 
+@checked
 class InfoGAN(nn.Module):
     """A generator whose categorical code means something.
 
@@ -49,12 +53,17 @@ class InfoGAN(nn.Module):
             fake = self.draw(c)
         x = check(batch[0], fake)
         penalty = self.penalty(self.discriminator, x, fake) if self.penalty else 0
-        yield "discriminator", penalty + self.objective.discriminator(self.discriminator(x).flatten(), self.discriminator(fake).flatten()).mean()
+        yield "discriminator", penalty + self.objective.discriminator(self.score(x), self.score(fake)).mean()
         yield "reader", -self.information(fake, c)
         with torch.no_grad():
-            real = self.discriminator(x).flatten()
+            real = self.score(x)
         fake = self.draw(c)
-        yield "generator", self.objective.generator(real, self.discriminator(fake).flatten()).mean() - self.weight * self.information(fake, c)
+        yield "generator", self.objective.generator(real, self.score(fake)).mean() - self.weight * self.information(fake, c)
+        fade(self.discriminator)
+
+    def score(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
+        """D(x)."""
+        return one_each("scores", self.discriminator(x), len(x))
 
     def information(self, x: Float[Tensor, "B *D"], c: Int[Tensor, "B"]) -> Float[Tensor, ""]:
         """L_I in nats, of points generated from the codes c; log K at most."""

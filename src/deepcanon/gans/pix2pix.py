@@ -15,9 +15,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.gans.objectives import Objective, non_saturating
-from deepcanon.layers.checks import unit
+from deepcanon.layers.checks import rows, unit
+from deepcanon.layers.contract import checked
+from deepcanon.layers.instance_noise import fade
 
 
+@checked
 class Pix2Pix(nn.Module):
     """A translator learned from pairs.
 
@@ -49,6 +52,7 @@ class Pix2Pix(nn.Module):
         fake = self.generator(x)
         adversarial, distance = self.objective.generator(real, self.score(x, fake)).mean(), (y - fake).abs().mean()
         yield "generator", {"loss": adversarial + self.l1 * distance, "adversarial": adversarial, "l1": distance}
+        fade(self.discriminator)
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """Mean absolute error of a pixel."""
@@ -57,7 +61,7 @@ class Pix2Pix(nn.Module):
 
     def score(self, x: Float[Tensor, "B C H W"], y: Float[Tensor, "B D H W"]) -> Float[Tensor, "B *patches"]:
         """D(x, y)."""
-        return self.discriminator(torch.cat([x, y], 1))
+        return rows("scores", self.discriminator(torch.cat([x, y], 1)), len(x))
 
     @torch.no_grad()
     def predict(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D H W"]:

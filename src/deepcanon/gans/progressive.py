@@ -18,10 +18,14 @@ from torch import Tensor, nn
 from deepcanon.gans.functional import check
 from deepcanon.gans.objectives import Objective, non_saturating
 from deepcanon.gans.penalties import Penalty, zero_centred
+from deepcanon.layers.checks import one_each
+from deepcanon.layers.contract import checked
+from deepcanon.layers.instance_noise import fade
 
 R1 = zero_centred(1.0)
 
 
+@checked
 class ProgressiveGAN(nn.Module):
     """Two players that grow together.
 
@@ -40,6 +44,8 @@ class ProgressiveGAN(nn.Module):
     def __init__(self, generator: nn.Module, discriminator: nn.Module, *, latent_dim: int, num_stages: int, stage_steps: int,
                  objective: Objective = non_saturating, penalty: Penalty = R1):
         super().__init__()
+        if num_stages < 1 or stage_steps < 1:
+            raise ValueError(f"expected one stage or more, of one step or more, got {num_stages} and {stage_steps}")
         self.generator, self.discriminator, self.latent_dim = generator, discriminator, latent_dim
         self.num_stages, self.stage_steps, self.objective, self.penalty = num_stages, stage_steps, objective, penalty
         self.register_buffer("count", torch.tensor(0))
@@ -49,12 +55,17 @@ class ProgressiveGAN(nn.Module):
         stage, alpha = self.progress()
         with torch.no_grad():
             fake = self.draw(batch[0], stage, alpha)
-        x, score = check(self.reduced(batch[0], stage, alpha), fake), partial(self.discriminator, stage=stage, alpha=alpha)
+        x, score = check(self.reduced(batch[0], stage, alpha), fake), partial(self.score, stage=stage, alpha=alpha)
         yield "discriminator", self.penalty(score, x, fake) + self.objective.discriminator(score(x), score(fake)).mean()
         with torch.no_grad():
             real = score(x)
         yield "generator", self.objective.generator(real, score(self.draw(x, stage, alpha))).mean()
+        fade(self.discriminator)
         self.count += 1
+
+    def score(self, x: Float[Tensor, "B C S S"], stage: int, alpha: float) -> Float[Tensor, "B"]:
+        """D(x)."""
+        return one_each("scores", self.discriminator(x, stage, alpha), len(x))
 
     def progress(self) -> tuple[int, float]:
         """The stage, and how far its layers are faded in."""

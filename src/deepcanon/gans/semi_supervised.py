@@ -17,9 +17,12 @@ from torch.nn.functional import softplus
 
 from deepcanon.gans.feature_matching import mean_distance
 from deepcanon.gans.functional import check
-from deepcanon.layers.labels import correct, labelled_cross_entropy, partly_labelled
+from deepcanon.layers.contract import checked
+from deepcanon.layers.instance_noise import fade
+from deepcanon.layers.labels import UNLABELLED, correct, labelled_cross_entropy, partly_labelled, within
 
 
+@checked
 class SemiSupervisedGAN(nn.Module):
     """A classifier that learns from few labels, many examples, and a generator.
 
@@ -48,9 +51,13 @@ class SemiSupervisedGAN(nn.Module):
         with torch.no_grad():
             goal = self.features(x)
         yield "generator", mean_distance(goal, self.features(self.draw(x)))
+        fade(self.classifier)
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
-        return {"accuracy": correct(self.classifier(batch[0]), batch[1])}
+        """Whether the likeliest class is right; only examples with a label count in its mean."""
+        x, y = partly_labelled(batch)
+        logits = self.classifier(x)
+        return {"accuracy": correct(logits, within(y, logits.shape[1])), "weight": (y != UNLABELLED).float()}
 
     def score(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
         """D(x) = log Z(x), the log odds that x is no fake."""

@@ -18,11 +18,15 @@ from torch.func import functional_call
 
 from deepcanon.gans.functional import check
 from deepcanon.gans.objectives import Objective, swapped
+from deepcanon.layers.checks import one_each
+from deepcanon.layers.contract import checked
+from deepcanon.layers.instance_noise import fade
 from deepcanon.layers.joint import batch_sum
 
 Weights = dict[str, Tensor]
 
 
+@checked
 class UnrolledGAN(nn.Module):
     """A GAN whose generator looks k steps of the discriminator ahead.
 
@@ -46,24 +50,27 @@ class UnrolledGAN(nn.Module):
         with torch.no_grad():
             fake = self.draw(batch[0])
         x = check(batch[0], fake)
-        yield "discriminator", self.objective.discriminator(self.discriminator(x), self.discriminator(fake)).mean()
+        real, generated = (one_each("scores", self.discriminator(points), len(x)) for points in (x, fake))
+        yield "discriminator", self.objective.discriminator(real, generated).mean()
         fake = self.draw(x)
         theta = self.ahead(x, fake)
         yield "generator", self.objective.generator(self.score(theta, x), self.score(theta, fake)).mean()
+        fade(self.discriminator)
 
     def ahead(self, x: Float[Tensor, "B *D"], fake: Float[Tensor, "B *D"]) -> Weights:
-        """theta_k, a function of `fake`."""
+        """theta_k, a function of `fake`, with copies of D's statistics, which looking ahead does not move."""
         theta: Weights = dict(self.discriminator.named_parameters())
+        rest = {name: buffer.clone() for name, buffer in self.discriminator.named_buffers()}
         for _ in range(self.unroll):
-            loss = self.objective.discriminator(self.score(theta, x), self.score(theta, fake)).sum()
+            loss = self.objective.discriminator(self.score(theta | rest, x), self.score(theta | rest, fake)).sum()
             n = batch_sum(torch.tensor(len(x)))
             steps = [batch_sum(step) / n for step in torch.autograd.grad(loss, list(theta.values()), create_graph=True)]
             theta = {name: weight - self.inner_lr * step for (name, weight), step in zip(theta.items(), steps, strict=True)}
-        return theta
+        return theta | rest
 
     def score(self, theta: Weights, x: Float[Tensor, "B *D"]) -> Tensor:
         """D(x) with the weights theta."""
-        return functional_call(self.discriminator, theta, (x,))
+        return one_each("scores", functional_call(self.discriminator, theta, (x,)), len(x))
 
     def draw(self, like: Float[Tensor, "B ..."]) -> Float[Tensor, "B *D"]:
         """As many generated points as there are rows in `like`, on its device."""

@@ -15,8 +15,12 @@ from torch import Tensor, nn
 
 from deepcanon.gans.functional import check
 from deepcanon.gans.penalties import between, off_one
+from deepcanon.layers.checks import one_each
+from deepcanon.layers.contract import checked
+from deepcanon.layers.instance_noise import fade
 
 
+@checked
 class WGANGP(nn.Module):
     """A generator and a critic kept near slope one.
 
@@ -50,14 +54,19 @@ class WGANGP(nn.Module):
                 fake = self.draw(real)
             slope = self.penalty * self.slope_penalty(check(real, fake), fake)   # first: a sharded critic wants its own pass last
             yield "critic", slope - self.distance(real, fake).mean()
-        yield "generator", -self.critic(self.draw(real)).mean()
+        yield "generator", -self.score(self.draw(real)).mean()
+        fade(self.critic)
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         return {"distance": self.distance(batch[0], self.draw(batch[0]))}
 
     def distance(self, x: Float[Tensor, "B *D"], fake: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
         """D(x) - D(fake) for each pair; its mean estimates W1(data, G) in the units of the data, or in `units`."""
-        return (self.critic(x) - self.critic(fake)).flatten()
+        return self.score(x) - self.score(fake)
+
+    def score(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B"]:
+        """D(x)."""
+        return one_each("scores", self.critic(x), len(x))
 
     def slope_penalty(self, x: Float[Tensor, "B *D"], fake: Float[Tensor, "B *D"]) -> Float[Tensor, ""]:
         """E[(||grad_u D(u)|| - 1)^2], differentiable in the critic."""

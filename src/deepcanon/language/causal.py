@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from deepcanon.layers.checks import of_shape
+from deepcanon.layers.contract import checked
 
 
 @runtime_checkable
@@ -37,6 +38,7 @@ class Network(Protocol):
     def decoder(self, dtype: torch.dtype | None = None) -> Any: ...
 
 
+@checked(rows=False)
 class LanguageModel(nn.Module):
     """A network of next-token logits, trained by cross-entropy, that continues text.
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         BeforeConv2d as BeforeConv2d,
         MaskedConv2d as MaskedConv2d,
     )
+    from deepcanon.layers.contract import checked as checked
     from deepcanon.layers.dot_product_attention import (
         CrossAttention as CrossAttention,
         SelfAttention as SelfAttention,
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from deepcanon.layers.ema import ema_ as ema_
     from deepcanon.layers.embedding import rotary as rotary, sinusoidal as sinusoidal
     from deepcanon.layers.eval_blur import EvalBlur as EvalBlur
-    from deepcanon.layers.instance_noise import InstanceNoise as InstanceNoise
+    from deepcanon.layers.instance_noise import InstanceNoise as InstanceNoise, fade as fade
     from deepcanon.layers.joint import (
         apart as apart,
         batch_mean as batch_mean,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     )
     from deepcanon.layers.labels import (
         correct as correct,
+        cross_entropy as cross_entropy,
         labelled_cross_entropy as labelled_cross_entropy,
         partly_labelled as partly_labelled,
     )

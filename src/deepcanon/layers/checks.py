@@ -37,6 +37,50 @@ def of_shape(name: str, x: Shaped[Tensor, "*D"], shape: Sequence[int]) -> Shaped
     return x
 
 
+def one_each(name: str, y: Float[Tensor, "*D"], n: int) -> Float[Tensor, "B"]:
+    """y as a row, a number for each of n examples, called `name` in the message.
+
+    Raises:
+        ValueError: a shape that is neither (n,) nor (n, 1).
+    """
+    if tuple(y.shape) not in ((n,), (n, 1)):
+        raise ValueError(f"expected {name} of shape {(n,)} or {(n, 1)}, got {tuple(y.shape)}")
+    return y.flatten()
+
+
+def rows(name: str, y: Shaped[Tensor, "*D"], n: int) -> Shaped[Tensor, "*D"]:
+    """y, of any shape with n rows, called `name` in the message.
+
+    Raises:
+        ValueError: another number of rows, or rows without numbers.
+    """
+    if y.ndim == 0 or len(y) != n or not y.numel():
+        raise ValueError(f"expected {name} of shape ({n}, ...), got {tuple(y.shape)}")
+    return y
+
+
+def channels(x: Shaped[Tensor, "B C *D"], num_channels: int, axis: int = 1) -> Shaped[Tensor, "B C *D"]:
+    """x, with this many channels or features along the axis.
+
+    Raises:
+        ValueError: another number of them, also one that would broadcast.
+    """
+    if x.ndim <= axis or x.shape[axis] != num_channels:
+        raise ValueError(f"expected {num_channels} channels along axis {axis}, got shape {tuple(x.shape)}")
+    return x
+
+
+def examples(batch: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """x and y of a batch.
+
+    Raises:
+        ValueError: other than two entries.
+    """
+    if len(batch) != 2:
+        raise ValueError(f"expected a batch (x, y), got {len(batch)} entr{'y' if len(batch) == 1 else 'ies'}")
+    return batch[0], batch[1]
+
+
 def finite(x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
     """x.
 

@@ -17,7 +17,7 @@ class InstanceNoise(Float32Buffers, nn.Module):
 
     Args:
         sigma: the deviation at the start.
-        decay: its factor after each batch.
+        decay: its factor after each training step, by `fade`, however often the layer is called in it.
     """
 
     sigma: Tensor
@@ -30,6 +30,11 @@ class InstanceNoise(Float32Buffers, nn.Module):
     def forward(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
         if not self.training:
             return x
-        y = x + self.sigma * torch.randn_like(x)
-        self.sigma = self.sigma * self.decay
-        return y
+        return x + self.sigma * torch.randn_like(x)
+
+
+def fade(net: nn.Module) -> None:
+    """One step is over: the noise layers of the net decay."""
+    for layer in net.modules():
+        if isinstance(layer, InstanceNoise):
+            layer.sigma = layer.sigma * layer.decay

@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.checks import channels
 from deepcanon.layers.precision import SIXTEEN_BITS, Float32Buffers, narrowed, widened
 
 
@@ -65,6 +66,9 @@ class BatchNorm(Float32Buffers, nn.Module):
 
     def forward(self, a: Float[Tensor, "B C *places"]) -> Float[Tensor, "B C *places"]:
         """Raises ValueError in training when a channel has a single value: it would have no variance."""
+        if channels(a, len(self.weight)).dtype == torch.float64 != self.running_mean.dtype:
+            raise ValueError(f"expected values in {self.running_mean.dtype}, as the running averages are, got "
+                             f"{a.dtype}: bring the layer to it, `layer.double()`")
         each = (-1, *[1] * (a.ndim - 2))                                         # one value a channel, beside the places
         if not self.training:
             a = standard(a, self.running_mean.view(each), self.running_var.view(each), self.eps)
@@ -118,7 +122,7 @@ class LayerNorm(nn.Module):
         self.weight, self.bias = nn.Parameter(torch.ones(num_features)), nn.Parameter(torch.zeros(num_features))
 
     def forward(self, a: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
-        return normalize(a, [-1], self.eps) * self.weight + self.bias
+        return normalize(channels(a, len(self.weight), a.ndim - 1), [-1], self.eps) * self.weight + self.bias
 
 
 class GroupNorm(nn.Module):
@@ -141,7 +145,7 @@ class GroupNorm(nn.Module):
         self.weight, self.bias = nn.Parameter(torch.ones(num_channels)), nn.Parameter(torch.zeros(num_channels))
 
     def forward(self, a: Float[Tensor, "B C *places"]) -> Float[Tensor, "B C *places"]:
-        each = (-1, *[1] * (a.ndim - 2))
+        each = (-1, *[1] * (channels(a, len(self.weight)).ndim - 2))
         groups = a.unflatten(1, (self.num_groups, -1))                           # (B, G, C / G, *places)
         a = normalize(groups, range(2, groups.ndim), self.eps).flatten(1, 2)
         return a * self.weight.view(each) + self.bias.view(each)
@@ -182,15 +186,18 @@ class Standardize(Float32Buffers, nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, mean: float | Sequence[float] = 0.5, std: float | Sequence[float] = 0.25, *, places: int = 2):
+    def __init__(self, mean: float | Sequence[float] | Tensor = 0.5, std: float | Sequence[float] | Tensor = 0.25, *, places: int = 2):
         super().__init__()
-        self.register_buffer("mean", torch.tensor(mean).view(-1, *[1] * places))
-        self.register_buffer("std", torch.tensor(std).view(-1, *[1] * places))
+        self.register_buffer("mean", torch.as_tensor(mean).view(-1, *[1] * places))
+        self.register_buffer("std", torch.as_tensor(std).view(-1, *[1] * places))
         if not (self.std > 0).all():
             raise ValueError(f"expected deviations above 0, got {std}")
 
     def forward(self, x: Float[Tensor, "B C *places"]) -> Float[Tensor, "B C *places"]:
-        return narrowed((x - self.mean) / self.std, like=x)
+        if max(len(self.mean), len(self.std)) > 1:
+            channels(x, max(len(self.mean), len(self.std)))
+        a = widened(x)
+        return narrowed((a - self.mean.to(a)) / self.std.to(a), like=x)
 
 
 def standardize(train: Iterable) -> Standardize:
@@ -199,11 +206,13 @@ def standardize(train: Iterable) -> Standardize:
     Raises:
         ValueError: a channel that is constant.
     """
-    x = torch.cat([batch[0] for batch in train]).double()
+    given = torch.cat([batch[0] for batch in train])
+    x = given.double()
     std, mean = torch.std_mean(x, [i for i in range(x.ndim) if i != 1], correction=0)
     if constant := (std == 0).nonzero().flatten().tolist():
         raise ValueError(f"channels {constant} are constant over the training set: leave them out")
-    return Standardize(mean.tolist(), std.tolist(), places=x.ndim - 2)
+    dtype = given.dtype if given.dtype == torch.float64 else torch.float32
+    return Standardize(mean.to(dtype), std.to(dtype), places=x.ndim - 2)
 
 
 def positive(eps: float) -> float:

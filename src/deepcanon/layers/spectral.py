@@ -45,7 +45,7 @@ class SpectralNorm(Float32Buffers, nn.Module):
         with torch.autocast(weight.device.type, enabled=False):                  # u, v: running averages
             matrix = self.matrix(weight)
             if self.training:
-                self.iterate(matrix.detach())
+                self.iterate(matrix)
             return narrowed(weight / self.sigma(matrix), like=weight)
 
     def sigma(self, matrix: Float[Tensor, "O I"]) -> Float[Tensor, ""]:

@@ -11,17 +11,18 @@ T tasks, K support examples, Q queries, X shape of an input, Y shape of a target
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from deepcanon.layers.contract import checked
 from deepcanon.layers.joint import apart
-from deepcanon.layers.labels import correct
+from deepcanon.layers.labels import correct, cross_entropy
 
 Parameters = dict[str, Tensor]
 
 
+@checked(rows=False)
 class MAML(nn.Module):
     """A net that a few gradient steps on a few examples adapt to a task.
 
@@ -30,14 +31,14 @@ class MAML(nn.Module):
         inner_lr: alpha.
         steps: n, in training.
         test_steps, test_lr: n and alpha in `metrics` and `predict`; as in training when None. Many short steps end nearer the support set's optimum.
-        error: (outputs, targets) -> scalar, `F.cross_entropy` for classes, `F.mse_loss` for values.
+        error: (outputs, targets) -> scalar, `cross_entropy` of `layers.labels` for classes, `F.mse_loss` for values.
         first_order: take the inner gradients for constants.
         body: inputs -> features, not adapted: with the net's last layer as `net` this is ANIL.
         vectorized: compute all tasks at once: nine times as fast for small perceptrons, 1.7 times for 32 strided maps, slower from about 64 maps on.
     """
 
     def __init__(self, net: nn.Module, *, inner_lr: float = 0.4, steps: int = 1, test_steps: int | None = None,
-                 test_lr: float | None = None, error: Callable[..., Tensor] = F.cross_entropy, first_order: bool = False,
+                 test_lr: float | None = None, error: Callable[..., Tensor] = cross_entropy, first_order: bool = False,
                  body: nn.Module | None = None, vectorized: bool = False):
         super().__init__()
         if steps < 1 or (test_steps is not None and test_steps < 1):

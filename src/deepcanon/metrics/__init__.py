@@ -29,6 +29,14 @@ if TYPE_CHECKING:
         fit_power_law as fit_power_law,
         over_episodes as over_episodes,
     )
+    from deepcanon.metrics.detection import (
+        Detections as Detections,
+        Objects as Objects,
+        box_area as box_area,
+        box_iou as box_iou,
+        interpolated_precision as interpolated_precision,
+        mean_average_precision as mean_average_precision,
+    )
     from deepcanon.metrics.generation import (
         Gaussian as Gaussian,
         class_shares as class_shares,

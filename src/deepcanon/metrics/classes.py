@@ -32,7 +32,8 @@ def inception_score(logits: Float[Tensor, "N K"]) -> Float[Tensor, ""]:
         raise ValueError(f"expected logits (N, K) of one image or more, got {tuple(logits.shape)}")
     log_p = logits.double().log_softmax(1)
     log_marginal = log_p.logsumexp(0, keepdim=True) - torch.tensor(len(logits)).to(log_p).log()
-    return (log_p.exp() * (log_p - log_marginal)).sum(1).mean().exp()
+    p = log_p.exp()
+    return (torch.xlogy(p, p) - p.where(p == 0, p * log_marginal)).sum(1).mean().exp()
 
 
 def mode_coverage(labels: Int[Tensor, "N"], reference: Float[Tensor, "K"]) -> Modes:

@@ -46,7 +46,8 @@ def frechet_distance(p: Gaussian, q: Gaussian) -> Float[Tensor, ""]:
     values, vectors = torch.linalg.eigh(p.covariance)
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T                      # S_p^{1/2}
     overlap = torch.linalg.eigvalsh(root @ q.covariance @ root).clamp(min=0).sqrt().sum()
-    return (p.mean - q.mean).square().sum() + p.covariance.trace() + q.covariance.trace() - 2 * overlap
+    distance = (p.mean - q.mean).square().sum() + p.covariance.trace() + q.covariance.trace() - 2 * overlap
+    return distance.clamp(min=0)                                                 # rounding ends below 0
 
 
 def fid(features: Float[Tensor, "N F"], reference: Float[Tensor, "M F"]) -> Float[Tensor, ""]:

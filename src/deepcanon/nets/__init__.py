@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from deepcanon.nets.lenet import LeNet as LeNet
     from deepcanon.nets.made import MADE as MADE
+    from deepcanon.nets.maps import residual_maps as residual_maps
     from deepcanon.nets.members import StackedMLPs as StackedMLPs
     from deepcanon.nets.patchgan import LocalTranslator as LocalTranslator, Translator as Translator
     from deepcanon.nets.perceptron import mlp as mlp

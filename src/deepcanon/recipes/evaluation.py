@@ -5,6 +5,7 @@
     sample(n), images           frechet_distance, precision, recall, class_min, class_max in a judge's features (see `judge`)
     sample(n), points           modes and high_quality where the modes are known, mmd elsewhere
     log_prob(x), points         kl: KL(p || method) in nats, where the density p is known
+    detect(x), boxes            map50, map, crowded_recall, apart_recall, with a table of the classes (see `vision.detection_quality`)
     act(observation)            return: the mean return of 20 episodes
 
 The same quantity has the same name in every field, so that methods of different families can be compared on the same data.
@@ -24,6 +25,7 @@ from deepcanon.engine import Samples
 from deepcanon.gans.diagnostics import coverage
 from deepcanon.metrics.mean_discrepancy import gaussian, mmd
 from deepcanon.recipes.judge import chunks, judge_of
+from deepcanon.recipes.vision.detection_quality import DetectionQuality
 
 Measure = Callable[[Any], dict[str, float]]
 DRAWN, COMPARED = 2_500, 1_000                           # points drawn to count modes, and to be compared with test points
@@ -44,6 +46,8 @@ def evaluations(method: nn.Module, source: Source, *, sample: Callable[[Any, int
     found: list[Any] = [source.test(**({"batch": batch} if batch else {}), **how)] if hasattr(method, "metrics") else []
     if callable(getattr(method, "predict", None)) and source.num_classes >= 2 and source.kind in ("images", "table"):
         found.append(Predictions(source))
+    if source.kind == "boxes" and hasattr(method, "detect"):
+        found.append(DetectionQuality(source))
     if source.kind == "table" and not source.num_classes and hasattr(method, "predict"):
         found.append(lambda m: {"r2": explained(m, source)})
     draw = sample or (lambda m, n: m.sample(n)) if sample or hasattr(method, "sample") else None

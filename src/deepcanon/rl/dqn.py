@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.layers.checks import of_shape
+from deepcanon.layers.contract import checked
 from deepcanon.rl.acting import NumpyNet, to_act_on
 from deepcanon.rl.functional import transitions
 
@@ -33,6 +34,7 @@ def double_value(q: nn.Module, target: nn.Module, s: Float[Tensor, "B *S"]) -> F
     return target(s).gather(-1, q(s).argmax(-1, keepdim=True)).squeeze(-1)
 
 
+@checked(rows=False)
 class DQN(nn.Module):
     """Q-learning with a net, a replayed batch and a target net.
 

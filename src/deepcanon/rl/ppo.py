@@ -16,12 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deepcanon.layers.checks import of_shape
+from deepcanon.layers.contract import checked
 from deepcanon.layers.joint import batch_moments
 from deepcanon.rl.acting import NumpyNet, to_act_on
 from deepcanon.rl.functional import gae
 from deepcanon.rl.policies import Policy, categorical
 
 
+@checked(rows=False)
 class PPO(nn.Module):
     """A policy that moves by small steps and the value of its states.
 
@@ -72,7 +74,7 @@ class PPO(nn.Module):
     @torch.no_grad()
     def prepare(self, s, a, r, s_next, terminated, done) -> tuple[Tensor, ...]:
         """The rollout, (T, N, ...) each, as rows (T N, ...): s, a, log pi_old(a|s), A, R."""
-        if r.numel() % self.minibatch:
+        if not self.minibatch or r.numel() % self.minibatch:
             raise ValueError(
                 f"a minibatch of {self.minibatch} does not divide the {r.numel()} rows of a rollout "
                 f"({len(r)} steps of {r.shape[1]} environments)"

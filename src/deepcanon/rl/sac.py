@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.layers.checks import of_shape
+from deepcanon.layers.contract import checked
 from deepcanon.layers.ema import ema_
 from deepcanon.layers.precision import Float32Buffers, narrowed
 from deepcanon.rl.acting import NumpyNet, to_act_on
@@ -28,6 +29,7 @@ from deepcanon.rl.policies import log_normal, log_slope
 LOG_STD = -5.0, 2.0  # of u; what the actor says is clamped
 
 
+@checked(rows=False)
 class SAC(Float32Buffers, nn.Module):
     """Off-policy learning of a stochastic policy over bounded real actions.
 

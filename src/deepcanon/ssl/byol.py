@@ -16,10 +16,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.checks import of_shape, rows
+from deepcanon.layers.contract import checked
 from deepcanon.layers.ema import ema_
 from deepcanon.layers.modes import evaluating
 
 
+@checked
 class BYOL(nn.Module):
     """An encoder that learns from pairs of views.
 
@@ -44,8 +47,9 @@ class BYOL(nn.Module):
     def distance(self, a: Float[Tensor, "B *X"], b: Float[Tensor, "B *X"]) -> Float[Tensor, ""]:
         """2 - 2 cos between the student's prediction from a and the teacher's projection of b, in [0, 4]."""
         with torch.no_grad():
-            target = self.teacher(b)
-        return 2 - 2 * F.cosine_similarity(self.predictor(self.student(a)), target).mean()
+            target = rows("projections", self.teacher(b), len(b))
+        prediction = of_shape("predictions", self.predictor(self.student(a)), target.shape)
+        return 2 - 2 * F.cosine_similarity(prediction, target).mean()
 
     @torch.no_grad()
     def encode(self, x: Float[Tensor, "B *X"]) -> Float[Tensor, "B F"]:

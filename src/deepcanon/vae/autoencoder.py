@@ -18,7 +18,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.contract import checked
 
+
+@checked
 class Autoencoder(nn.Module):
     """An encoder and a decoder that reconstruct the data, whole from damaged ones if there is a corruption.
 

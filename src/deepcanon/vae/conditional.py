@@ -14,11 +14,13 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from deepcanon.layers.contract import checked
 from deepcanon.vae.likelihoods import bernoulli, log_likelihood
 from deepcanon.vae.schedule import Scheduled, value_at
 from deepcanon.vae.vae import kl_standard_normal, moments, reparameterise
 
 
+@checked
 class ConditionalVAE(nn.Module):
     """A VAE whose nets are given y.
 

@@ -22,10 +22,12 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from deepcanon.layers.checks import finite
+from deepcanon.layers.contract import checked
 from deepcanon.vae.likelihoods import bernoulli, log_likelihood
 from deepcanon.vae.schedule import Scheduled, value_at
 
 
+@checked
 class GumbelVAE(nn.Module):
     """A VAE with N categorical latents.
 

@@ -16,10 +16,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from deepcanon.layers.contract import checked
 from deepcanon.vae.likelihoods import bernoulli, log_likelihood
 from deepcanon.vae.vae import kl_standard_normal, moments, reparameterise
 
 
+@checked
 class HierarchicalVAE(nn.Module):
     """A VAE with a chain of latents.
 

@@ -17,14 +17,16 @@ import math
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.contract import checked
 from deepcanon.vae.vae import VAE, reparameterise
 
 
+@checked
 class IWAE(nn.Module):
     """A VAE trained on the bound of K importance samples; sampling, codes and likelihood are the VAE's own.
 
     Args:
-        vae: encoder, decoder and likelihood; its beta is not used.
+        vae: encoder, decoder and likelihood; its beta is not used, its corruption is, in training.
         samples: K.
         doubly: train the encoder by the doubly reparameterised gradient.
     """
@@ -37,19 +39,22 @@ class IWAE(nn.Module):
 
     def loss(self, batch) -> Float[Tensor, ""]:
         """-L_K in nats an example."""
-        return -self.bound(batch[0], doubly=self.doubly).mean()
+        x = batch[0]
+        return -self.bound(x, seen=self.vae.corrupt(x) if self.vae.corrupt else x, doubly=self.doubly).mean()
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """The bound of one sample and that of K."""
         return {"elbo": self.vae.elbo(batch[0]), "bound": self.bound(batch[0])}
 
-    def bound(self, x: Float[Tensor, "B *D"], *, doubly: bool = False) -> Float[Tensor, "B"]:
-        """An estimate of L_K(x), nats."""
-        return self.log_weights(x, doubly=doubly).logsumexp(0) - math.log(self.samples)
+    def bound(self, x: Float[Tensor, "B *D"], *, seen: Float[Tensor, "B *D"] | None = None,
+              doubly: bool = False) -> Float[Tensor, "B"]:
+        """An estimate of L_K(x), nats; `seen` is what the encoder sees of x, all if not given."""
+        return self.log_weights(x, seen=seen, doubly=doubly).logsumexp(0) - math.log(self.samples)
 
-    def log_weights(self, x: Float[Tensor, "B *D"], *, doubly: bool = False) -> Float[Tensor, "K B"]:
+    def log_weights(self, x: Float[Tensor, "B *D"], *, seen: Float[Tensor, "B *D"] | None = None,
+                    doubly: bool = False) -> Float[Tensor, "K B"]:
         """log w_k at K draws of q; their logsumexp has the plain gradient or the doubly reparameterised one."""
-        mu, log_var = (t.repeat(self.samples, 1) for t in self.vae.posterior(x))                              # (K B, Z)
+        mu, log_var = (t.repeat(self.samples, 1) for t in self.vae.posterior(x if seen is None else seen))                              # (K B, Z)
         z, shares = reparameterise(mu, log_var), []
         if doubly and z.requires_grad:                                           # before any reading of z
             z.register_hook(lambda grad: (shares[0] * grad).to(grad.dtype))      # v_k, beside logsumexp's own

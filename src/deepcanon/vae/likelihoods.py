@@ -74,6 +74,8 @@ def check(p: Distribution, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
     """
     if p.event_shape != x.shape[1:]:
         raise ValueError(f"expected data of the shape that the decoder makes, {tuple(p.event_shape)}, got {tuple(x.shape[1:])}")
+    if p.batch_shape != x.shape[:1]:
+        raise ValueError(f"expected a decoder output for each of {len(x)} data points, got {tuple(p.batch_shape)}")
     values = getattr(p, "base_dist", p)
     values = values.component_distribution if isinstance(values, MixtureSameFamily) else values
     if isinstance(values, Levels | DiscretizedLogistic):

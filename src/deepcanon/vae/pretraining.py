@@ -17,10 +17,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.contract import checked
 from deepcanon.layers.modes import evaluating
 from deepcanon.vae.autoencoder import Autoencoder
 
 
+@checked
 class Stage(nn.Module):
     """The training of one layer on the codes of those below it, which it freezes.
 

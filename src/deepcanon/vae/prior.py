@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
+from deepcanon.layers.checks import rows
+from deepcanon.layers.contract import checked
 from deepcanon.layers.modes import evaluating
 
 
@@ -27,6 +29,7 @@ class Network(Protocol):
     def decoder(self) -> Any: ...
 
 
+@checked
 class CodePrior(nn.Module):
     """An autoregressive network over the codes of a frozen autoencoder.
 
@@ -71,7 +74,8 @@ class CodePrior(nn.Module):
     def log_prob(self, codes: Int[Tensor, "B P"]) -> Float[Tensor, "B"]:
         """log p(v) in nats."""
         before = F.pad(codes[:, :-1], (1, 0), value=self.num_codes)              # (B, P): each position's predecessor
-        return -F.cross_entropy(self.net(before)[..., : self.num_codes].mT, codes, reduction="none").sum(1)
+        logits = rows("logits", self.net(before), len(codes))
+        return -F.cross_entropy(logits[..., : self.num_codes].mT, codes, reduction="none").sum(1)
 
     @torch.no_grad()
     def draw(self, n: int) -> Int[Tensor, "n P"]:

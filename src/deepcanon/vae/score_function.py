@@ -17,11 +17,13 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from deepcanon.layers.checks import finite
+from deepcanon.layers.contract import checked
 from deepcanon.vae.likelihoods import bernoulli, log_likelihood
 
 Family = Callable[[Tensor], Distribution]
 
 
+@checked
 class ScoreFunctionVAE(nn.Module):
     """A VAE with latents of any kind.
 

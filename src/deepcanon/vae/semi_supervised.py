@@ -19,11 +19,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from deepcanon.layers.checks import classes, of_shape
+from deepcanon.layers.contract import checked
 from deepcanon.layers.labels import UNLABELLED, correct, labelled_cross_entropy, partly_labelled, within
 from deepcanon.vae.likelihoods import bernoulli, log_likelihood
 from deepcanon.vae.vae import kl_standard_normal, moments, reparameterise
 
 
+@checked
 class SemiSupervisedVAE(nn.Module):
     """A generative model of classes and data that is a classifier, too.
 
@@ -52,17 +55,21 @@ class SemiSupervisedVAE(nn.Module):
             ValueError: y is missing or outside -1 ... K - 1; data outside the support of the likelihood.
         """
         x, y = partly_labelled(batch)
-        logits = self.classifier(x)                                              # (B, K)
+        logits = self.logits(x)
         classification = labelled_cross_entropy(logits, y)
         bound = self.marginal(x, torch.where((y == UNLABELLED).unsqueeze(1), logits.log_softmax(1), certain(y, self.num_classes).to(logits)))
         return {"loss": -bound.mean() + self.alpha * classification, "bound": bound.mean(), "classification": classification}
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
-        """The bound of log p(x), and whether the likeliest class is right."""
+        """The bound of log p(x), and whether the likeliest class is right; only examples with a label count in their means."""
         x, y = partly_labelled(batch)
-        logits = self.classifier(x)
+        logits = self.logits(x)
         accuracy = correct(logits, within(y, self.num_classes))
-        return {"elbo": self.marginal(x, logits.log_softmax(1)), "accuracy": accuracy}
+        return {"elbo": self.marginal(x, logits.log_softmax(1)), "accuracy": accuracy, "weight": (y != UNLABELLED).float()}
+
+    def logits(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B K"]:
+        """Of q(y|x)."""
+        return of_shape("logits", self.classifier(x), (len(x), self.num_classes))
 
     def marginal(self, x: Float[Tensor, "B *D"], log_q: Float[Tensor, "B K"]) -> Float[Tensor, "B"]:
         """sum_y q(y) (-L(x, y)) + H(q), nats, with one draw of z for each y."""
@@ -86,13 +93,13 @@ class SemiSupervisedVAE(nn.Module):
     @torch.no_grad()
     def predict(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B K"]:
         """q(y|x)."""
-        return self.classifier(x).softmax(1)
+        return self.logits(x).softmax(1)
 
     @torch.no_grad()
     def sample(self, n: int, y: Int[Tensor, "n"] | None = None) -> Float[Tensor, "n *D"]:
         """n data points, of the classes given or of each in turn."""
         z = next(self.decoder.parameters()).new_empty(n, self.latent_dim).normal_()
-        return self.decode(z, torch.arange(n, device=z.device) % self.num_classes if y is None else y).sample()
+        return self.decode(z, torch.arange(n, device=z.device) % self.num_classes if y is None else classes(y, self.num_classes, n)).sample()
 
 
 def certain(y: Int[Tensor, "B"], num_classes: int) -> Float[Tensor, "B K"]:

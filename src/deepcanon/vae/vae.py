@@ -18,10 +18,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
+from deepcanon.layers.contract import checked
 from deepcanon.vae.likelihoods import bernoulli, check, log_likelihood
 from deepcanon.vae.schedule import Scheduled, value_at
 
 
+@checked
 class VAE(nn.Module):
     """A variational autoencoder with any encoder, decoder and likelihood.
 

@@ -16,10 +16,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from deepcanon.layers.contract import checked
 from deepcanon.vae.likelihoods import bernoulli, log_likelihood
 from deepcanon.vae.vae import VAE, kl_standard_normal, reparameterise
 
 
+@checked
 class PerPointVI(nn.Module):
     """A decoder and a posterior of its own for each data point.
 

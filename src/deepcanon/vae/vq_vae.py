@@ -17,12 +17,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from deepcanon.layers.contract import checked
 from deepcanon.layers.joint import batch_sum
 from deepcanon.layers.precision import typed_as
 from deepcanon.layers.quantize import AveragedQuantizer, VectorQuantizer, nearest
 from deepcanon.vae.likelihoods import check, gaussian, log_likelihood
 
 
+@checked
 class VQVAE(nn.Module):
     """A vector-quantized autoencoder with any encoder, decoder, quantizer and likelihood.
 

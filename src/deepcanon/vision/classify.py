@@ -7,16 +7,16 @@ B batch, C channels, H x W pixels, K classes.
 """
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from deepcanon.layers.labels import correct
+from deepcanon.layers.checks import examples
+from deepcanon.layers.contract import checked
+from deepcanon.layers.labels import correct, cross_entropy
 from deepcanon.layers.modes import evaluating
 
-NO_LABEL = -(2**40)                                                              # which no label is: none is left out
 
-
+@checked(rows=False)
 class Classifier(nn.Module):
     """Any net from images to logits, trained on (image, label) pairs.
 
@@ -31,12 +31,12 @@ class Classifier(nn.Module):
 
     def loss(self, batch) -> Float[Tensor, ""]:
         """Cross-entropy in nats an example. Raises ValueError for a label outside 0..K-1, or logits or labels of another shape."""
-        x, y = batch
+        x, y = examples(batch)
         return cross_entropy(self.net(x), y, label_smoothing=self.label_smoothing)
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """Accuracy (1 or 0, nan where the logits are) and negative log-likelihood in nats, an example."""
-        x, y = batch
+        x, y = examples(batch)
         logits = self.net(x)
         nll = cross_entropy(logits, y, reduction="none")
         return {"accuracy": correct(logits, y), "nll": nll}
@@ -46,19 +46,3 @@ class Classifier(nn.Module):
         """Class probabilities."""
         with evaluating(self):
             return self.net(x).softmax(1)
-
-
-def cross_entropy(logits: Float[Tensor, "B K"], y: Int[Tensor, "B"], **options) -> Tensor:
-    """`F.cross_entropy` that names a label without a class; -100 is none either.
-
-    Raises:
-        ValueError: logits or labels of another shape or type, or a label outside 0..K-1.
-    """
-    if logits.ndim != 2:
-        raise ValueError(f"expected logits (B, K), one row an image, got {tuple(logits.shape)}")
-    if y.shape != logits.shape[:1] or y.dtype != torch.int64:
-        raise ValueError(f"expected one integer label an image, ({len(logits)},), got {y.dtype} {tuple(y.shape)}")
-    try:
-        return F.cross_entropy(logits, y, ignore_index=NO_LABEL, **options)
-    except IndexError:
-        raise ValueError(f"labels must lie in 0..{logits.shape[1] - 1}, got {y.min()}..{y.max()}") from None

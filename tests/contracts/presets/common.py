@@ -46,3 +46,22 @@ def flat(*dims: int) -> nn.Sequential:
 def levels(n: int = 16) -> tuple[Tensor]:
     """8x8 images of four levels."""
     return ((images(8, n=n)[0] * 3).round() / 3,)
+
+
+def boxed(size: int = 32, n: int = 6, classes: int = 3) -> tuple[Tensor, Tensor, Tensor]:
+    """Images with one or two bright squares, whose class is their brightness; a place for a third is empty."""
+    x, boxes, labels = 0.1 * torch.rand(n, 1, size, size), torch.zeros(n, 3, 4), torch.full((n, 3), -1)
+    for i in range(n):
+        for j in range(1 + i % 2):
+            left, top, side = (5 * i) % 6 + 14 * j, (7 * i) % 14, 8 + 2 * (i % 3)
+            labels[i, j], boxes[i, j] = (i + j) % classes, torch.tensor([left, top, left + side, top + side]).float()
+            x[i, :, top : top + side, left : left + side] += 0.25 * (1 + labels[i, j])
+    return x.clamp(0, 1), boxes, labels
+
+
+def with_proposals() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The same, with proposals near the objects and elsewhere."""
+    x, boxes, labels = boxed()
+    near = boxes + torch.tensor([-1.0, 1.0, 1.0, 2.0]) * (labels >= 0)[..., None]
+    far = torch.tensor([[0.0, 0.0, 6.0, 6.0], [20.0, 20.0, 31.0, 30.0], [4.0, 18.0, 30.0, 31.0]]).expand(len(x), -1, -1)
+    return x, boxes, labels, torch.cat([near, far], 1)

@@ -1,24 +1,43 @@
 """Presets of the family vision."""
 
-import torch
 from torch import nn
 
-from deepcanon.explain.fast_style import FastStyle
 from deepcanon.nets.lenet import LeNet
 from deepcanon.nets.resnet import resnet_cifar
-from deepcanon.nets.style_net import StyleNet
+from deepcanon.vision.anchors import anchor_shapes
 from deepcanon.vision.classify import Classifier
-from tests.contracts.presets.common import Preset, images
+from deepcanon.vision.fast_rcnn import FastRCNN
+from deepcanon.vision.faster_rcnn import FasterRCNN
+from deepcanon.vision.localize import Localizer
+from deepcanon.vision.rcnn import RCNN
+from deepcanon.vision.region_head import RegionHead
+from deepcanon.vision.region_proposals import RegionProposals
+from deepcanon.vision.region_search import selective_search
+from deepcanon.vision.yolo import YOLO
+from tests.contracts.presets.common import Preset, boxed, images, with_proposals
 
 
-def fast_style() -> FastStyle:
-    """On 8x8 images, in two stages of random filters."""
-    stages = [nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU()), nn.Sequential(nn.Conv2d(4, 8, 3, 2), nn.ReLU())]
-    return FastStyle(StyleNet(1, width=4, blocks=1), stages, torch.rand(1, 1, 8, 8))
+def maps(channels: int = 8) -> nn.Sequential:
+    """Maps of stride 8."""
+    return nn.Sequential(nn.Conv2d(1, channels, 5, 4, 2), nn.ReLU(), nn.Conv2d(channels, channels, 3, 2, 1), nn.ReLU())
+
+
+def head(size: int) -> RegionHead:
+    """Of regions of 2 x 2 cells."""
+    return RegionHead(nn.Sequential(nn.Flatten(), nn.Linear(size, 16), nn.ReLU()), 16, 3, sampled=8)
+
+
+def proposals() -> RegionProposals:
+    """Of squares of 12 pixels."""
+    return RegionProposals(8, anchor_shapes([12.0], [1.0]), hidden=8, sampled=16, after=6, high=0.5)
 
 
 PRESETS = {
     "lenet": Preset(lambda: Classifier(LeNet(4, image_size=16, widths=(4, 8, 32, 16))), lambda: images(16), verbs={"predict": (images(16)[0],)}),
-    "fast_style": Preset(fast_style, lambda: images(8), verbs={"predict": (images(8)[0],)}, frozen=("stages",)),
     "resnet": Preset(lambda: Classifier(resnet_cifar(8, 4, in_channels=3, width=4)), lambda: images(12, 3), verbs={"predict": (images(12, 3)[0],)}),
+    "localizer": Preset(lambda: Localizer(nn.Sequential(maps(), nn.Flatten()), 128, 3), boxed),
+    "yolo": Preset(lambda: YOLO(nn.Sequential(maps(), nn.Conv2d(8, 13, 1)), 3), boxed),
+    "faster_rcnn": Preset(lambda: FasterRCNN(maps(), proposals(), head(32), cells=2), boxed),
+    "fast_rcnn": Preset(lambda: FastRCNN(maps(), head(32), selective_search, cells=2), with_proposals),
+    "rcnn": Preset(lambda: RCNN(head(64), selective_search, side=8), with_proposals),
 }
