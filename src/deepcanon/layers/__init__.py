@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     )
     from deepcanon.layers.components import connected_components as connected_components
     from deepcanon.layers.contract import checked as checked
+    from deepcanon.layers.convolution import convolve as convolve, output_size as output_size, windows as windows
     from deepcanon.layers.dot_product_attention import (
         CrossAttention as CrossAttention,
         SelfAttention as SelfAttention,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         LogitNormal as LogitNormal,
     )
     from deepcanon.layers.linear_map import Linear as Linear, OneDNNLinear as OneDNNLinear, linear as linear
+    from deepcanon.layers.local_response import LocalResponseNorm as LocalResponseNorm
     from deepcanon.layers.max_unpool import (
         Pooled as Pooled,
         pool_with_places as pool_with_places,
@@ -65,6 +67,11 @@ if TYPE_CHECKING:
         Standardize as Standardize,
         normalize as normalize,
         standardize as standardize,
+    )
+    from deepcanon.layers.pooling import (
+        average_pool as average_pool,
+        global_average_pool as global_average_pool,
+        max_pool as max_pool,
     )
     from deepcanon.layers.precision import (
         Float32Buffers as Float32Buffers,

@@ -152,6 +152,16 @@ AGENTS = {
     "success": Metric("share of episodes that reach the goal", "up"),
 }
 
+EXPLANATIONS = {
+    "background_share": Metric("share of the saliency of test pictures that lies on their frame", "down"),
+    "activation_growth": Metric("activation of the layer after the dream, over that before it", "up"),
+    "content": Metric("squared distance of features from those of the photograph", "down"),
+    "style": Metric("squared distance of Gram matrices from those of the style", "down"),
+    "style_before": Metric("squared distance of Gram matrices from those of the style, of the photograph itself"),
+    "style_ratio": Metric("style loss of the pictures made, over that of the photographs", "down"),
+    "roughness": Metric("part of the loss: squared differences of neighbouring pixels", "down"),
+}
+
 SAMPLERS = {
     "r_hat": Metric("disagreement of the chains, 1 when they agree", "down"),
     "errors": Metric("worst estimated moment, in standard errors from the truth", "down"),
@@ -210,6 +220,7 @@ METRICS: dict[str, Metric] = {
     **LIKELIHOOD,
     **RECONSTRUCTION,
     **AGENTS,
+    **EXPLANATIONS,
     **SAMPLERS,
     **TRAINING,
     "rate": Metric("part of the loss: Kullback-Leibler divergence of the code from its prior", None, "nats"),

@@ -6,6 +6,7 @@ from deepcanon.lazy import attach
 
 if TYPE_CHECKING:
     from deepcanon.vision.anchors import anchor_grid as anchor_grid, anchor_shapes as anchor_shapes
+    from deepcanon.vision.auxiliary import DeeplySupervised as DeeplySupervised
     from deepcanon.vision.boxes import (
         centred as centred,
         clip_boxes as clip_boxes,
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
         window_shapes as window_shapes,
     )
     from deepcanon.vision.suppression import batched_nms as batched_nms, nms as nms, soft_nms as soft_nms
+    from deepcanon.vision.test_time import averaged as averaged, mirrored as mirrored, ten_views as ten_views
+    from deepcanon.vision.tuning import frozen_parts as frozen_parts, rates_by_part as rates_by_part
     from deepcanon.vision.yolo import YOLO as YOLO, encode_cells as encode_cells
 
 attach(__name__)

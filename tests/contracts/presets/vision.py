@@ -3,13 +3,21 @@
 import torch
 from torch import nn
 
+from deepcanon.layers.local_response import LocalResponseNorm
+from deepcanon.nets.alexnet import AlexNet
 from deepcanon.nets.caption_decoder import AdditiveAttention, CaptionDecoder
+from deepcanon.nets.conv_net import ConvNet
+from deepcanon.nets.densenet import densenet_cifar
 from deepcanon.nets.fcn import FCN
+from deepcanon.nets.googlenet import GoogLeNet
 from deepcanon.nets.lenet import LeNet
 from deepcanon.nets.resnet import resnet_cifar
 from deepcanon.nets.segmentation_unet import SegmentationUNet
 from deepcanon.nets.segnet import SegNet
+from deepcanon.nets.swin import Swin
+from deepcanon.nets.vit import ViT
 from deepcanon.vision.anchors import anchor_shapes
+from deepcanon.vision.auxiliary import DeeplySupervised
 from deepcanon.vision.caption import Captioner
 from deepcanon.vision.classify import Classifier
 from deepcanon.vision.fast_rcnn import FastRCNN
@@ -22,6 +30,7 @@ from deepcanon.vision.region_head import RegionHead
 from deepcanon.vision.region_proposals import RegionProposals
 from deepcanon.vision.region_search import selective_search
 from deepcanon.vision.semantic import Segmenter
+from deepcanon.vision.test_time import ten_views
 from deepcanon.vision.yolo import YOLO
 from tests.contracts.presets.common import Preset, boxed, images, with_proposals
 
@@ -68,6 +77,20 @@ def told_images() -> tuple[torch.Tensor, torch.Tensor]:
 PRESETS = {
     "lenet": Preset(lambda: Classifier(LeNet(4, image_size=16, widths=(4, 8, 32, 16))), lambda: images(16), verbs={"predict": (images(16)[0],)}),
     "resnet": Preset(lambda: Classifier(resnet_cifar(8, 4, in_channels=3, width=4)), lambda: images(12, 3), verbs={"predict": (images(12, 3)[0],)}),
+    "alexnet": Preset(lambda: Classifier(AlexNet(4, in_channels=1, image_size=16, widths=(4, 8, 8, 8, 8), hidden=(16, 16), groups=2,
+                                                 response=LocalResponseNorm, dropout=0.0)),
+                      lambda: images(16), verbs={"predict": (images(16)[0],)}),
+    "convnet": Preset(lambda: Classifier(ConvNet([[6, 6], [8]], 4, in_channels=1, image_size=12, hidden=(16,), dropout=0.1), views=ten_views(1)),
+                      lambda: images(12), verbs={"predict": (images(12)[0],)}),
+    "densenet": Preset(lambda: Classifier(densenet_cifar(10, 4, 4, in_channels=1)), lambda: images(12), verbs={"predict": (images(12)[0],)}),
+    "googlenet": Preset(lambda: DeeplySupervised(GoogLeNet(4, in_channels=1, width=0.1, small=True, dropout=0.0)),
+                        lambda: images(16), verbs={"predict": (images(16)[0],)}),
+    "vit": Preset(lambda: Classifier(ViT(4, image_size=12, patch=4, in_channels=1, embed_dim=16, num_layers=2, num_heads=2)),
+                  lambda: images(12), verbs={"predict": (images(12)[0],)}),
+    "swin": Preset(lambda: Classifier(Swin(4, image_size=12, patch=2, in_channels=1, embed_dim=8, depths=(2, 1), num_heads=(2, 4), window=4)),
+                   lambda: images(12), verbs={"predict": (images(12)[0],)}),
+    "fine-tuned": Preset(lambda: Classifier(resnet_cifar(8, 4, in_channels=1, width=4), frozen=("stem", "stages.0")),
+                         lambda: images(12), frozen=("net.stem", "net.stages.0")),
     "localizer": Preset(lambda: Localizer(nn.Sequential(maps(), nn.Flatten()), 128, 3), boxed),
     "yolo": Preset(lambda: YOLO(nn.Sequential(maps(), nn.Conv2d(8, 13, 1)), 3), boxed),
     "faster_rcnn": Preset(lambda: FasterRCNN(maps(), proposals(), head(32), cells=2), boxed),
