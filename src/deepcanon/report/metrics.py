@@ -59,7 +59,7 @@ CLASSIFICATION = {
     "map50": Metric("mean average precision of detected boxes, matched at an IoU of 0.5", "up"),
     "map": Metric("mean average precision of detected boxes, over IoU 0.5 to 0.95", "up"),
     "crowded_recall": Metric("share of objects close to another that are found", "up"),
-    "apart_recall": Metric("share of all other objects that are found", "up"),
+    "apart_recall": Metric("share of objects that stand apart from others that are found", "up"),
     "iou": Metric("intersection over union of the predicted box and the true one", "up"),
     "localized": Metric("share of images whose class is right and whose box has an IoU above 0.5", "up"),
     "top5_accuracy": Metric("share of examples whose class is among the five most probable", "up"),
