@@ -6,6 +6,8 @@ eps = 0 is the cross-entropy, -log p_y(x).
 B batch, C channels, H x W pixels, K classes.
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -14,6 +16,7 @@ from deepcanon.layers.checks import examples
 from deepcanon.layers.contract import checked
 from deepcanon.layers.labels import correct, cross_entropy
 from deepcanon.layers.modes import evaluating
+from deepcanon.vision.test_time import View, as_it_is, averaged
 
 
 @checked(rows=False)
@@ -22,22 +25,34 @@ class Classifier(nn.Module):
 
     Args:
         net: (B, C, H, W) -> (B, K).
-        label_smoothing: eps.
+        label_smoothing: eps, from 0 to below 1.
+        frozen: names of parts of the net that are not trained: no gradient, no dropout, normalisation by the statistics they have.
+        views: over which metrics and predictions average the probabilities; see `test_time`.
+
+    Raises:
+        ValueError: a label smoothing outside [0, 1), or a part that the net does not have.
     """
 
-    def __init__(self, net: nn.Module, *, label_smoothing: float = 0.0):
+    def __init__(self, net: nn.Module, *, label_smoothing: float = 0.0, frozen: Sequence[str] = (), views: Sequence[View] = (as_it_is,)):
         super().__init__()
-        self.net, self.label_smoothing = net, label_smoothing
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"expected a label smoothing from 0 to below 1, got {label_smoothing}")
+        self.net, self.label_smoothing, self.frozen, self.views = net, label_smoothing, tuple(frozen), tuple(views)
+        for name in self.frozen:
+            part(net, name).requires_grad_(False)
 
     def loss(self, batch) -> Float[Tensor, ""]:
         """Cross-entropy in nats an example. Raises ValueError for a label outside 0..K-1, or logits or labels of another shape."""
         x, y = examples(batch)
+        for resting in (part(self.net, name) for name in self.frozen):
+            if isinstance(resting, nn.Module):
+                resting.eval()
         return cross_entropy(self.net(x), y, label_smoothing=self.label_smoothing)
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """Accuracy (1 or 0, nan where the logits are) and negative log-likelihood in nats, an example."""
         x, y = examples(batch)
-        logits = self.net(x)
+        logits = averaged(self.net, x, self.views)
         nll = cross_entropy(logits, y, reduction="none")
         return {"accuracy": correct(logits, y), "nll": nll}
 
@@ -45,4 +60,12 @@ class Classifier(nn.Module):
     def predict(self, x: Float[Tensor, "B *S"]) -> Float[Tensor, "B K"]:
         """Class probabilities."""
         with evaluating(self):
-            return self.net(x).softmax(1)
+            return averaged(self.net, x, self.views).softmax(1)
+
+
+def part(net: nn.Module, name: str) -> nn.Module | nn.Parameter:
+    """The submodule or parameter of that dotted name. Raises ValueError where there is none."""
+    found = (dict(net.named_parameters()) | dict(net.named_modules())).get(name)
+    if found is None:
+        raise ValueError(f"{type(net).__name__} has no part {name!r}; it has {', '.join(dict(net.named_children()))}")
+    return found
