@@ -9,6 +9,7 @@ The contenders take turns; that they agree is asserted first.
 
 import argparse
 import contextlib
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +38,7 @@ def peers(folder: Path | None) -> bool:
         torch.ops.load_library(str(folder / "torchvision" / "_C.so"))
     else:
         with contextlib.suppress(ImportError, RuntimeError, OSError):
-            import torchvision  # noqa: F401
+            importlib.import_module("torchvision")
     return hasattr(torch.ops.torchvision, "nms")
 
 
