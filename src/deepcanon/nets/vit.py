@@ -90,7 +90,7 @@ class ViT(nn.Module):
         """The class token and the patches, without positions."""
         x = self.standardize(image_batch(x, self.in_channels, (self.image_size, self.image_size)))
         patches = self.patches(x).flatten(2).transpose(1, 2)  # (B, N, E)
-        return torch.cat([self.class_token.expand(len(x), -1, -1), patches], 1)
+        return torch.cat([self.class_token.expand(x.shape[0], -1, -1), patches], 1)
 
 
 class EncoderBlock(nn.Module):
