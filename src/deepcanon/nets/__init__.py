@@ -25,6 +25,12 @@ if TYPE_CHECKING:
         densenet_cifar as densenet_cifar,
     )
     from deepcanon.nets.fcn import FCN as FCN
+    from deepcanon.nets.fitted import (
+        fitted_alexnet as fitted_alexnet,
+        fitted_densenet as fitted_densenet,
+        fitted_googlenet as fitted_googlenet,
+        fitted_vgg as fitted_vgg,
+    )
     from deepcanon.nets.gigagan import GigaGenerator as GigaGenerator
     from deepcanon.nets.googlenet import GoogLeNet as GoogLeNet, Inception as Inception
     from deepcanon.nets.gpt import GPT as GPT
