@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         resnet50 as resnet50,
         resnet_cifar as resnet_cifar,
     )
+    from deepcanon.nets.staged import three_stages as three_stages
     from deepcanon.nets.style_net import StyleNet as StyleNet
     from deepcanon.nets.text_encoder import TextEncoder as TextEncoder
     from deepcanon.nets.unet import UNet as UNet
