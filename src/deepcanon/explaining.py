@@ -8,7 +8,6 @@ B images, C channels, H x W pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,62 +99,45 @@ def explain_images(
     model = opened(what, mean, std, weights)
     names, x = read(files, model, size)
     p = probabilities(model, x)
-    classes = model.classes or [str(k) for k in range(p.shape[1])]
-    k = (
-        p.argmax(1)
-        if target is None
-        else torch.full((len(x),), class_number(target, classes), device=x.device)
-    )
+    classes = model.classes or [str(i) for i in range(p.shape[1])]
+    k = p.argmax(1) if target is None else torch.full_like(p[:, 0], class_number(target, classes)).long()
+    layer = maps_layer(model.net, x, layer)
     left_out: list[str] = []
-    if layer is not None:
-        layer_of(model.net, layer)
-    read_at: str = (
-        layer or attempt("grad_cam", methods, left_out, lambda: explain.last_maps(model.net, x[:1])) or ""
-    )
-    ask = partial(attempt, methods=methods, left_out=left_out)
-    maps = {
-        name: ask(name, make=partial(in_parts, make, model.net, x[:MOST], k[:MOST], read_at))
-        for name, make in OF_AN_IMAGE.items()
-        if not methods or name in methods
-    }
-    whole = {
-        name: ask(name, make=partial(make, model.net, x, k, read_at, asked=name in methods))
-        for name, make in OF_THE_NET.items()
-        if not methods or name in methods
-    }
-    shown = [
-        Explained(
-            names[i],
-            x[i].cpu(),
-            likeliest(p[i], classes),
-            classes[int(k[i])],
-            {name: found[i] for name, found in maps.items() if found is not None},
-        )
-        for i in range(min(len(x), MOST))
-    ]
-    if whole.get("class_pictures"):
+    maps = applied(OF_AN_IMAGE, methods, left_out, lambda make, _: in_parts(make, model.net, x[:MOST], k[:MOST], layer))
+    whole = applied(OF_THE_NET, methods, left_out, lambda make, asked: make(model.net, x, k, layer, asked))
+    if "class_pictures" in whole:
         whole["class_pictures"] = {classes[i]: picture for i, picture in whole["class_pictures"].items()}
     targets = [classes[i] for i in k.tolist()]
-    return Explanation(
-        model.name,
-        read_at,
-        len(x),
-        shown,
-        targets,
-        {name: found for name, found in whole.items() if found is not None},
-        left_out,
-    )
+    rows = zip(names, x.cpu(), p, targets[:MOST])
+    shown = [Explained(name, image, likeliest(row, classes), of, {method: found[i] for method, found in maps.items()})
+             for i, (name, image, row, of) in enumerate(rows)]
+    return Explanation(model.name, layer, len(x), shown, targets, whole, left_out)
 
 
-def attempt(name: str, methods: Sequence[str], left_out: list[str], make: Callable[[], Any]) -> Any:
-    """What is made; None, with the reason listed, where that does not apply and was not asked for."""
+def applied(
+    table: dict[str, Callable[..., Any]], methods: Sequence[str], left_out: list[str], make: Callable[..., Any]
+) -> dict[str, Any]:
+    """What the methods of a table make, by name; one that does not apply, and was not asked for, is listed with the reason."""
+    found = {}
+    for name in (name for name in table if not methods or name in methods):
+        try:
+            found[name] = make(table[name], name in methods)
+        except (ValueError, ModuleNotFoundError) as error:
+            if name in methods:
+                raise
+            left_out.append(f"{name}: {error}")
+    return found
+
+
+def maps_layer(net: nn.Module, x: Tensor, layer: str | None) -> str:
+    """The layer that was asked for, or else the last maps; nothing where there are none."""
+    if layer is not None:
+        layer_of(net, layer)
+        return layer
     try:
-        return make()
-    except (ValueError, ModuleNotFoundError) as error:
-        if name in methods:
-            raise
-        left_out.append(f"{name}: {error}")
-        return None
+        return explain.last_maps(net, x[:1])
+    except ValueError:
+        return ""
 
 
 # the classifier and its images
