@@ -21,7 +21,9 @@ def mask_gradient(a: Float[Tensor, "N C h w"], upstream: Float[Tensor, "N C h w"
         ValueError: maps and gradients of other shapes.
     """
     if a.ndim != 4 or a.shape != upstream.shape:
-        raise ValueError(f"expected maps (N, C, h, w) and gradients of that shape, got {tuple(a.shape)} and {tuple(upstream.shape)}")
+        raise ValueError(
+            f"expected maps (N, C, h, w) and gradients of that shape, got {tuple(a.shape)} and {tuple(upstream.shape)}"
+        )
     return (a * upstream).sum(1)
 
 

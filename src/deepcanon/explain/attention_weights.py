@@ -38,7 +38,11 @@ class AttentionMode(TorchFunctionMode):
         output = func(*args, **kwargs)
         if func is F.scaled_dot_product_attention:
             self.maps.append(dot_product_weights(*args, **kwargs).detach())
-        elif func in (F.softmax, torch.softmax, Tensor.softmax) and output.ndim >= 3 and last_axis(output, args, kwargs):
+        elif (
+            func in (F.softmax, torch.softmax, Tensor.softmax)
+            and output.ndim >= 3
+            and last_axis(output, args, kwargs)
+        ):
             self.maps.append(output.detach())
         return output
 
@@ -65,7 +69,9 @@ def dot_product_weights(
     if is_causal:
         scores = scores + scores.new_full((L, S), -math.inf).triu(1)
     if attn_mask is not None:
-        scores = scores.masked_fill(~attn_mask, -math.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
+        scores = (
+            scores.masked_fill(~attn_mask, -math.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
+        )
     return scores.softmax(-1)
 
 
@@ -99,8 +105,12 @@ def rollout(maps: Sequence[Float[Tensor, "B H N N"]], residual: float = 0.5) -> 
     Raises:
         ValueError: no map, maps of other shapes than (B, H, N, N), rows that do not sum to 1, a residual outside [0, 1).
     """
-    if not maps or any(a.ndim != 4 or a.shape[2] != a.shape[3] or a.shape[::3] != maps[0].shape[::3] for a in maps):
-        raise ValueError(f"expected self-attention maps (B, H, N, N) of one size, got {[tuple(a.shape) for a in maps]}")
+    if not maps or any(
+        a.ndim != 4 or a.shape[2] != a.shape[3] or a.shape[::3] != maps[0].shape[::3] for a in maps
+    ):
+        raise ValueError(
+            f"expected self-attention maps (B, H, N, N) of one size, got {[tuple(a.shape) for a in maps]}"
+        )
     if not 0 <= residual < 1:
         raise ValueError(f"expected a residual in [0, 1), got {residual}")
     if any((a.float().sum(-1) - 1).abs().max() > 0.02 for a in maps):
@@ -108,7 +118,7 @@ def rollout(maps: Sequence[Float[Tensor, "B H N N"]], residual: float = 0.5) -> 
     eye = torch.eye(maps[0].shape[-1], device=maps[0].device)
     found = eye.expand(len(maps[0]), -1, -1)
     for a in maps:
-        found = ((1 - residual) * a.float().mean(1) + residual * eye) @ found    # (B, N, N)
+        found = ((1 - residual) * a.float().mean(1) + residual * eye) @ found  # (B, N, N)
     return found
 
 

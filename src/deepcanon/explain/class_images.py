@@ -63,10 +63,14 @@ def class_visualization(
     """
     start = pixels(net, start)
     if start.ndim != 4 or start.min() < 0 or start.max() > 1:
-        raise ValueError(f"expected a start of pictures (B, C, H, W) in [0, 1], got {tuple(start.shape)} from "
-                         f"{start.min():.3g} to {start.max():.3g}")
+        raise ValueError(
+            f"expected a start of pictures (B, C, H, W) in [0, 1], got {tuple(start.shape)} from "
+            f"{start.min():.3g} to {start.max():.3g}"
+        )
     if not (prior.blur >= 0 and prior.every >= 1 and 0 <= prior.floor < 1 and prior.jitter >= 0):
-        raise ValueError(f"expected blur and jitter of 0 or more, every of 1 or more and floor in [0, 1), got {prior}")
+        raise ValueError(
+            f"expected blur and jitter of 0 or more, every of 1 or more and floor in [0, 1), got {prior}"
+        )
     u = torch.zeros_like(start)
     with differentiable(net):
         for step in range(1, steps + 1):
@@ -74,7 +78,9 @@ def class_visualization(
             u = u.detach().roll(shift, (2, 3)).requires_grad_()
             output = logits_of(net(start.roll(shift, (2, 3)) + u))
             logits = output.log_softmax(1) if after_softmax else output
-            value = logits.gather(1, labels(output, target)[:, None])[:, 0] - prior.decay * u.square().sum((1, 2, 3))
+            value = logits.gather(1, labels(output, target)[:, None])[:, 0] - prior.decay * u.square().sum(
+                (1, 2, 3)
+            )
             slope = gradient(value, u)
             norm = slope.flatten(1).norm(dim=1).clamp(min=torch.finfo(slope.dtype).tiny)
             u = (u + rate * slope / norm.view(-1, 1, 1, 1)).detach().roll([-s for s in shift], (2, 3))
@@ -100,7 +106,7 @@ def blurred(x: Float[Tensor, "B C H W"], sigma: float) -> Float[Tensor, "B C H W
 
 def without_small(u: Float[Tensor, "B C H W"], share: float) -> Float[Tensor, "B C H W"]:
     """u with its smallest pixels, by the norm over channels, set to zero: that share of each picture's pixels."""
-    size = u.square().sum(1).flatten(1)                                           # (B, H W)
+    size = u.square().sum(1).flatten(1)  # (B, H W)
     count = round(share * size.shape[1])
     if count == 0:
         return u

@@ -18,7 +18,9 @@ from deepcanon.layers.checks import finite
 NOISE = -1
 
 
-def density_clusters(x: Float[Tensor, "N D"], *, least: int = 5, radius: float | None = None) -> Int[Tensor, "N"]:
+def density_clusters(
+    x: Float[Tensor, "N D"], *, least: int = 5, radius: float | None = None
+) -> Int[Tensor, "N"]:
     """The cluster of every point, numbered from 0; -1 is noise.
 
     Args:
@@ -34,6 +36,6 @@ def density_clusters(x: Float[Tensor, "N D"], *, least: int = 5, radius: float |
     if not 2 <= least <= len(x) or (radius is not None and not radius > 0):
         raise ValueError(f"expected least in 2..{len(x)} and a radius above 0, got {least} and {radius}")
     points = finite(x).detach().cpu().double().numpy()
-    by_density = {"copy": True, "min_cluster_size": least}                        # scikit-learn asks for the first
+    by_density = {"copy": True, "min_cluster_size": least}  # scikit-learn asks for the first
     found = HDBSCAN(**by_density) if radius is None else DBSCAN(eps=radius, min_samples=least)
     return torch.from_numpy(found.fit_predict(points)).long()

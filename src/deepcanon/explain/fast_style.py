@@ -44,8 +44,16 @@ class FastStyle(Float32Buffers, nn.Module):
         smoothness: float = 0.1,
     ):
         super().__init__()
-        if style.ndim != 4 or len(style) != 1 or not style.is_floating_point() or style.min() < 0 or style.max() > 1:
-            raise ValueError(f"expected one style picture (1, C, h, w) in [0, 1], got {style.dtype} {tuple(style.shape)}")
+        if (
+            style.ndim != 4
+            or len(style) != 1
+            or not style.is_floating_point()
+            or style.min() < 0
+            or style.max() > 1
+        ):
+            raise ValueError(
+                f"expected one style picture (1, C, h, w) in [0, 1], got {style.dtype} {tuple(style.shape)}"
+            )
         if not 0 <= content < len(stages):
             raise ValueError(f"expected content as a stage in 0..{len(stages) - 1}, got {content}")
         self.net, self.stages = net, nn.ModuleList(stages).eval().requires_grad_(False)
@@ -63,7 +71,10 @@ class FastStyle(Float32Buffers, nn.Module):
         """
         parts = {name: value.mean() for name, value in self.parts(finite(batch[0])).items()}
         weights = {"content": self.content_weight, "style": self.style_weight, "roughness": self.smoothness}
-        return {"loss": sum((weights[k] * v for k, v in parts.items()), start=parts["style"].new_zeros(())), **parts}
+        return {
+            "loss": sum((weights[k] * v for k, v in parts.items()), start=parts["style"].new_zeros(())),
+            **parts,
+        }
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """Content loss, style loss, and that of the pictures as they were, an image."""
@@ -76,8 +87,11 @@ class FastStyle(Float32Buffers, nn.Module):
         y = self.net(x)
         before, after = self.features(x)[self.content].detach(), self.features(y)
         size = before[0].numel()
-        return {"content": content_loss(after[self.content], before) / size,
-                "style": style_loss(after, self.grams()), "roughness": roughness(y) / x[0].numel()}
+        return {
+            "content": content_loss(after[self.content], before) / size,
+            "style": style_loss(after, self.grams()),
+            "roughness": roughness(y) / x[0].numel(),
+        }
 
     def features(self, x: Float[Tensor, "B C H W"]) -> list[Tensor]:
         """The output of every stage; the stages stay in evaluation mode."""

@@ -18,7 +18,9 @@ from deepcanon.layers.checks import finite
 from deepcanon.layers.modes import evaluating
 from deepcanon.layers.precision import typed_as
 
-Target = int | Tensor | Callable[[Tensor], Tensor] | None  # a class, one of each input, a score of the output, the likeliest
+Target = (
+    int | Tensor | Callable[[Tensor], Tensor] | None
+)  # a class, one of each input, a score of the output, the likeliest
 
 
 class Reached(Exception):
@@ -90,12 +92,16 @@ def score(output: Any, target: Target = None) -> Float[Tensor, "B"]:
     if callable(target):
         value = target(output)
         if value.shape != output.shape[:1]:
-            raise ValueError(f"expected a score of shape ({len(output)},), one an input, got {tuple(value.shape)}")
+            raise ValueError(
+                f"expected a score of shape ({len(output)},), one an input, got {tuple(value.shape)}"
+            )
         return value
     if output.ndim == 1 and target is None:
         return output
     if output.ndim != 2:
-        raise ValueError(f"expected logits (B, K), got {tuple(output.shape)}; pass target=, a function of the output")
+        raise ValueError(
+            f"expected logits (B, K), got {tuple(output.shape)}; pass target=, a function of the output"
+        )
     return output.gather(1, labels(output, target)[:, None])[:, 0]
 
 
@@ -113,7 +119,9 @@ def one_each(target: int | Tensor, count: int) -> Int[Tensor, "B"]:
     """One class for each of `count` inputs."""
     k = torch.as_tensor(target)
     if k.is_floating_point() or k.dtype == torch.bool or k.shape not in ((), (count,)):
-        raise ValueError(f"expected target as a class or one class for each of {count} inputs, got {k.dtype} {tuple(k.shape)}")
+        raise ValueError(
+            f"expected target as a class or one class for each of {count} inputs, got {k.dtype} {tuple(k.shape)}"
+        )
     return k.long().expand(count)
 
 
@@ -135,7 +143,9 @@ def gradient(value: Float[Tensor, "*S"], of: Tensor) -> Tensor:
         ValueError: the value was computed without a gradient.
     """
     if not value.requires_grad:
-        raise ValueError("the score has no gradient: it does not depend on the input, or is computed under no_grad")
+        raise ValueError(
+            "the score has no gradient: it does not depend on the input, or is computed under no_grad"
+        )
     return torch.autograd.grad(value.sum(), of, materialize_grads=True)[0]
 
 
@@ -155,8 +165,10 @@ def layer_of(net: nn.Module, layer: nn.Module | str) -> nn.Module:
         named = dict(net.named_modules())
         if layer not in named or not layer:
             names = [name for name in named if name]
-            raise ValueError(f"{type(net).__name__} has no layer {layer!r}, only {', '.join(names[:12])}"
-                             f"{' and others' if len(names) > 12 else ''}")
+            raise ValueError(
+                f"{type(net).__name__} has no layer {layer!r}, only {', '.join(names[:12])}"
+                f"{' and others' if len(names) > 12 else ''}"
+            )
         return named[layer]
     if not any(layer is module for module in net.modules()):
         raise ValueError(f"this {type(layer).__name__} is no layer of {type(net).__name__}")
@@ -187,7 +199,9 @@ def activations(net: nn.Module, layer: nn.Module | str, x: Tensor) -> Tensor:
 def tensor_of(layer: nn.Module, output: Any) -> Tensor:
     """The output of a layer, which must be one tensor."""
     if not isinstance(output, Tensor):
-        raise ValueError(f"expected a layer that returns a tensor, {type(layer).__name__} returns {type(output).__name__}")
+        raise ValueError(
+            f"expected a layer that returns a tensor, {type(layer).__name__} returns {type(output).__name__}"
+        )
     return output
 
 
@@ -207,7 +221,7 @@ def layer_gradient(
         a = tensor_of(module, output).detach().requires_grad_()
         held[:] = [a]
         torch.set_grad_enabled(True)
-        return a.clone()                                                          # which a layer in place may change
+        return a.clone()  # which a layer in place may change
 
     layer = layer_of(net, layer)
     handle = layer.register_forward_hook(hold)
@@ -215,7 +229,9 @@ def layer_gradient(
         with evaluating(net), torch.inference_mode(False), torch.no_grad():
             value = score(net(x), target)
             if not held:
-                raise ValueError(f"the {type(layer).__name__} is not used when {type(net).__name__} is applied")
+                raise ValueError(
+                    f"the {type(layer).__name__} is not used when {type(net).__name__} is applied"
+                )
             torch.set_grad_enabled(True)
             return held[0].detach(), gradient(value, held[0])
     finally:

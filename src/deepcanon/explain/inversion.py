@@ -35,7 +35,9 @@ def invert_features(
         ValueError: no such layer, a smoothness below 0, no step or rate.
     """
     if not (smoothness >= 0 and rate > 0 and steps >= 1):
-        raise ValueError(f"expected smoothness of 0 or more, a rate above 0 and 1 step or more, got {smoothness}, {rate}, {steps}")
+        raise ValueError(
+            f"expected smoothness of 0 or more, a rate above 0 and 1 step or more, got {smoothness}, {rate}, {steps}"
+        )
     x = image_pixels(net, x)
     with differentiable(net):
         with torch.no_grad():

@@ -47,9 +47,13 @@ def maximize(
             x.requires_grad_()
             value = score(x)
             if value.shape != x.shape[:1]:
-                raise ValueError(f"expected a score of shape ({len(x)},), one an input, got {tuple(value.shape)}")
+                raise ValueError(
+                    f"expected a score of shape ({len(x)},), one an input, got {tuple(value.shape)}"
+                )
             if not value.isfinite().all():
-                raise ValueError(f"the score is not finite after {step} steps: lower the rate, or raise the decay")
+                raise ValueError(
+                    f"the score is not finite after {step} steps: lower the rate, or raise the decay"
+                )
             history.append(value.detach())
             if step < steps:
                 (slope,) = torch.autograd.grad((value - decay * x.square().flatten(1).sum(1)).sum(), x)

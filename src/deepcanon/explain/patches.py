@@ -70,4 +70,7 @@ def top_patches(
 
 def cut(x: Shaped[Tensor, "N C H W"], patches: Patches) -> list[Tensor]:
     """The regions themselves, (C, h, w) each; at the edge of an image they are smaller."""
-    return [x[i, :, top:bottom, left:right] for i, (top, left, bottom, right) in zip(patches.images.tolist(), patches.boxes.tolist())]
+    return [
+        x[i, :, top:bottom, left:right]
+        for i, (top, left, bottom, right) in zip(patches.images.tolist(), patches.boxes.tolist())
+    ]

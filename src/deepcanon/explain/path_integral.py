@@ -41,12 +41,12 @@ def integrated_gradients(
     x = pixels(net, x)
     start = baseline_of(net, x, baseline)
     target, (nodes, weights) = settled(net, x, target), gauss_legendre(steps)
-    size = 1 if callable(target) else max(1, AT_ONCE // x.numel())                # points of the path that are run together
+    size = 1 if callable(target) else max(1, AT_ONCE // x.numel())  # points of the path that are run together
     total = torch.zeros_like(widened(x))
     with differentiable(net):
         for t, w in zip(nodes.split(size), weights.split(size)):
-            column = t.to(x).view(-1, *[1] * x.ndim)                              # (n, 1, 1, ...)
-            path = start + column * (x - start)                                   # (n, B, *D)
+            column = t.to(x).view(-1, *[1] * x.ndim)  # (n, 1, 1, ...)
+            path = start + column * (x - start)  # (n, B, *D)
             along = target.repeat(len(t)) if isinstance(target, Tensor) else target
             slope = input_gradient(net, path.flatten(0, 1), along).unflatten(0, (len(t), len(x)))
             total += (w.to(x).view_as(column) * slope).sum(0)
@@ -60,7 +60,9 @@ def baseline_of(net: nn.Module, x: Tensor, baseline: float | Tensor) -> Tensor:
     try:
         start = start.to(x.dtype).expand_as(x)
     except RuntimeError:
-        raise ValueError(f"expected a baseline that broadcasts to {tuple(x.shape)}, got {tuple(start.shape)}") from None
+        raise ValueError(
+            f"expected a baseline that broadcasts to {tuple(x.shape)}, got {tuple(start.shape)}"
+        ) from None
     if not start.isfinite().all():
         raise ValueError("expected a baseline of finite values, got some that are nan or inf")
     return start

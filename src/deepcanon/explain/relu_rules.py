@@ -58,17 +58,23 @@ class ReluRule(TorchFunctionMode):
             return func(*args, **kwargs)
         self.met += 1
         x = args[0] if args else kwargs["input"]
-        in_place = func in IN_PLACE or bool(kwargs.get("inplace", args[1] if func is F.relu and len(args) > 1 else False))
+        in_place = func in IN_PLACE or bool(
+            kwargs.get("inplace", args[1] if func is F.relu and len(args) > 1 else False)
+        )
         return Rectifier.apply(x, in_place, self.forward_mask)
 
 
-def only_from_zero(low: Any = None, high: Any = None, *, min: Any = None, max: Any = None, input: Any = None) -> bool:
+def only_from_zero(
+    low: Any = None, high: Any = None, *, min: Any = None, max: Any = None, input: Any = None
+) -> bool:
     """Whether these arguments of a clamp keep what is positive and nothing else."""
     low, high = (low if min is None else min), (high if max is None else max)
     return isinstance(low, int | float) and low == 0 and high is None
 
 
-def guided_backprop(net: nn.Module, x: Shaped[Tensor, "B *D"], target: Target = None) -> Float[Tensor, "B *D"]:
+def guided_backprop(
+    net: nn.Module, x: Shaped[Tensor, "B *D"], target: Target = None
+) -> Float[Tensor, "B *D"]:
     """The signal of the score at the input, by the guided rule; `target` as in `saliency`.
 
     Raises:
@@ -93,5 +99,7 @@ def with_rule(net: nn.Module, x: Tensor, target: Target, forward_mask: bool) -> 
     with differentiable(net), rule:
         signal = input_gradient(net, x, target)
     if not rule.met:
-        raise ValueError(f"{type(net).__name__} has no rectifier (ReLU): the guided signal would be the plain gradient")
+        raise ValueError(
+            f"{type(net).__name__} has no rectifier (ReLU): the guided signal would be the plain gradient"
+        )
     return signal

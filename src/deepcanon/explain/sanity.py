@@ -87,7 +87,9 @@ def share_inside(attribution: Float[Tensor, "B *D"], region: Bool[Tensor, "*E"])
     try:
         region = region.expand_as(attribution)
     except RuntimeError:
-        raise ValueError(f"expected a region that broadcasts to {tuple(attribution.shape)}, got {tuple(region.shape)}") from None
+        raise ValueError(
+            f"expected a region that broadcasts to {tuple(attribution.shape)}, got {tuple(region.shape)}"
+        ) from None
     mass = attribution.abs().float()
     inside = torch.where(region, mass, torch.zeros_like(mass)).flatten(1).sum(1)
     return inside / mass.flatten(1).sum(1).clamp(min=torch.finfo(mass.dtype).tiny)

@@ -31,10 +31,14 @@ class TSNE:
         rate: of a step, by default N / 48 (Belkina et al. 2019), at least 50.
     """
 
-    def __init__(self, dim: int = 2, *, perplexity: float = 30.0, steps: int = 1_000, rate: float | None = None):
+    def __init__(
+        self, dim: int = 2, *, perplexity: float = 30.0, steps: int = 1_000, rate: float | None = None
+    ):
         if not (dim >= 1 and perplexity > 1 and steps >= 1 and (rate is None or rate > 0)):
-            raise ValueError(f"expected dim and steps of 1 or more, perplexity above 1 and rate above 0, got {dim}, {steps}, "
-                             f"{perplexity} and {rate}")
+            raise ValueError(
+                f"expected dim and steps of 1 or more, perplexity above 1 and rate above 0, got {dim}, {steps}, "
+                f"{perplexity} and {rate}"
+            )
         self.dim, self.perplexity, self.steps, self.rate = dim, perplexity, steps, rate
         self.kl = math.nan
 
@@ -47,8 +51,10 @@ class TSNE:
                 `MOST`.
         """
         if x.ndim != 2 or not self.perplexity < len(x) <= MOST:
-            raise ValueError(f"expected points (N, D), more than the perplexity of {self.perplexity:g} and at most {MOST:,}, "
-                             f"got {tuple(x.shape)}")
+            raise ValueError(
+                f"expected points (N, D), more than the perplexity of {self.perplexity:g} and at most {MOST:,}, "
+                f"got {tuple(x.shape)}"
+            )
         x = finite(x.float())
         p = joint_probabilities(x, self.perplexity)
         y = start(x, self.dim, generator)
@@ -76,13 +82,13 @@ def conditional_probabilities(d: Float[Tensor, "N N"], perplexity: float) -> Flo
     n, wanted = len(d), math.log(perplexity)
     d = d.double()
     off = d.masked_fill(torch.eye(n, dtype=torch.bool, device=d.device), math.inf)
-    off = off - off.amin(1, keepdim=True)                                         # the nearest neighbour at 0
+    off = off - off.amin(1, keepdim=True)  # the nearest neighbour at 0
     low, high = d.new_zeros(n), d.new_full((n,), math.inf)
     b = 1 / off.masked_fill(off.isinf(), 0).mean(1).clamp(min=1e-300)
     for _ in range(100):
         p = (-b[:, None] * off).softmax(1)
         entropy = torch.special.entr(p).sum(1)
-        flat = entropy > wanted                                                   # b is too small
+        flat = entropy > wanted  # b is too small
         low, high = torch.where(flat, b, low), torch.where(flat, high, b)
         b = torch.where(high.isinf(), 2 * b, (low + high) / 2)
     return p
@@ -109,7 +115,7 @@ def kl_divergence(p: Float[Tensor, "N N"], y: Float[Tensor, "N E"]) -> Float[Ten
 def kl_gradient(p: Float[Tensor, "N N"], y: Float[Tensor, "N E"]) -> Float[Tensor, "N E"]:
     """dKL/dy; of an exaggerated P, which sums to more than 1, with the attraction alone exaggerated."""
     w = kernel(y)
-    force = (p - w / w.sum()) * w                                                 # (N, N)
+    force = (p - w / w.sum()) * w  # (N, N)
     return 4 * (force.sum(1, keepdim=True) * y - force @ y)
 
 

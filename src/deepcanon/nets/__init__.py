@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     )
     from deepcanon.nets.segmentation_unet import SegmentationUNet as SegmentationUNet
     from deepcanon.nets.segnet import SegNet as SegNet
+    from deepcanon.nets.staged import three_stages as three_stages
     from deepcanon.nets.style_net import StyleNet as StyleNet
     from deepcanon.nets.swin import Swin as Swin
     from deepcanon.nets.text_encoder import TextEncoder as TextEncoder

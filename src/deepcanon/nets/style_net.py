@@ -27,7 +27,9 @@ class StyleNet(nn.Module):
     def __init__(self, channels: int = 3, *, width: int = 32, blocks: int = 5):
         super().__init__()
         if min(channels, width) < 1 or blocks < 0:
-            raise ValueError(f"expected channels and width of 1 or more and blocks of 0 or more, got {channels}, {width}, {blocks}")
+            raise ValueError(
+                f"expected channels and width of 1 or more and blocks of 0 or more, got {channels}, {width}, {blocks}"
+            )
         self.layers = nn.Sequential(
             *stage(channels, width, 9), *stage(width, 2 * width, 3, 2), *stage(2 * width, 4 * width, 3, 2),
             *(Residual(nn.Sequential(*stage(4 * width, 4 * width, 3), *stage(4 * width, 4 * width, 3)[:-1]))
@@ -40,7 +42,9 @@ class StyleNet(nn.Module):
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         if x.ndim != 4 or x.shape[2] % 4 or x.shape[3] % 4 or min(x.shape[2:]) < 8:
-            raise ValueError(f"expected images (B, C, H, W) whose sides are multiples of 4, 8 or more, got {tuple(x.shape)}")
+            raise ValueError(
+                f"expected images (B, C, H, W) whose sides are multiples of 4, 8 or more, got {tuple(x.shape)}"
+            )
         return self.layers(x)
 
 
