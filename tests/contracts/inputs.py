@@ -29,7 +29,7 @@ from tests.contracts.presets import PRESETS
 
 OUTCOMES = ("right", "silent", "ours", "torch", "barred")
 READS_NO_DATA = {"distillation"}  # but draws of its student
-ANY_LABEL = {"gpt"}  # -100 is a token that does not count
+ANY_LABEL = {"gpt", "instances"}  # -100 is a token or pixel that does not count
 WORST = (float("nan"), float("inf"), float("-inf"))
 # What else a net may answer: features of any shape, scores of patches, another number of classes or actions.
 FREE = {

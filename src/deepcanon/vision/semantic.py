@@ -84,8 +84,9 @@ class Segmenter(nn.Module):
         if H % stride or W % stride:
             x = F.pad(x, (0, -W % stride, 0, -H % stride), mode="replicate")
         logits = self.net(x)
-        if logits.ndim != 4 or logits.shape[1] != (self.num_classes or logits.shape[1]):
-            raise ValueError(f"expected logits ({len(x)}, {self.num_classes or 'K'}, {H}, {W}), got {tuple(logits.shape)}")
+        if logits.ndim != 4 or (self.num_classes or logits.shape[1], *x.shape[2:]) != logits.shape[1:]:
+            expected = f"({len(x)}, {self.num_classes or 'K'}, {x.shape[2]}, {x.shape[3]})"
+            raise ValueError(f"expected the net's logits of shape {expected}, got {tuple(logits.shape)}")
         return logits[..., :H, :W]
 
     def counted(self, y: Int[Tensor, "B H W"], logits: Float[Tensor, "B K H W"]) -> Bool[Tensor, "B H W"]:
