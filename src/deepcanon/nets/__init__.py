@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from deepcanon.nets.caption_decoder import (
         AdditiveAttention as AdditiveAttention,
         CaptionDecoder as CaptionDecoder,
+        conv_maps as conv_maps,
     )
     from deepcanon.nets.conditional import Joined as Joined, Projected as Projected
     from deepcanon.nets.conv4 import Conv4 as Conv4
