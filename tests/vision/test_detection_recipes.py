@@ -16,11 +16,13 @@ from deepcanon.data import box_batches, box_scenes, open_data
 from deepcanon.data.box_augment import cut_boxes
 from deepcanon.engine import options
 from deepcanon.engine.box_pictures import boxes_grid
+from deepcanon.metrics.crowding import crowded, recalls
 from deepcanon.metrics.detection import Detections, Objects
 from deepcanon.nets.maps import residual_maps
 from deepcanon.predictions import predict
 from deepcanon.recipes.vision import detection
-from deepcanon.recipes.vision.detection_quality import DetectionQuality, crowded, recalls
+from deepcanon.recipes.vision.detection_quality import DetectionQuality
+from deepcanon.vision import region_search
 from deepcanon.vision.region_search import selective_search
 
 
@@ -120,9 +122,9 @@ def test_changes_of_pictures_go_by_name():
 def test_the_search_is_remembered_and_not_saved(monkeypatch):
     calls = []
     monkeypatch.setattr(
-        detection, "selective_search", lambda image: calls.append(1) or selective_search(image)
+        region_search, "selective_search", lambda image: calls.append(1) or selective_search(image)
     )
-    search, image = detection.Remembered(), torch.rand(1, 12, 12)
+    search, image = region_search.RememberedSearch(), torch.rand(1, 12, 12)
     assert torch.equal(search(image), search(image.clone()))
     search(image * 0.5)
     assert len(calls) == 2
@@ -205,7 +207,7 @@ def test_a_run_is_applied_to_new_files(workplace):
     found = predict(run.folder, ["0.png", "1.png"])
     assert isinstance(found, Boxes)
     assert found.names == ["0.png", "1.png"]
-    x = torch.stack([torch.from_numpy(np.asarray(Image.open(name))).permute(2, 0, 1) for name in found.names]) / 255
+    x = torch.stack([torch.from_numpy(np.array(Image.open(name))).permute(2, 0, 1) for name in found.names]) / 255
     for ours, right in zip(found.found, run.method.detect(x)):
         torch.testing.assert_close(ours.boxes, right.boxes)
         torch.testing.assert_close(ours.scores, right.scores)

@@ -32,7 +32,11 @@ if TYPE_CHECKING:
     from deepcanon.vision.rcnn import RCNN as RCNN
     from deepcanon.vision.region_head import RegionHead as RegionHead
     from deepcanon.vision.region_proposals import RegionProposals as RegionProposals
-    from deepcanon.vision.region_search import segments as segments, selective_search as selective_search
+    from deepcanon.vision.region_search import (
+        RememberedSearch as RememberedSearch,
+        segments as segments,
+        selective_search as selective_search,
+    )
     from deepcanon.vision.regions import roi_align as roi_align, roi_pool as roi_pool
     from deepcanon.vision.semantic import Segmenter as Segmenter, soft_dice as soft_dice
     from deepcanon.vision.sliding_windows import (
