@@ -26,7 +26,7 @@ CANON, RECIPES = catalogue.entries(), catalogue.recipes()
 BASE = {"torch", "jaxtyping", "deepcanon.lazy", *sys.stdlib_module_names}
 MAY_IMPORT = {"layers": BASE, "nets": {*BASE, "deepcanon.layers"}, "metrics": {*BASE, "numpy", "deepcanon.layers", "deepcanon.nets"}}
 FAMILY_MAY_IMPORT = {*BASE, "deepcanon.layers", "deepcanon.nets", "deepcanon.metrics"}
-EXTRA = {"rl": {"numpy"}}
+EXTRA = {"rl": {"numpy"}, "explain": {"sklearn"}}
 
 
 def room(name: str) -> str:

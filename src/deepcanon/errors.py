@@ -26,6 +26,7 @@ from pathlib import Path
 EXTRAS = {
     "pyarrow": "tables", "openpyxl": "tables", "onnx": "export", "onnxscript": "export", "onnxruntime": "export",
     "sacrebleu": "language", "tokenizers": "language", "scipy": "graphs", "gymnasium": "rl",
+    "openTSNE": "explain",
 }
 SIGNALS = ("SIGTERM", "SIGHUP", "SIGUSR1")             # that end a command beside Ctrl-C
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)      # a write to standard output that fails so names no file

@@ -36,6 +36,7 @@ run
 
 use
   predict FOLDER FILES  what a trained run says of new files
+  explain FOLDER FILES  what in each image the answer of a classifier rests on
   sample FOLDER         draw from a trained run
   export FOLDER         the trained method as a file that opens without this library
 
@@ -54,7 +55,7 @@ first steps: deepcanon train vae
 """
 SPINS = "2000"                                           # some microseconds
 SEVERAL = ("train", "resume")                            # what several processes do together
-VERBS = ("list", "find", "show", "claims", "train", "resume", "evaluate", "compare", "prove", "predict", "sample", "export", "data")
+VERBS = ("list", "find", "show", "claims", "train", "resume", "evaluate", "compare", "prove", "predict", "explain", "sample", "export", "data")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from deepcanon.nets import resnet as resnet
     from deepcanon.nets.alexnet import AlexNet as AlexNet, two_towers as two_towers
     from deepcanon.nets.biggan import BigDiscriminator as BigDiscriminator, BigGenerator as BigGenerator
+    from deepcanon.nets.caption_decoder import (
+        AdditiveAttention as AdditiveAttention,
+        CaptionDecoder as CaptionDecoder,
+    )
     from deepcanon.nets.conditional import Joined as Joined, Projected as Projected
     from deepcanon.nets.conv4 import Conv4 as Conv4
     from deepcanon.nets.conv_coder import conv_decoder as conv_decoder, conv_encoder as conv_encoder
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
         densenet169 as densenet169,
         densenet_cifar as densenet_cifar,
     )
+    from deepcanon.nets.fcn import FCN as FCN
     from deepcanon.nets.fitted import (
         fitted_alexnet as fitted_alexnet,
         fitted_densenet as fitted_densenet,
@@ -64,6 +69,10 @@ if TYPE_CHECKING:
         resnet152 as resnet152,
         resnet_cifar as resnet_cifar,
     )
+    from deepcanon.nets.segmentation_unet import SegmentationUNet as SegmentationUNet
+    from deepcanon.nets.segnet import SegNet as SegNet
+    from deepcanon.nets.staged import three_stages as three_stages
+    from deepcanon.nets.style_net import StyleNet as StyleNet
     from deepcanon.nets.swin import Swin as Swin
     from deepcanon.nets.text_encoder import TextEncoder as TextEncoder
     from deepcanon.nets.unet import UNet as UNet

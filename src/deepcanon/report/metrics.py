@@ -59,10 +59,15 @@ CLASSIFICATION = {
     "map50": Metric("mean average precision of detected boxes, matched at an IoU of 0.5", "up"),
     "map": Metric("mean average precision of detected boxes, over IoU 0.5 to 0.95", "up"),
     "crowded_recall": Metric("share of objects close to another that are found", "up"),
-    "apart_recall": Metric("share of all other objects that are found", "up"),
+    "apart_recall": Metric("share of objects that stand apart from others that are found", "up"),
     "iou": Metric("intersection over union of the predicted box and the true one", "up"),
     "localized": Metric("share of images whose class is right and whose box has an IoU above 0.5", "up"),
     "top5_accuracy": Metric("share of examples whose class is among the five most probable", "up"),
+    "mean_iou": Metric("intersection over union of predicted and true pixels, the mean of the classes", "up"),
+    "dice": Metric("overlap of predicted and true pixels, twice their intersection over the sum of both", "up"),
+    "mean_precision": Metric("share of objects found, missed and invented ones counted, over IoU thresholds from 0.5 to 0.95", "up"),
+    "bleu": Metric("runs of one to four words that true captions or translations share", "up"),
+    "exact": Metric("share of captions that are a true one, word for word", "up"),
     "calibration_error": Metric("how far stated probabilities are from the share that is right", "down"),
 }
 
@@ -147,6 +152,16 @@ AGENTS = {
     "success": Metric("share of episodes that reach the goal", "up"),
 }
 
+EXPLANATIONS = {
+    "background_share": Metric("share of the saliency of test pictures that lies on their frame", "down"),
+    "activation_growth": Metric("activation of the layer after the dream, over that before it", "up"),
+    "content": Metric("squared distance of features from those of the photograph", "down"),
+    "style": Metric("squared distance of Gram matrices from those of the style", "down"),
+    "style_before": Metric("squared distance of Gram matrices from those of the style, of the photograph itself"),
+    "style_ratio": Metric("style loss of the pictures made, over that of the photographs", "down"),
+    "roughness": Metric("part of the loss: squared differences of neighbouring pixels", "down"),
+}
+
 SAMPLERS = {
     "r_hat": Metric("disagreement of the chains, 1 when they agree", "down"),
     "errors": Metric("worst estimated moment, in standard errors from the truth", "down"),
@@ -205,6 +220,7 @@ METRICS: dict[str, Metric] = {
     **LIKELIHOOD,
     **RECONSTRUCTION,
     **AGENTS,
+    **EXPLANATIONS,
     **SAMPLERS,
     **TRAINING,
     "rate": Metric("part of the loss: Kullback-Leibler divergence of the code from its prior", None, "nats"),

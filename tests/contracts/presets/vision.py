@@ -1,25 +1,34 @@
 """Presets of the family vision."""
 
+import torch
 from torch import nn
 
 from deepcanon.layers.local_response import LocalResponseNorm
 from deepcanon.nets.alexnet import AlexNet
+from deepcanon.nets.caption_decoder import AdditiveAttention, CaptionDecoder
 from deepcanon.nets.conv_net import ConvNet
 from deepcanon.nets.densenet import densenet_cifar
+from deepcanon.nets.fcn import FCN
 from deepcanon.nets.googlenet import GoogLeNet
 from deepcanon.nets.lenet import LeNet
 from deepcanon.nets.resnet import resnet_cifar
+from deepcanon.nets.segmentation_unet import SegmentationUNet
+from deepcanon.nets.segnet import SegNet
 from deepcanon.nets.swin import Swin
 from deepcanon.nets.vit import ViT
 from deepcanon.vision.anchors import anchor_shapes
+from deepcanon.vision.caption import Captioner
 from deepcanon.vision.classify import Classifier
 from deepcanon.vision.fast_rcnn import FastRCNN
 from deepcanon.vision.faster_rcnn import FasterRCNN
+from deepcanon.vision.hard_attention import HardCaptioner, likeliest_place
+from deepcanon.vision.instances import InstanceSegmenter
 from deepcanon.vision.localize import Localizer
 from deepcanon.vision.rcnn import RCNN
 from deepcanon.vision.region_head import RegionHead
 from deepcanon.vision.region_proposals import RegionProposals
 from deepcanon.vision.region_search import selective_search
+from deepcanon.vision.semantic import Segmenter
 from deepcanon.vision.test_time import ten_views
 from deepcanon.vision.yolo import YOLO
 from tests.contracts.presets.common import Preset, boxed, images, with_proposals
@@ -38,6 +47,30 @@ def head(size: int) -> RegionHead:
 def proposals() -> RegionProposals:
     """Of squares of 12 pixels."""
     return RegionProposals(8, anchor_shapes([12.0], [1.0]), hidden=8, sampled=16, after=6, high=0.5)
+
+
+
+def labelled_pixels(objects: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images with a bright square, and where it is: its label, or, where objects are numbered, its number."""
+    x, label = images(8, 3)
+    y = (x.mean(1) > 0.45).long()
+    return x, y * (1 + label[:, None, None] // 2 if not objects else 1)
+
+
+WORDS = ["<fill>", "<start>", "<end>", "<unk>", "one", "two", "three", "four"]
+
+
+def captioner(attention: bool = True, **how) -> Captioner:
+    """Four places, with or without attention."""
+    encoder = nn.Sequential(nn.Conv2d(3, 6, 4, stride=4), nn.Tanh())
+    attend = AdditiveAttention(6, 8, width=4) if attention else None
+    return Captioner(encoder, CaptionDecoder(8, 6, embed_dim=4, hidden_dim=8, attention=attend), WORDS, **how)
+
+
+def told_images() -> tuple[torch.Tensor, torch.Tensor]:
+    """Images with a bright quarter, and a word for it."""
+    x, y = images(8, 3)
+    return x, torch.stack([4 + y, torch.full_like(y, 2), torch.zeros_like(y)], 1)
 
 
 PRESETS = {
@@ -62,4 +95,13 @@ PRESETS = {
     "faster_rcnn": Preset(lambda: FasterRCNN(maps(), proposals(), head(32), cells=2), boxed),
     "fast_rcnn": Preset(lambda: FastRCNN(maps(), head(32), selective_search, cells=2), with_proposals),
     "rcnn": Preset(lambda: RCNN(head(64), selective_search, side=8), with_proposals),
+    "unet_masks": Preset(lambda: Segmenter(SegmentationUNet(3, widths=(4, 8)), dice_weight=1.0), labelled_pixels,
+                         verbs={"predict": (images(8, 3)[0],)}),
+    "segnet": Preset(lambda: Segmenter(SegNet(3, widths=(4, 8), depths=(1, 2))), labelled_pixels, verbs={"predict": (images(8, 3)[0],)}),
+    "fcn": Preset(lambda: Segmenter(FCN(3, widths=(4, 8), depths=(1, 1), skips=1)), labelled_pixels, verbs={"predict": (images(8, 3)[0],)}),
+    "captions": Preset(lambda: captioner(attention=False), told_images),
+    "captions_attention": Preset(lambda: captioner(coverage=0.1), told_images),
+    "captions_hard": Preset(lambda: HardCaptioner(captioner(pick=likeliest_place)), told_images),
+    "instances": Preset(lambda: InstanceSegmenter(SegmentationUNet(3, widths=(4, 8)), min_size=2), lambda: labelled_pixels(objects=True),
+                        verbs={"predict": (images(8, 3)[0],)}),
 }

@@ -59,7 +59,7 @@ def trained(method: nn.Module, source: Source, *, distort: str, lr: float, batch
 
 @recipe(paper="Redmon et al. 2016", systems=["VIS-20"], presets=[
     preset("digit_scenes", distort="zoom", steps=2_000, target={"map50": at_least(0.9)}, seconds=900),
-    preset("bccd", distort="turned", batch=8, steps=3_000)])
+    preset("bccd", distort="turned", batch=8, steps=1_500)])
 def yolo(data: Boxes = "digit_scenes", *, size: int | None = None, boxes: int = 2, width: int = 32,
          distort: str = "photo", lr: float = 2e-3, batch: int = 16, steps: int = 2_000, ema: float = 0.99,
          fast: bool = True, seed: int = 0) -> Run:
@@ -88,7 +88,7 @@ def yolo(data: Boxes = "digit_scenes", *, size: int | None = None, boxes: int = 
 
 @recipe(paper="Ren et al. 2015", systems=["VIS-24"], presets=[
     preset("digit_scenes", distort="zoom", steps=1_200, target={"map50": at_least(0.9)}, seconds=900),
-    preset("bccd", distort="turned", batch=8, steps=2_000, target={"map50": at_least(0.6)}, seconds=1_800)])
+    preset("bccd", distort="turned", batch=8, steps=1_000, target={"map50": at_least(0.6)}, seconds=1_800)])
 def faster_rcnn(data: Boxes = "digit_scenes", *, size: int | None = None, width: int = 32, proposals: int = 60,
                 distort: str = "photo", lr: float = 2e-3, batch: int = 16, steps: int = 1_500, ema: float = 0.99,
                 fast: bool = True, seed: int = 0) -> Run:
