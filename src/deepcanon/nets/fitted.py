@@ -1,4 +1,4 @@
-"""Convolutional nets in forms fitted to the size of the images: a share of the paper's widths, a stem for the resolution.
+"""Convolutional nets fitted to the size of the images: a share of the paper's widths, a stem for the resolution.
 
     net = fitted_vgg((3, 32, 32), num_classes=10, scale=0.25)
 
@@ -25,16 +25,17 @@ def fitted_alexnet(shape: Shape, num_classes: int, *, scale: float = 0.25, dropo
                    standardize: nn.Module | None = None) -> AlexNet:
     """AlexNet in two towers with local response normalisation, for square images of 15 pixels or more."""
     widths = [2 * max(1, round(share(scale) * w / 2)) for w in (96, 256, 384, 384, 256)]
-    return AlexNet(num_classes, in_channels=shape[0], image_size=side(shape), widths=widths, groups=2, dropout=dropout,
-                   hidden=[max(1, round(4096 * scale))] * 2, response=LocalResponseNorm, standardize=standardize)
+    return AlexNet(num_classes, in_channels=shape[0], image_size=side(shape), widths=widths, groups=2,
+                   hidden=[max(1, round(4096 * scale))] * 2, response=LocalResponseNorm, dropout=dropout,
+                   standardize=standardize)
 
 
 def fitted_vgg(shape: Shape, num_classes: int, *, scale: float = 0.25, dropout: float = 0.5,
                standardize: nn.Module | None = None) -> ConvNet:
     """VGG-11 with batch normalisation and one hidden layer, for square images."""
     width, hidden = (max(8, round(share(scale) * w)) for w in (64, 1024))
-    return vgg_net(11, num_classes, in_channels=shape[0], image_size=side(shape), width=width, hidden=[hidden],
-                   norm=BatchNorm2d, dropout=dropout, standardize=standardize)
+    return vgg_net(11, num_classes, in_channels=shape[0], image_size=side(shape), width=width,
+                   hidden=[hidden], norm=BatchNorm2d, dropout=dropout, standardize=standardize)
 
 
 def fitted_googlenet(shape: Shape, num_classes: int, *, scale: float = 0.25, dropout: float = 0.4,
@@ -49,8 +50,8 @@ def fitted_densenet(shape: Shape, num_classes: int, *, scale: float = 0.25, drop
     """A DenseNet of three blocks of six layers, for images of any size."""
     growth = max(2, round(32 * share(scale)))
     stem = (small_stem if min(shape[1:]) < LARGE else large_stem)(shape[0], 2 * growth)
-    return DenseNet(stem, 2 * growth, (6, 6, 6), num_classes, growth=growth, in_channels=shape[0], dropout=dropout,
-                    standardize=standardize)
+    return DenseNet(stem, 2 * growth, (6, 6, 6), num_classes, growth=growth, in_channels=shape[0],
+                    dropout=dropout, standardize=standardize)
 
 
 def side(shape: Shape) -> int:

@@ -149,11 +149,11 @@ def fitting_patch(image_size: int, patches: int) -> int:
     Raises:
         ValueError: fewer than two patches a side, with a size that has more.
     """
-    smallest = min(2, image_size)
-    patch = next(p for p in range(smallest, image_size + 1) if image_size % p == 0 and image_size // p <= max(1, patches))
+    divisors = (p for p in range(min(2, image_size), image_size + 1) if image_size % p == 0)
+    patch = next(p for p in divisors if image_size // p <= max(1, patches))
     if image_size // patch < 2:
-        fits = max(1, image_size // 4) * 4
-        raise ValueError(f"images of {image_size} pixels cannot be cut into 2 to {patches} patches a side; pass size={fits}")
+        raise ValueError(f"images of {image_size} pixels cannot be cut into 2 to {patches} patches a side; "
+                         f"pass size={max(1, image_size // 4) * 4}")
     return patch
 
 

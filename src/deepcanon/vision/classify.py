@@ -2,8 +2,8 @@
 
     L = -sum_k q_k log p_k(x),    p = softmax(net(x)),    q_k = (1 - eps) [k = y] + eps / K
 
-eps = 0 is the cross-entropy, -log p_y(x). A deep net may have further heads h on the way, which bring a gradient to
-its early layers and are used in training alone (Szegedy et al. 2015, arXiv 1409.4842):  L + w sum_h L_h.
+eps = 0 is the cross-entropy, -log p_y(x). A deep net may have further heads h on the way, which bring a gradient
+to its early layers and are used in training alone (Szegedy et al. 2015, arXiv 1409.4842):  L + w sum_h L_h.
 B batch, C channels, H x W pixels, K classes.
 """
 
