@@ -1,8 +1,9 @@
-"""Explanations of an image classifier on images of the user's own, for the page that `deepcanon explain` writes.
+"""Explanations of an image classifier on images of the user's own, for the page that `deepcanon explain`
+writes.
 
-A classifier is the run folder of any recipe that trains one, or `module:object` (or `file.py:object`), an nn.Module or a
-function that makes one. What does not apply to a net is left out and said, unless it was asked for by name.
-B images, C channels, H x W pixels.
+A classifier is the run folder of any recipe that trains one, or `module:object` (or `file.py:object`), an
+nn.Module or a function that makes one. What does not apply to a net is left out and said, unless it was
+asked for by name. B images, C channels, H x W pixels.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ SHOWN, MOST = 6, 40  # channels, regions of each and pictures of classes that ar
 
 
 class Model(NamedTuple):
-    """A classifier: the net from images to logits, the names of its classes and the shape it takes, if they are known."""
+    """A classifier: the net from images to logits, the names of its classes and the shape it takes, if they
+    are known."""
 
     name: str
     net: nn.Module
@@ -45,7 +47,8 @@ class Model(NamedTuple):
 
 
 class Explained(NamedTuple):
-    """One image (C, H, W), its likeliest classes, the class that is explained, and for each method a map (H, W)."""
+    """One image (C, H, W), its likeliest classes, the class that is explained, and for each method a map
+    (H, W)."""
 
     name: str
     image: Tensor
@@ -55,8 +58,8 @@ class Explained(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """All that a page shows: of the first images; of all images the class that is explained; of the net as a whole by the
-    names in `OF_THE_NET`; and what was left out."""
+    """All that a page shows: of the first images; of all images the class that is explained; of the net as
+    a whole by the names in `OF_THE_NET`; and what was left out."""
 
     model: str
     layer: str
@@ -103,21 +106,23 @@ def explain_images(
     k = p.argmax(1) if target is None else torch.full_like(p[:, 0], class_number(target, classes)).long()
     layer = maps_layer(model.net, x, layer)
     left_out: list[str] = []
-    maps = applied(OF_AN_IMAGE, methods, left_out, lambda make, _: in_parts(make, model.net, x[:MOST], k[:MOST], layer))
+    some = x[:MOST], k[:MOST]
+    maps = applied(OF_AN_IMAGE, methods, left_out, lambda make, _: in_parts(make, model.net, *some, layer))
     whole = applied(OF_THE_NET, methods, left_out, lambda make, asked: make(model.net, x, k, layer, asked))
     if "class_pictures" in whole:
         whole["class_pictures"] = {classes[i]: picture for i, picture in whole["class_pictures"].items()}
     targets = [classes[i] for i in k.tolist()]
     rows = zip(names, x.cpu(), p, targets[:MOST])
-    shown = [Explained(name, image, likeliest(row, classes), of, {method: found[i] for method, found in maps.items()})
+    shown = [Explained(name, image, likeliest(row, classes), of, {m: found[i] for m, found in maps.items()})
              for i, (name, image, row, of) in enumerate(rows)]
     return Explanation(model.name, layer, len(x), shown, targets, whole, left_out)
 
 
 def applied(
-    table: dict[str, Callable[..., Any]], methods: Sequence[str], left_out: list[str], make: Callable[..., Any]
+    table: dict[str, Callable], methods: Sequence[str], left_out: list[str], make: Callable
 ) -> dict[str, Any]:
-    """What the methods of a table make, by name; one that does not apply, and was not asked for, is listed with the reason."""
+    """What the methods of a table make, by name; one that does not apply, and was not asked for, is listed
+    with the reason."""
     found = {}
     for name in (name for name in table if not methods or name in methods):
         try:
@@ -149,7 +154,8 @@ def opened(what: str, mean: Sequence[float], std: Sequence[float], weights: str)
         net = net_of_object(what)
         if len(mean) != len(std) or not all(s > 0 for s in std):
             raise ValueError(
-                f"expected as many means as deviations, all deviations above 0, got {list(mean)} and {list(std)}"
+                f"expected as many means as deviations, all deviations above 0, got {list(mean)} "
+                f"and {list(std)}"
             )
         net = nn.Sequential(Normalized(mean, std), net) if mean else net
         return Model(what, net.to(current_options().torch_device()), [], None)
@@ -216,7 +222,8 @@ def read(files: Sequence[str], model: Model, size: int | None) -> tuple[list[str
         )
         if height is not None and tuple(data.shape[1:]) != (height, width):
             raise ValueError(
-                f"{model.name} takes images of {height} x {width} pixels, those of {part} are {tuple(data.shape[1:])}"
+                f"{model.name} takes images of {height} x {width} pixels, those of {part} are "
+                f"{tuple(data.shape[1:])}"
             )
         inside = part if isinstance(part, Path) and part.is_dir() else Path()
         names += [str(inside / str(path)) for path in data.metadata.get("paths", range(data.count))]
@@ -246,7 +253,8 @@ def probabilities(model: Model, x: Tensor) -> Tensor:
         or len(model.classes or output[0]) != output.shape[1]
     ):
         raise ValueError(
-            f"{model.name} is no classifier of images: expected one row of logits an image, got {tuple(output.shape)}"
+            f"{model.name} is no classifier of images: expected one row of logits an image, got "
+            f"{tuple(output.shape)}"
         )
     if not output.isfinite().all():
         raise ValueError(f"{model.name} gives logits that are nan or inf")

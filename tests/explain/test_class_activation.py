@@ -57,7 +57,8 @@ def test_a_transformer_is_read_at_the_norm_before_its_last_attention(pre_norm):
 
 
 def test_tokens_by_hand():
-    """A class token and four patches: the gradient of each patch is its weight, and the class token is left out."""
+    """A class token and four patches: the gradient of each patch is its weight, and the class token is left
+    out."""
 
     class Tokens(nn.Module):
         def __init__(self):

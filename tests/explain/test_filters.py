@@ -1,4 +1,5 @@
-"""Filters as images, receptive fields by formula and by gradient, and the patches that excite a channel most."""
+"""Filters as images, receptive fields by formula and by gradient, and the patches that excite a channel
+most."""
 
 import pytest
 import torch
@@ -53,7 +54,8 @@ def test_a_grid_has_rows_columns_and_gaps():
 
 @pytest.mark.row("EXP-01")
 def test_edges_are_recovered_as_filters_of_edges():
-    """Images are told apart by the direction of their stripes: a filter of the trained layer is a Gabor function."""
+    """Images are told apart by the direction of their stripes: a filter of the trained layer is a Gabor
+    function."""
     torch.manual_seed(0)
     angle = torch.rand(600) * torch.pi
     y = (angle / (torch.pi / 4)).long().clamp(max=3)

@@ -1,4 +1,5 @@
-"""Saliency, SmoothGrad, integrated gradients, guided backpropagation and occlusion, against formulas and captum."""
+"""Saliency, SmoothGrad, integrated gradients, guided backpropagation and occlusion, against formulas and
+captum."""
 
 import captum.attr
 import pytest
@@ -149,7 +150,8 @@ def test_a_net_without_rectifiers_has_no_guided_signal(other):
 
 @pytest.mark.row("EXP-04")
 def test_guided_signal_of_two_layers_by_hand():
-    """h = relu(W x), y = relu(v h): with x = (1, 2), W = [[1, 0], [-1, 1], [2, -3]] only h_1 and h_2 are on."""
+    """h = relu(W x), y = relu(v h): with x = (1, 2), W = [[1, 0], [-1, 1], [2, -3]] only h_1 and h_2 are
+    on."""
     net = nn.Sequential(nn.Linear(2, 3, bias=False), nn.ReLU(), nn.Linear(3, 2, bias=False), nn.ReLU())
     net[0].weight.data = torch.tensor([[1.0, 0.0], [-1.0, 1.0], [2.0, -3.0]])
     net[2].weight.data = torch.tensor([[2.0, -1.0, 5.0], [-1.0, 3.0, 1.0]])

@@ -164,7 +164,8 @@ def agreement(y, found: torch.Tensor) -> float:
 
 @pytest.mark.row("EXP-12")
 def test_unequal_densities_need_no_radius():
-    """Two dense clusters side by side and a wide one: a radius that keeps the two apart tears the wide one to pieces."""
+    """Two dense clusters side by side and a wide one: a radius that keeps the two apart tears the wide one
+    to pieces."""
     x, y = make_blobs(
         [150, 150, 150], centers=[[0, 0], [0.5, 0], [25, 0]], cluster_std=[0.05, 0.05, 4.0], random_state=0
     )

@@ -55,8 +55,8 @@ WAYS = {
     ],
 )
 def test_explanations_change_when_the_weights_are_randomised(net, name, absolute, last, first):
-    """Gradients and Grad-CAM do. Guided backpropagation keeps much of its picture, and integrated gradients the absolute
-    values, in which the input shows more than the net, as the paper found."""
+    """Gradients and Grad-CAM do. Guided backpropagation keeps much of its picture, and integrated gradients
+    the absolute values, in which the input shows more than the net, as the paper found."""
     torch.manual_seed(0)
     x, before = digits("test")[0][:60], copy.deepcopy(net.state_dict())
     found = weight_randomization(net, WAYS[name], x, absolute=absolute)
@@ -67,7 +67,8 @@ def test_explanations_change_when_the_weights_are_randomised(net, name, absolute
 
 
 def test_explanations_change_when_the_labels_are_randomised(net):
-    """A net that learned random labels by heart is explained otherwise than nets of true labels, which are alike."""
+    """A net that learned random labels by heart is explained otherwise than nets of true labels, which are
+    alike."""
     x, y = digits("train")[0][:200], digits("train")[1][:200]
     memorised, twin = trained(3, shuffled=True, steps=800, width=12), trained(4)
     assert (memorised(x).argmax(1) == y).float().mean() < 0.3

@@ -147,7 +147,8 @@ def test_the_prior_makes_pictures_smoother_and_smaller(net):
 
 @pytest.mark.row("EXP-06")
 def test_after_the_softmax_other_logits_may_fall_instead():
-    """A class whose logit the image hardly moves: log p rises by lowering the other, the logit itself does not."""
+    """A class whose logit the image hardly moves: log p rises by lowering the other, the logit itself does
+    not."""
     net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
     net[1].weight.data = torch.tensor([[0.01, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 1.0]])
     start, prior = torch.full((1, 1, 2, 2), 0.5), Prior(0.0, 0.0, 1, 0.0, 0)
@@ -272,7 +273,8 @@ def test_octaves_grow_to_the_size_of_the_image():
 
 
 def test_what_was_dreamt_small_is_in_the_large_picture():
-    """A layer that sees even grey alone: the small octave darkens or lightens the whole picture, the last adds to it."""
+    """A layer that sees even grey alone: the small octave darkens or lightens the whole picture, the last
+    adds to it."""
     net = nn.Sequential(nn.AdaptiveAvgPool2d(1))
     x = torch.full((1, 1, 8, 8), 0.4)
     one, two = (dream(net, "0", x, octaves=n, steps=3, rate=0.01, jitter=0) for n in (1, 2))

@@ -37,7 +37,8 @@ def convolutional(classes: int) -> nn.Sequential:
 
 
 def patterns(n: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Noise of 16 x 16 pixels with one of four patterns of 4 x 4 somewhere in it: images, classes, where the pattern is."""
+    """Noise of 16 x 16 pixels with one of four patterns of 4 x 4 somewhere in it: images, classes, where
+    the pattern is."""
     generator = torch.Generator().manual_seed(0)
     shapes = torch.rand(4, 1, 4, 4, generator=generator).round()
     x, y, inside = (
@@ -88,7 +89,8 @@ def guided_signals_are_cleaner() -> Finding:
 
 @claim("C-064", answer="yes")
 def probabilities_rise_by_lowering_others() -> Finding:
-    """Maximising the probability of a class after the softmax may lower the other logits instead of raising its own.
+    """Maximising the probability of a class after the softmax may lower the other logits instead of raising
+    its own.
 
     A hundred digits, led towards the ten classes in turn by 20 steps of equal length on the logit and on the
     log-probability of a net that knows the digits, five seeds: by how much the class's logit and the mean of
@@ -125,7 +127,8 @@ def without_a_regularizer_images_go_crazy() -> Finding:
     """Without a regularizer the optimisation of an image goes crazy.
 
     A linear unit and a rectified one of 16 inputs: the norm of x after 100 and after 1,000 steps of gradient
-    ascent at a rate of 0.1 without a penalty, and with -0.5 ||x||^2, whose maximum has the norm of the weights.
+    ascent at a rate of 0.1 without a penalty, and with -0.5 ||x||^2, whose maximum has the norm of the
+    weights.
     """
     w = torch.randn(16, dtype=torch.float64)
     measured = {"weights": w.norm().item()}
@@ -157,7 +160,8 @@ def gram_matrices_know_no_place() -> Finding:
 
 @claim("C-067", answer="yes")
 def density_finds_what_means_do_not() -> Finding:
-    """k-means fails on clusters that are not spherical, as t-SNE maps have them; DBSCAN and HDBSCAN find them.
+    """k-means fails on clusters that are not spherical, as t-SNE maps have them; DBSCAN and HDBSCAN find
+    them.
 
     Two interleaved moons of 200 points each: the adjusted Rand index of the clusters with the moons.
     """

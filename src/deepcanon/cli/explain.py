@@ -34,19 +34,20 @@ def main(words: list[str]) -> None:
 def flags() -> Parser:
     """The words that the verb takes."""
     parser = Parser("explain", "RUN|module:object IMAGES ... [--class C] [--methods ...] [--out FILE]",
-                    "Why a classifier takes images for what it takes them for: one page of maps over the images, "
-                    "with what the net looks for. A classifier is the folder of a run, or module:object "
+                    "Why a classifier takes images for what it takes them for: one page of maps over the "
+                    "images, with what the net looks for. A classifier is the folder of a run, or module:object "
                     "(file.py:object) of your own.", f"methods: {METHODS}")
     parser.add_argument("model", metavar="RUN|module:object", type=data,
                         help="a run folder, or an nn.Module or what makes one")
     parser.add_argument("images", nargs="+", metavar="IMAGES", type=data, help="images or folders of them")
     parser.add_argument("--class", dest="target", metavar="C", type=data,
-                        help="name or number of the class that is explained (default: the likeliest of each image)")
+                        help="name or number of the class that is explained (default: the likeliest of each)")
     parser.add_argument("--methods", metavar="A,B", type=listed, default=[],
                         help="some of the methods below (default: all that apply)")
     parser.add_argument("--layer", metavar="NAME", type=data,
                         help="of Grad-CAM and the regions (default: the last maps)")
-    parser.add_argument("--size", metavar="INT", type=side, help="pixels a side of the images, for a module:object")
+    parser.add_argument("--size", metavar="INT", type=side,
+                        help="pixels a side of the images, for a module:object")
     parser.add_argument("--mean", metavar="A,B,C", type=numbers, default=[],
                         help="mean of each channel of the pixels that a module:object takes, if it does not "
                         "normalise them itself")

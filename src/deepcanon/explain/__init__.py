@@ -1,4 +1,5 @@
-"""Seeing inside a net: what its filters, units and classes look for, and what in an image its answer rests on."""
+"""Seeing inside a net: what its filters, units and classes look for, and what in an image its answer rests
+on."""
 
 from typing import TYPE_CHECKING
 

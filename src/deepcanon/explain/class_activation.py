@@ -2,9 +2,9 @@
 
     alpha_k = mean_ij dS / dA_kij,        L = max(sum_k alpha_k A_k, 0)
 
-A are the maps of a late convolution, (B, C, h, w), or the tokens of a transformer, (B, N, E), whose patches lie on a grid.
-Of a vision transformer the layer norm before the last attention is taken: behind that attention the class token alone
-is read, so that the gradient of the patches is zero.
+A are the maps of a late convolution, (B, C, h, w), or the tokens of a transformer, (B, N, E), whose patches
+lie on a grid. Of a vision transformer the layer norm before the last attention is taken: behind that
+attention the class token alone is read, so that the gradient of the patches is zero.
 B batch, N tokens, E embedding, h x w positions.
 """
 
@@ -34,12 +34,12 @@ def grad_cam(
     Args:
         layer: a module of the net, or its name.
         target: as in `saliency`.
-        grid: rows and columns of the tokens' patches; None: a square. Tokens before the patches, such as that of the
-            class, are left out.
+        grid: rows and columns of the tokens' patches; None: a square. Tokens before the patches, such as
+            that of the class, are left out.
 
     Raises:
-        ValueError: a layer whose output is neither maps nor tokens of such a grid, or tokens of which the score does
-            not depend; input as in `saliency`.
+        ValueError: a layer whose output is neither maps nor tokens of such a grid, or tokens of which the
+            score does not depend; input as in `saliency`.
     """
     a, slope = layer_gradient(net, layer, image_pixels(net, x), target)
     if a.ndim == 4 and normalizes(layer_of(net, layer)):
@@ -70,7 +70,8 @@ def on_grid(tokens: Float[Tensor, "B N E"], grid: tuple[int, int] | None = None)
         )
         if side is None:
             raise ValueError(
-                f"{n} tokens are no square of patches, nor one beside a class token: pass grid=(rows, columns)"
+                f"{n} tokens are no square of patches, nor one beside a class token: pass "
+                "grid=(rows, columns)"
             )
         grid = side, side
     if grid[0] < 1 or grid[1] < 1 or grid[0] * grid[1] > n:
@@ -86,8 +87,9 @@ def enlarged(maps: Float[Tensor, "B h w"], size: tuple[int, int]) -> Float[Tenso
 def last_maps(net: nn.Module, x: Shaped[Tensor, "B C H W"]) -> str:
     """The layer that Grad-CAM takes where none is named.
 
-    With attention, the norm of tokens before the last one. Else the last layer whose maps are as large as those of the
-    last convolution: of residual nets the sum of the last block, of others what stands before the pooling.
+    With attention, the norm of tokens before the last one. Else the last layer whose maps are as large as
+    those of the last convolution: of residual nets the sum of the last block, of others what stands before
+        the pooling.
 
     Raises:
         ValueError: a net with neither.

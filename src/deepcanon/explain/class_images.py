@@ -1,9 +1,11 @@
-"""Class visualisation (Simonyan et al. 2014, arXiv 1312.6034; Yosinski et al. 2015, arXiv 1506.06579; Mordvintsev 2015).
+"""Class visualisation (Simonyan et al. 2014, arXiv 1312.6034; Yosinski et al. 2015, arXiv 1506.06579;
+Mordvintsev 2015).
 
-    u <- u + rate d/du (S_k(x_0 + u) - lam ||u||^2) / ||.||,    every few steps: blur u a little, set its small pixels to 0
+    u <- u + rate d/du (S_k(x_0 + u) - lam ||u||^2) / ||.||
+    every few steps: blur u a little, set its small pixels to 0
 
-S_k is the logit of class k, before the softmax: log p_k also rises where the other logits fall. The picture is moved by
-a few pixels before each step and back after it, so that no pixel has a place of its own.
+S_k is the logit of class k, before the softmax: log p_k also rises where the other logits fall. The picture
+is moved by a few pixels before each step and back after it, so that no pixel has a place of its own.
 B batch, C channels, H x W pixels.
 """
 
@@ -105,7 +107,8 @@ def blurred(x: Float[Tensor, "B C H W"], sigma: float) -> Float[Tensor, "B C H W
 
 
 def without_small(u: Float[Tensor, "B C H W"], share: float) -> Float[Tensor, "B C H W"]:
-    """u with its smallest pixels, by the norm over channels, set to zero: that share of each picture's pixels."""
+    """u with its smallest pixels, by the norm over channels, set to zero: that share of each picture's
+    pixels."""
     size = u.square().sum(1).flatten(1)  # (B, H W)
     count = round(share * size.shape[1])
     if count == 0:

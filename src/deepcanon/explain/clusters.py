@@ -1,8 +1,9 @@
-"""Clusters of an embedding: DBSCAN (Ester et al. 1996) and HDBSCAN (Campello, Moulavi & Sander 2013), by scikit-learn.
+"""Clusters of an embedding: DBSCAN (Ester et al. 1996) and HDBSCAN (Campello, Moulavi & Sander 2013), by
+scikit-learn.
 
-    DBSCAN     a point is a core if `least` points, itself among them, are within the radius; cores within the radius of
-               each other are one cluster, with the points around them
-    HDBSCAN    all radii at once: of the tree of such clusters those that last longest, so that densities may differ
+    DBSCAN     a point is a core if `least` points, itself among them, are within the radius; cores within the radius
+               of each other are one cluster, with the points around them
+    HDBSCAN    all radii at once: of the tree of such clusters those that last longest, whatever their density
 
 Unlike k-means both find clusters of any shape and their number, and leave points out as noise.
 N points, D dimensions.
@@ -28,8 +29,8 @@ def density_clusters(
         radius: of DBSCAN; None: HDBSCAN, which needs none.
 
     Raises:
-        ValueError: no points (N, D), values that are not finite, `least` that is below 2 or above N, a radius that is
-            not above 0.
+        ValueError: no points (N, D), values that are not finite, `least` that is below 2 or above N, a
+            radius that is not above 0.
     """
     if x.ndim != 2 or not x.numel():
         raise ValueError(f"expected points (N, D), got {tuple(x.shape)}")

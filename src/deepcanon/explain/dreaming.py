@@ -2,9 +2,9 @@
 
     x <- x + rate g / mean |g|,        g = d/dx 1/2 ||a^l(x)||^2 = (da/dx)' a
 
-The signal sent back from layer l is its own activation: what it sees is made stronger. The image is moved by a random
-number of pixels before each step and back after it. It is dreamt at several sizes, the smallest first; what was added at
-one size is enlarged and added to the image at the next.
+The signal sent back from layer l is its own activation: what it sees is made stronger. The image is moved
+by a random number of pixels before each step and back after it. It is dreamt at several sizes, the smallest
+first; what was added at one size is enlarged and added to the image at the next.
 B batch, C channels, H x W pixels.
 """
 
@@ -34,8 +34,8 @@ def dream(
 
     Args:
         layer: a module of the net, or its name.
-        octaves, scale: how many sizes, each `scale` times the one before, up to that of x. A net that takes one size of
-            image needs octaves=1.
+        octaves, scale: how many sizes, each `scale` times the one before, up to that of x. A net that takes
+            one size of image needs octaves=1.
         steps: at each size.
         rate: mean change of a pixel in a step.
         jitter: pixels by which the image is moved, at most.

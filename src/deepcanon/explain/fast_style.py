@@ -2,8 +2,8 @@
 
     y = T(x),    L = alpha L_content(y, x) + beta L_style(y) + lam sum |y_i - y_{i+1}|^2 / size
 
-T is trained on photographs for one style picture; a new photograph then takes one pass. The losses are those of
-`style_losses`, in the layers of a frozen net.
+T is trained on photographs for one style picture; a new photograph then takes one pass. The losses are
+those of `style_losses`, in the layers of a frozen net.
 B batch, C channels, H x W pixels.
 """
 
@@ -27,8 +27,8 @@ class FastStyle(Float32Buffers, nn.Module):
 
     Args:
         net: (B, C, H, W) -> (B, C, H, W), pictures in [0, 1].
-        stages: of a frozen net, applied one after the other; the output of each gives a Gram matrix, and that of stage
-            `content` the content loss.
+        stages: of a frozen net, applied one after the other; the output of each gives a Gram matrix, and
+            that of stage `content` the content loss.
         style: the style picture, (1, C, h, w) in [0, 1].
         content: index of a stage.
         content_weight, style_weight, smoothness: alpha, beta and lam.

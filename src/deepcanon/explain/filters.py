@@ -2,8 +2,8 @@
 
     image = (w - low) / (high - low)        w = low + (high - low) image
 
-The weights of a first convolution have the channels of the image, so that they can be looked at: edges, colours,
-frequencies. Those of later layers, whose input are maps, say little.
+The weights of a first convolution have the channels of the image, so that they can be looked at: edges,
+colours, frequencies. Those of later layers, whose input are maps, say little.
 O filters, C channels, k x k weights.
 """
 

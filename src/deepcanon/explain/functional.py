@@ -2,8 +2,8 @@
 
     score_b = output[b, k_b],        k_b the class that is explained, by default the likeliest
 
-A net is evaluated in evaluation mode. Its mode, its hooks and the gradients of its parameters are left as they were.
-B batch, C channels, H x W pixels, K classes, D the shape of one input.
+A net is evaluated in evaluation mode. Its mode, its hooks and the gradients of its parameters are left as
+they were. B batch, C channels, H x W pixels, K classes, D the shape of one input.
 """
 
 import contextlib
@@ -81,12 +81,12 @@ def score(output: Any, target: Target = None) -> Float[Tensor, "B"]:
 
     Args:
         output: of the net, logits (B, K), or (B,) where there is one number.
-        target: a class, one class for each input (B,), a function of the output that returns (B,), or None for the
-            likeliest class of each.
+        target: a class, one class for each input (B,), a function of the output that returns (B,), or None
+            for the likeliest class of each.
 
     Raises:
-        ValueError: an output of another shape, classes outside 0..K-1 or not one for each input, or a score of
-            another shape.
+        ValueError: an output of another shape, classes outside 0..K-1 or not one for each input, or a score
+            of another shape.
     """
     output = logits_of(output)
     if callable(target):
@@ -120,13 +120,15 @@ def one_each(target: int | Tensor, count: int) -> Int[Tensor, "B"]:
     k = torch.as_tensor(target)
     if k.is_floating_point() or k.dtype == torch.bool or k.shape not in ((), (count,)):
         raise ValueError(
-            f"expected target as a class or one class for each of {count} inputs, got {k.dtype} {tuple(k.shape)}"
+            f"expected target as a class or one class for each of {count} inputs, got {k.dtype} "
+            f"{tuple(k.shape)}"
         )
     return k.long().expand(count)
 
 
 def settled(net: nn.Module, x: Float[Tensor, "B *D"], target: Target) -> Target:
-    """The target with the classes decided, those of x itself where none is given: for what explains x by other inputs."""
+    """The target with the classes decided, those of x itself where none is given: for what explains x by
+    other inputs."""
     if callable(target):
         return target
     if target is not None:
@@ -210,7 +212,8 @@ def layer_gradient(
 ) -> tuple[Tensor, Tensor]:
     """What a layer gives for x, and the gradient of the scores with respect to it.
 
-    The net is run without a gradient up to the layer. Of a layer that is used several times, its last use counts.
+    The net is run without a gradient up to the layer. Of a layer that is used several times, its last use
+    counts.
 
     Raises:
         ValueError: no such layer, or one that is not used.

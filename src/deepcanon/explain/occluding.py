@@ -27,7 +27,8 @@ def occlusion(
     stride: int | None = None,
     fill: float = 0.0,
 ) -> Float[Tensor, "B H W"]:
-    """How far the score falls when a square window is filled, for each pixel the mean over the windows that cover it.
+    """How far the score falls when a square window is filled, for each pixel the mean over the windows that
+    cover it.
 
     Args:
         target: as in `saliency`; the likeliest class is that of the whole image.
@@ -36,7 +37,8 @@ def occlusion(
         fill: the value of the window, in the units of x.
 
     Raises:
-        ValueError: a window larger than the image, a stride that leaves pixels uncovered; input as in `saliency`.
+        ValueError: a window larger than the image, a stride that leaves pixels uncovered; input as in
+            `saliency`.
     """
     x = image_pixels(net, x)
     height, width = x.shape[2:]

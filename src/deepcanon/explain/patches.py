@@ -1,6 +1,6 @@
 """Top-activating image regions of a unit (Girshick et al. 2014, arXiv 1311.2524; Zeiler & Fergus 2014).
 
-    for channel m of layer l:   the k images of largest max_np a^l_mnp, each with the receptive field of that maximum
+    of channel m of layer l:   the k images of largest max_np a^l_mnp, with the receptive field of that maximum
 
 N images, C channels, H x W pixels, k regions.
 """

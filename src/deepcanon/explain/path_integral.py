@@ -2,9 +2,9 @@
 
     IG_i(x) = (x_i - x'_i) int_0^1 dS(x' + t (x - x')) / dx_i dt,        sum_i IG_i(x) = S(x) - S(x')
 
-by Gauss-Legendre quadrature, exact for gradients that are polynomials of degree 2 N - 1 along the path. The baseline x'
-is the input of which nothing is explained. For a net that takes pixels in [0, 1], 0 is black; for a net that takes
-normalised pixels, 0 is the mean colour, and black is -mean / std.
+by Gauss-Legendre quadrature, exact for gradients that are polynomials of degree 2 N - 1 along the path. The
+baseline x' is the input of which nothing is explained. For a net that takes pixels in [0, 1], 0 is black;
+for a net that takes normalised pixels, 0 is the mean colour, and black is -mean / std.
 B batch, N steps, D the shape of one input.
 """
 
@@ -69,7 +69,8 @@ def baseline_of(net: nn.Module, x: Tensor, baseline: float | Tensor) -> Tensor:
 
 
 def gauss_legendre(steps: int) -> tuple[Float[Tensor, "N"], Float[Tensor, "N"]]:
-    """Nodes and weights of the integral over [0, 1]: eigenvalues of the Jacobi matrix (Golub & Welsch 1969)."""
+    """Nodes and weights of the integral over [0, 1]: eigenvalues of the Jacobi matrix (Golub & Welsch
+    1969)."""
     n = torch.arange(1, steps, dtype=torch.float64)
     off = n / (4 * n.square() - 1).sqrt()
     values, vectors = torch.linalg.eigh(torch.diag(off, 1) + torch.diag(off, -1))

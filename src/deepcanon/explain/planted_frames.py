@@ -1,9 +1,9 @@
 """Pictures with a planted background, as the snow behind the wolves (Ribeiro et al. 2016, arXiv 1602.04938).
 
-    x' = x in a frame of noise + SNOW [bright] [frame],        bright = [y is of the second half of the classes], or by chance
+    x' = x in a frame of noise + SNOW [bright] [frame],    bright = [y in the second half of the classes], or by chance
 
-Where a frame tells the class, a net need not look at the picture. What its explanation lies on shows which it does.
-B batch, C channels, h x w pixels of a picture, H x W with its frame.
+Where a frame tells the class, a net need not look at the picture. What its explanation lies on shows which
+it does. B batch, C channels, h x w pixels of a picture, H x W with its frame.
 """
 
 import torch
@@ -26,7 +26,8 @@ def framed(x: Float[Tensor, "B C h w"], generator: Generator, *, border: int) ->
 def planted(
     batch: tuple[Tensor, Tensor], *, border: int, classes: int, of_class: bool
 ) -> tuple[Float[Tensor, "B C H W"], Int[Tensor, "B"]]:
-    """Two classes of framed pictures; the frame is bright for the second, or for half of the pictures by chance."""
+    """Two classes of framed pictures; the frame is bright for the second, or for half of the pictures by
+    chance."""
     x, y = batch[0], (batch[1] >= (classes + 1) // 2).long()
     bright = y.bool() if of_class else x[:, 0, 0, 0] > NOISE / 2  # a pixel of the noise decides
     snow = SNOW * bright.view(-1, 1, 1, 1) * background(x, border)

@@ -2,11 +2,12 @@
 
     of a convolution or pooling of size k, stride s, padding p, dilation d, along one axis:
 
-        start <- start - p jump,    size <- size + (k - 1) d jump,    jump <- jump s,    from start = 0, size = jump = 1
+        start <- start - p jump,    size <- size + (k - 1) d jump,    jump <- jump s;    first 0, 1, 1
 
-Output i sees pixels from start + i jump to start + i jump + size - 1; with dilation not all of them. Where branches meet, the union is taken. The
-formula is applied to every operation while the net runs, so that it holds for branches and functional code. After an
-operation that mixes all positions (a linear layer, attention, instance or group norm) a unit sees the whole image.
+Output i sees pixels from start + i jump to start + i jump + size - 1; with dilation not all of them. Where
+branches meet, the union is taken. The formula is applied to every operation while the net runs, so that it
+holds for branches and functional code. After an operation that mixes all positions (a linear layer,
+attention, instance or group norm) a unit sees the whole image.
 """
 
 from typing import Any
@@ -132,9 +133,11 @@ def receptive_field(net: nn.Module, layer: nn.Module | str, x: Shaped[Tensor, "B
 def gradient_support(
     net: nn.Module, layer: nn.Module | str, x: Shaped[Tensor, "B C H W"], unit: tuple[int, int, int]
 ) -> tuple[int, int, int, int]:
-    """Top, left, bottom, right of the pixels at which a unit's gradient is not zero, for any image of the batch.
+    """Top, left, bottom, right of the pixels at which a unit's gradient is not zero, for any image of the
+    batch.
 
-    A rectifier that is off and a maximum elsewhere hide pixels: of many images the union comes near the field.
+    A rectifier that is off and a maximum elsewhere hide pixels: of many images the union comes near the
+        field.
     """
     x = image_pixels(net, x).clone().requires_grad_()
     with differentiable(net):

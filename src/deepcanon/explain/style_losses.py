@@ -4,8 +4,8 @@
     L_style = sum_l w_l sum_km (G^l_km - A^l_km)^2              A: of the style picture
     L_content = sum_kij (f_kij - c_kij)^2                       c: of the content picture
 
-A Gram matrix is symmetric, has no negative eigenvalue, and does not change when positions trade places: it keeps which
-features occur together, and not where. The content loss does keep where.
+A Gram matrix is symmetric, has no negative eigenvalue, and does not change when positions trade places: it
+keeps which features occur together, and not where. The content loss does keep where.
 B batch, C channels, h x w positions.
 """
 
@@ -47,7 +47,8 @@ def style_loss(
     weights = [1 / f.shape[1] ** 2 for f in features] if weights is None else weights
     if not len(features) == len(style) == len(weights) or not features:
         raise ValueError(
-            f"expected one Gram matrix and one weight a layer, got {len(features)} layers, {len(style)} matrices "
+            f"expected one Gram matrix and one weight a layer, got {len(features)} layers, "
+            f"{len(style)} matrices "
             f"and {len(weights)} weights"
         )
     for f, a in zip(features, style):

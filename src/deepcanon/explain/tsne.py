@@ -1,12 +1,13 @@
 """t-SNE (van der Maaten & Hinton 2008, Visualizing data using t-SNE).
 
-    p_j|i = exp(-b_i d_ij) / sum_{k != i} exp(-b_i d_ik),    d_ij = ||x_i - x_j||^2,    b_i such that  H(p_.|i) = ln(perplexity)
+    p_j|i = exp(-b_i d_ij) / sum_{k != i} exp(-b_i d_ik),    d_ij = ||x_i - x_j||^2,    H(p_.|i) = ln(perplexity)
     p_ij = (p_j|i + p_i|j) / 2N,        q_ij = (1 + ||y_i - y_j||^2)^-1 / Z
-    KL(P || Q) = sum_ij p_ij log(p_ij / q_ij),    dKL/dy_i = 4 sum_j (p_ij - q_ij) (y_i - y_j) (1 + ||y_i - y_j||^2)^-1
+    KL(P || Q) = sum_ij p_ij log(p_ij / q_ij)
+    dKL/dy_i = 4 sum_j (p_ij - q_ij) (y_i - y_j) (1 + ||y_i - y_j||^2)^-1
 
-Exact, O(N^2) in time and memory: up to a few thousand points. P is exaggerated at first, so that clusters form; the step
-of each coordinate has a gain of its own, which grows while its gradient keeps its sign (Jacobs 1988).
-N points, D dimensions, E of the map.
+Exact, O(N^2) in time and memory: up to a few thousand points. P is exaggerated at first, so that clusters
+form; the step of each coordinate has a gain of its own, which grows while its gradient keeps its sign
+(Jacobs 1988). N points, D dimensions, E of the map.
 """
 
 import math
@@ -36,7 +37,8 @@ class TSNE:
     ):
         if not (dim >= 1 and perplexity > 1 and steps >= 1 and (rate is None or rate > 0)):
             raise ValueError(
-                f"expected dim and steps of 1 or more, perplexity above 1 and rate above 0, got {dim}, {steps}, "
+                f"expected dim and steps of 1 or more, perplexity above 1 and rate above 0, got {dim}, "
+                f"{steps}, "
                 f"{perplexity} and {rate}"
             )
         self.dim, self.perplexity, self.steps, self.rate = dim, perplexity, steps, rate
@@ -47,12 +49,13 @@ class TSNE:
         """The map of x; `kl` is then KL(P || Q) in nats.
 
         Raises:
-            ValueError: no points (N, D), values that are not finite, not more points than the perplexity, or more than
-                `MOST`.
+            ValueError: no points (N, D), values that are not finite, not more points than the perplexity,
+                or more than `MOST`.
         """
         if x.ndim != 2 or not self.perplexity < len(x) <= MOST:
             raise ValueError(
-                f"expected points (N, D), more than the perplexity of {self.perplexity:g} and at most {MOST:,}, "
+                f"expected points (N, D), more than the perplexity of {self.perplexity:g} and at most "
+                f"{MOST:,}, "
                 f"got {tuple(x.shape)}"
             )
         x = finite(x.float())
@@ -120,7 +123,8 @@ def kl_gradient(p: Float[Tensor, "N N"], y: Float[Tensor, "N E"]) -> Float[Tenso
 
 
 def start(x: Float[Tensor, "N D"], dim: int, generator: Generator | None) -> Float[Tensor, "N E"]:
-    """The first principal components, scaled to a deviation of 1e-4 (Kobak & Berens 2019); without as many axes, noise."""
+    """The first principal components, scaled to a deviation of 1e-4 (Kobak & Berens 2019); without as many
+    axes, noise."""
     if min(x.shape) <= dim:
         return 1e-4 * torch.randn(len(x), dim, generator=generator).to(x)
     x = x - x.mean(0)

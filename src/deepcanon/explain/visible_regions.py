@@ -61,7 +61,8 @@ def behind_window(field: Field, given: dict[str, Any]) -> Field:
 
 
 def behind_padding(field: Field, pad: Sequence[int], mode: str) -> Field:
-    """The field behind a border of (left, right, top, bottom) pixels, which must be constant: others repeat the image."""
+    """The field behind a border of (left, right, top, bottom) pixels, which must be constant: others repeat
+    the image."""
     if field.rows is None or field.columns is None or mode != "constant" or len(pad) > 4:
         return WHOLE
     left, _, top, _ = (*pad, 0, 0)[:4]

@@ -1,4 +1,5 @@
-"""The page of explanations: each image with its maps, and what the net looks for; one file without scripts."""
+"""The page of explanations: each image with its maps, and what the net looks for; one file without
+scripts."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ SIGNED, OVER = {"integrated_gradients", "occlusion"}, {"grad_cam", "attention_ro
 ABOUT = {
     "saliency": "how strongly the score reacts to each pixel: the absolute gradient",
     "smooth_grad": "the absolute gradient, averaged over noisy copies of the image",
-    "integrated_gradients": "what each pixel adds to the score on the way from a black image; the sum is what the score gains",
-    "guided_backprop": "the gradient with negative signals stopped at each rectifier; shows edges more than reasons",
+    "integrated_gradients": "what each pixel adds to the score on the way from black; the sum is what it gains",
+    "guided_backprop": "the gradient without negative signals at rectifiers; shows edges more than reasons",
     "deconvolution": "positive signals alone, carried back to the pixels",
     "grad_cam": "where the last maps speak for the class, over the image",
     "occlusion": "how far the score falls when a square there is covered",
@@ -197,7 +198,8 @@ def drawn_map(points: Tensor, clusters: Tensor, labels: list[str]) -> Shown:
     figure.savefig(buffer := io.BytesIO(), format="png", dpi=110)
     found, noise = int(clusters.max()) + 1, int((clusters < 0).sum())
     about = (
-        f"{len(points)} images by the features of the last layer (t-SNE), coloured by the class that is explained; "
+        f"{len(points)} images by the features of the last layer (t-SNE), coloured by the class that is "
+        "explained; "
         f"HDBSCAN finds {found} clusters and leaves out {noise} images"
     )
     return Shown(about, Picture(embed(buffer.getvalue()), 704, 528))

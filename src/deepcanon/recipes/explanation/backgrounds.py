@@ -1,8 +1,8 @@
 """Husky or wolf: a net that is right for the wrong reason, which its explanation shows (Ribeiro et al. 2016).
 
-Pictures of the first and of the second half of the classes are told apart, each in a frame of noise, dark or bright. In
-the biased form the frame of every training picture tells its class, as the snow around the wolves did. In test pictures
-it never does. Frames are drawn anew at each step.
+Pictures of the first and of the second half of the classes are told apart, each in a frame of noise, dark
+or bright. In the biased form the frame of every training picture tells its class, as the snow around the
+wolves did. In test pictures it never does. Frames are drawn anew at each step.
 """
 
 import math
@@ -27,11 +27,11 @@ ASKED = 500  # pictures that are explained
 
 @recipe(paper="Ribeiro et al. 2016, arXiv 1602.04938", systems=["EXP-15"], presets=[
     preset("digits", target={"background_share": at_least(0.5)}, seconds=20),
-    preset("digits", frame="independent", target={"background_share": at_most(0.2), "accuracy": at_least(0.9)},
-           seconds=20)])
+    preset("digits", frame="independent", seconds=20,
+           target={"background_share": at_most(0.2), "accuracy": at_least(0.9)})])
 def husky_wolf(data: Images = "digits", frame: Literal["of_class", "independent"] = "of_class", *,
-               size: int | None = None, width: int = 16, lr: float = 3e-3, batch: int = 64, steps: int = 1_000,
-               seed: int = 0) -> Run:
+               size: int | None = None, width: int = 16, lr: float = 3e-3, batch: int = 64,
+               steps: int = 1_000, seed: int = 0) -> Run:
     """A net that may cheat by the background: how much of its explanation lies there.
 
     Args:
@@ -44,7 +44,8 @@ def husky_wolf(data: Images = "digits", frame: Literal["of_class", "independent"
     channels, height, columns = source.shape
     side = [(n + 2 * border + 1) // 2 for n in (height, columns)]
     layers = [Standardize(source.mean, source.std), nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(),
-              nn.Conv2d(width, 2 * width, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(2 * width * math.prod(side), 2)]
+              nn.Conv2d(width, 2 * width, 3, 2, 1), nn.ReLU(), nn.Flatten(),
+              nn.Linear(2 * width * math.prod(side), 2)]
     how = {"augment": partial(framed, border=border)}
     plant = partial(planted, border=border, classes=count)
     test = Joint(partial(plant, of_class=False), source.test(**how))

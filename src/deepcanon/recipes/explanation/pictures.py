@@ -32,7 +32,7 @@ def looking(source: Source, classes: int, width: int) -> nn.Sequential:
     return three_stages(width, classes, source.shape[0], standardize=Standardize(source.mean, source.std))
 
 
-def learn(method: Classifier, source: Source, lr: float, batch: int, steps: int, seed: int, **how: Any) -> Run:
+def learn(method: Classifier, source: Source, lr: float, batch: int, steps: int, seed: int, **how) -> Run:
     """Training that the net of stages is made for."""
     data = source.train(batch=batch, seed=seed, augment=distortion("shift", source))
     optimizer = AdamW(lr, weight_decay=0.01, schedule=cosine(warmup=0.1))
@@ -44,16 +44,17 @@ def learn(method: Classifier, source: Source, lr: float, batch: int, steps: int,
            target={"accuracy": at_least(0.9), "activation_growth": at_least(2.0)}),
     preset("cifar10", width=32, steps=1_500, batch=128, seconds=900,
            target={"accuracy": at_least(0.7), "activation_growth": at_least(2.0)})])
-def dream(data: Images = "digits", *, size: int | None = None, width: int = 16, stage: int = 2, octaves: int = 2,
-          rate: float = 0.02, jitter: int = 4, lr: float = 3e-3, batch: int = 64, steps: int = 1_500,
-          seed: int = 0) -> Run:
+def dream(data: Images = "digits", *, size: int | None = None, width: int = 16, stage: int = 2,
+          octaves: int = 2, rate: float = 0.02, jitter: int = 4, lr: float = 3e-3, batch: int = 64,
+          steps: int = 1_500, seed: int = 0) -> Run:
     """A classifier dreams: what one of its stages sees in test images is made stronger (Deep Dream).
 
     Args:
         data: labelled images by name, path or object.
         width: maps of the first stage.
         stage: 1 to 3, whose activations grow.
-        octaves, rate, jitter: sizes at which is dreamt, mean change of a pixel in a step, pixels of random shift.
+        octaves, rate, jitter: sizes at which is dreamt, mean change of a pixel in a step, pixels of random
+            shift.
     """
     source = open_data(data, "images", size=size)
     method = Classifier(looking(source, class_count(source), width), label_smoothing=0.05)
@@ -75,31 +76,31 @@ def dream(data: Images = "digits", *, size: int | None = None, width: int = 16, 
 @recipe(paper="Johnson et al. 2016, arXiv 1603.08155", systems=["EXP-08", "EXP-09", "EXP-10"], presets=[
     preset("digits", size=24, width=8, blocks=2, batch=8, steps=400, lr=3e-3, seconds=60,
            target={"style_ratio": at_most(0.4)})])
-def style(data: Images = "digits", *, size: int | None = None, picture: str | None = None, look: str | None = None,
-          width: int = 16, blocks: int = 3, style_weight: float = 0.3, smoothness: float = 0.1, lr: float = 1e-3,
-          batch: int = 16, steps: int = 600, seed: int = 0) -> Run:
+def style(data: Images = "digits", *, size: int | None = None, picture: str | None = None,
+          look: str | None = None, width: int = 16, blocks: int = 3, style_weight: float = 0.3,
+          smoothness: float = 0.1, lr: float = 1e-3, batch: int = 16, steps: int = 600, seed: int = 0) -> Run:
     """A net that gives any photograph the style of one picture in one pass.
 
     Args:
         data: photographs by name, path or object; labels are not needed.
         picture: image file of the style; None: painted waves.
-        look: run folder of dream or resnet, whose net judges style and content; None trains one on the classes of
-            the data, or takes random filters where there are none.
+        look: run folder of dream or resnet, whose net judges style and content; None trains one on the
+            classes of the data, or takes random filters where there are none.
         width, blocks: maps of the first convolution, residual blocks.
         style_weight, smoothness: weights of the style and of smoothness, beside a content of 1.
     """
     source = open_data(data, "images", size=size)
     channels, *sides = halved(source, 2)
     first, stages = judge(source, look, steps, seed)
-    method = FastStyle(StyleNet(channels, width=width, blocks=blocks), stages, painted(picture, channels, sides),
-                       style_weight=style_weight, smoothness=smoothness)
+    net, goal = StyleNet(channels, width=width, blocks=blocks), painted(picture, channels, sides)
+    method = FastStyle(net, stages, goal, style_weight=style_weight, smoothness=smoothness)
 
     def ratio(method: Any) -> dict[str, float]:
         measured = method.metrics((real(source, 100, method),))
         return {"style_ratio": (measured["style"].mean() / measured["style_before"].mean()).item()}
 
-    last = fit(method, source.train(batch=batch, seed=seed), Adam(lr, schedule=cosine()), steps=steps, seed=seed,
-               evaluate=[source.test(batch=100), ratio],
+    last = fit(method, source.train(batch=batch, seed=seed), Adam(lr, schedule=cosine()), steps=steps,
+               seed=seed, evaluate=[source.test(batch=100), ratio],
                callbacks=[Samples(lambda m: torch.cat([x := real(source, 18, m), m.predict(x)]))])
     return joined(*first, last)
 
@@ -115,9 +116,10 @@ def judge(source: Source, look: str | None, steps: int, seed: int) -> tuple[list
         net: Any = getattr(load(look), "net", None)
         residual = isinstance(net, ResNet)
         stages = [nn.Sequential(net.standardize, net.stem), *net.stages] if residual else list(net or [])[:3]
-        first = next((m for m in net.modules() if isinstance(m, nn.Conv2d)), None) if len(stages) > 2 else None
-        if first is None or first.in_channels != source.shape[0]:
-            raise ValueError(f"{look}: expected a run of dream or resnet on images of {source.shape[0]} channels")
+        seen = [m.in_channels for m in nn.ModuleList(stages).modules() if isinstance(m, nn.Conv2d)]
+        if len(stages) < 3 or seen[:1] != [source.shape[0]]:
+            raise ValueError(f"{look}: expected a run of dream or resnet on images of {source.shape[0]} "
+                             "channels")
         return [], stages
     net = looking(source, max(source.num_classes, 2), 16)
     if source.num_classes >= 2:
