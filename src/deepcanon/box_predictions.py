@@ -1,9 +1,7 @@
-"""What a trained detector finds in new pictures: a table, COCO JSON, and the pictures with boxes drawn on
-them.
+"""What a trained detector finds in new pictures: a table, COCO JSON, and pictures with boxes on them.
 
-<run>/predictions/predictions.csv        one row a box: picture, label, score, x0, y0, x1, y1 in pixels of the
-picture
-                  predictions.json       the same in COCO's form, with the category numbers of the training
+<run>/predictions/predictions.csv        a row a box: picture, label, score, x0, y0, x1, y1 in its pixels
+                  predictions.json       the same as COCO has it, with the category numbers of the training
                   data
                   <name>.png             the first pictures with their boxes
 """
