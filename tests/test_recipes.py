@@ -67,8 +67,17 @@ def own(workplace):
     (workplace / "table.csv").write_text("\n".join(["size,colour,weight,ripe", *rows]))
     (workplace / "text.txt").write_text("the quick brown fox jumps over the lazy dog. " * 60)
     np.save(workplace / "sounds.npy", rng.integers(0, 256, (40, 1, 24)).astype(np.float32))
+    for i in range(12):
+        pixels = rng.integers(0, 120, (16, 16, 3), dtype=np.uint8)
+        (workplace / "scans" / "images").mkdir(parents=True, exist_ok=True)
+        (workplace / "scans" / "masks").mkdir(exist_ok=True)
+        pixels[4:12, i % 8 : i % 8 + 8] += 100
+        Image.fromarray(pixels).save(workplace / "scans" / "images" / f"{i}.png")
+        Image.fromarray((pixels[..., 0] > 119).astype(np.uint8)).save(workplace / "scans" / "masks" / f"{i}.png")
+    (workplace / "photos" / "captions.csv").write_text("file,caption\n" + "".join(
+        f"{name}/{i}.png,{text}\n" for i in range(20) for name, text in (("apple", "a red apple"), ("pear", '"a green pear, here"'))))
     return {"images": "./photos", "points": "points.csv", "table": "table.csv", "text": "text.txt", "arrays": "sounds.npy",
-            "env": Walk, "boxes": own_boxes()}
+            "env": Walk, "boxes": own_boxes(), "masks": "./scans", "captions": "./photos"}
 
 
 def own_boxes() -> str:
@@ -157,7 +166,7 @@ def own_characters(own) -> str:
 
 
 EMBEDDED = {"digits", "pydoc", "iris", "ring", "moons", "two_gaussians", "eight_gaussians", "ten_gaussians", "grid", "CartPole-v1", "Pendulum-v1",
-            "random_patterns", "toy_densities", "sinusoids", "resonance", "digit_scenes"}
+            "random_patterns", "toy_densities", "sinusoids", "resonance", "digit_scenes", "shapes", "digit_captions"}
 
 
 @pytest.mark.parametrize("name", [r.name for r in RECIPES.values() if r.form.defaults.get(r.form.data) in EMBEDDED])

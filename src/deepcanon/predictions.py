@@ -3,6 +3,9 @@
     <run>/predictions/predictions.csv        one row an example: file or row, label, its probability, that of every class
                       least_certain.png      the pictures of which a classifier is least certain
                       <name>.png             of a method that makes pictures of pictures
+                      <name>_mask.png        labels of pixels or numbers of objects, with a palette, at the size of the file
+                      <name>_overlay.png     the same drawn over the picture
+                      <name>_words.png       where a captioner looked for each word
     what a detector finds stands in the same files (see `box_predictions`)
 """
 
@@ -31,12 +34,13 @@ MOST_COLUMNS = 100                                      # classes that get a col
 
 
 class Predictions(NamedTuple):
-    """Names of the examples, and for each either probabilities of the classes, or a value, or a picture."""
+    """Names of the examples, and for each either probabilities of the classes, or a value, or a picture; or a table of what was found."""
 
     names: list[str]
     outputs: Tensor
     classes: list[str]
     path: Path
+    table: str = ""                                     # CSV, of masks and captions
 
 
 def predict(folder: str | Path, what: str | Path | Sequence[str | Path] | Any, out: str | Path | None = None,
@@ -58,6 +62,10 @@ def predict(folder: str | Path, what: str | Path | Sequence[str | Path] | Any, o
     path = Path(out) if out else Path(folder) / "predictions" / "predictions.csv"
     if source.get("kind") == "boxes" and hasattr(method, "detect"):
         return predict_boxes(method, source, parts(what), path)
+    if source.get("kind") in ("masks", "captions"):
+        from deepcanon.picture_predictions import predict_pictures
+
+        return predict_pictures(method, source, [file for part in parts(what) for file in files_of(part)], path)
     if not callable(getattr(method, "predict", None)) or source.get("kind") not in ("images", "table"):
         verbs = [v for v in ("sample", "reconstruct", "encode", "act") if hasattr(method, v)]
         raise ValueError(f"{folder} holds a {type(method).__name__}, which predicts nothing from images or a table" +
@@ -85,6 +93,17 @@ def open_images(what: Any, source: Metadata) -> tuple[list[str], list[Tensor]]:
         names += [str(inside / str(path)) for path in data.metadata.get("paths", range(data.count))]
         batches += [x for x, _ in data]
     return names, batches
+
+
+def files_of(part: Any) -> list[str]:
+    """The pictures of a folder or of a list of files; ValueError names what cannot be one."""
+    from deepcanon.data.image_content import cannot_read
+    from deepcanon.data.image_index import unsplit
+
+    index = unsplit(part, predict=True)
+    if index.bad:
+        raise ValueError(cannot_read(index, {}))
+    return [str(row) for row in index.rows]
 
 
 def parts(what: Any) -> list[Any]:
@@ -136,6 +155,8 @@ def as_csv(found: Predictions | Boxes) -> str:
     """One row an example, or a box."""
     if isinstance(found, Boxes):
         return boxes_csv(found)
+    if found.table:
+        return found.table
     import csv
     import io
 

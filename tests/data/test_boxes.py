@@ -17,6 +17,7 @@ from deepcanon.data.box_index import annotations, has_boxes, split_of
 from deepcanon.data.box_scenes import SIDE, covered, digit_scenes
 from deepcanon.data.description import likely_kind
 from deepcanon.data.image_notices import collected
+from deepcanon.metrics.detection import Detections, mean_average_precision
 
 
 def picture(path, width: int = 20, height: int = 10, orientation: int = 1, bright=(), mode: str = "RGB") -> None:
@@ -67,6 +68,13 @@ def test_coco_is_read_with_gaps_in_its_category_ids(workplace):
     assert train.count + test.count == 12
     assert test.count >= 1
     assert sorted(p for d in (train, test) for p in [d.count]) == sorted([train.count, test.count])
+
+
+def test_perfect_detections_of_a_file_are_perfect_even_of_annotation_zero(workplace):
+    data = boxes(many(workplace), split=None, batch=12)
+    objects = data.objects()
+    right = [Detections(there.boxes, torch.ones(len(there.labels)), there.labels) for there in objects]
+    assert mean_average_precision(right, objects, 3).eq(1).all()
 
 
 def test_detections_are_written_with_the_numbers_of_the_file():
@@ -184,6 +192,7 @@ def test_files_that_are_not_cocos_are_refused_by_name(workplace, content, messag
     ([entry(bbox=(1, 2, 3))], r"annotation 0 has bbox \[1, 2, 3\], expected \[x, y, width, height\]"),
     ([entry(bbox=(1, 2, float("nan"), 3))], "annotation 0 has bbox"),
     ([entry(bbox=(1, 2, -3, 3))], "of a width or height below 0"),
+    ([entry(bbox=(0.1, 0.2, 0.5, 0.5)), entry(bbox=(0, 0, 1, 1))], r"all boxes lie in 0\.\.1, expected pixels \(annotation 0 has"),
     ([{"image_id": 5, "category_id": 7}], "annotation 0 has no bbox")])
 def test_annotations_that_cannot_be_meant_are_refused(workplace, entries, message):
     picture(workplace / "c" / "a.png")
@@ -229,6 +238,9 @@ def test_splits_of_coco_files_by_name_and_folder(workplace):
 VOC = "<annotation><filename>{name}</filename><size><width>20</width><height>10</height></size>{objects}</annotation>"
 OBJECT = "<object><name>{name}</name><difficult>{hard}</difficult><bndbox><xmin>3</xmin><ymin>2</ymin><xmax>6</xmax><ymax>4</ymax></bndbox></object>"
 
+SHARES = "".join(f"<{side}>{v}</{side}>" for side, v in {"xmin": 0.1, "ymin": 0.2, "xmax": 0.6, "ymax": 0.9}.items())
+SHARES = f"<object><name>cat</name><bndbox>{SHARES}</bndbox></object>"
+
 
 def voc(workplace, names="abcdef", objects: str = OBJECT.format(name="cat", hard=0) + OBJECT.format(name="ant", hard=1)) -> str:
     for name in names:
@@ -261,6 +273,7 @@ def test_voc_counts_from_one_and_difficult_objects_are_ignored(workplace):
     (VOC.format(name="a.jpg", objects=OBJECT.format(name="", hard=0)), "has an object without a name"),
     (VOC.format(name="a.jpg", objects=OBJECT.format(name="cat", hard=0).replace("<xmin>3<", "<xmin>x<")), "expected numbers for xmin"),
     (VOC.format(name="a.jpg", objects=OBJECT.format(name="cat", hard=0).replace("<xmin>3<", "<xmin>9<")), "with xmin <= xmax"),
+    (VOC.format(name="a.jpg", objects=SHARES), r"all corners lie in 0\.\.1, expected pixels"),
     (VOC.format(name="a.jpg", objects=OBJECT.format(name="cat", hard=0)).replace("<width>20<", "<width>wide<"), "expected whole numbers")])
 def test_xml_that_cannot_be_meant_is_refused_by_name(workplace, content, message):
     voc(workplace, "ab")

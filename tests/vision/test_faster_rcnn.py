@@ -156,6 +156,11 @@ def test_the_losses_of_regions_are_those_of_the_paper():
     assert none["class"] == none["box"] == 0
 
 
+def test_three_classes_have_four_logits():
+    assert RegionHead(nn.Flatten(), 4, 3).classes.out_features == 4
+    assert RegionHead(nn.Flatten(), 4, 3).change.out_features == 12
+
+
 @pytest.mark.row("VIS-23")
 def test_detections_are_regions_changed_as_their_class_says():
     units = torch.tensor([10.0, 10.0, 5.0, 5.0])
@@ -216,7 +221,7 @@ def test_the_loss_is_the_sum_of_its_terms_and_corners_get_no_gradient():
     torch.testing.assert_close(terms["loss"], sum(v for k, v in terms.items() if k != "loss"))
     (terms["class"] + terms["box"]).backward()
     assert all(p.grad is None for p in method.proposals.parameters())
-    with pytest.raises(ValueError, match="expected images of finite numbers"):
+    with pytest.raises(ValueError, match="expected finite values, got"):
         method.detect(batch[0] * torch.nan)
     method.backbone = nn.Flatten()
     with pytest.raises(

@@ -53,13 +53,16 @@ def test_a_photographs_change_follows_the_decision(signs, capsys):
 
 
 def test_an_unknown_distortion_is_refused():
-    with pytest.raises(ValueError, match="expected distort as one of none, shift, flip, affine, elastic, erase, photo, got 'phtoo'"):
+    with pytest.raises(ValueError, match="expected distort as one of none, shift, flip, crop, affine, elastic, erase, photo, got 'phtoo'"):
         distortion("phtoo", open_data("digits", "images"))
 
 
 @pytest.mark.parametrize(("name", "settings", "message"), [
-    ("resnet", {"form": "larg"}, "expected form as photo, cifar or resnet18, got 'larg'"),
+    ("resnet", {"form": "larg"}, "expected form as photo, resnet18 or cifar with its depth, such as cifar20, got 'larg'"),
     ("resnet", {"schedule": "step"}, "expected schedule as cosine or linear, got 'step'"),
+    ("convnet", {"scale": 1.5}, r"expected a scale as a share of the paper's widths in \(0, 1\], got 1\.5"),
+    ("convnet", {"architecture": "alexnet", "size": 12}, "images of 12 pixels are too small for AlexNet's three poolings"),
+    ("vit", {"size": 31}, "images of 31 pixels cannot be cut into 2 to 4 patches a side; pass size=28"),
     ("lenet", {"widths": "huge"}, "expected widths as one of paper, wide, wider, got 'huge'"),
     ("lenet", {"size": 8}, "LeNet needs images of 12 pixels or more")])
 def test_settings_that_are_none_are_refused(workplace, name, settings, message):
@@ -87,7 +90,7 @@ def test_a_run_from_another_takes_fewer_steps_at_a_lower_rate(workplace, monkeyp
 @pytest.mark.parametrize("side", [24, 32, 40, 41, 48, 64, 96, 200])
 def test_large_pictures_are_made_small_before_the_costly_layers(side):
     source = SimpleNamespace(name="x", shape=(3, side, side), num_classes=2, mean=0.5, std=0.2)
-    net = residual.net_of(source, "photo", 14)
+    net = residual.net_of(source, "photo")
     assert 11 <= net.stem(torch.zeros(1, 3, side, side)).shape[-1] <= 20
 
 

@@ -42,15 +42,17 @@ def test_a_chain_of_overlaps_is_followed_link_by_link():
 
 
 @pytest.mark.row("VIS-19")
-def test_suppression_is_idempotent_and_classes_leave_each_other_alone():
+@pytest.mark.parametrize("most", [0, 60, 1_000])
+def test_suppression_is_idempotent_and_classes_leave_each_other_alone(most, monkeypatch):
+    monkeypatch.setattr(suppression, "TOGETHER", most)
     boxes, scores = detections(200)
     kept = nms(boxes, scores)
     assert nms(boxes[kept], scores[kept]).tolist() == list(range(len(kept)))
-    labels = torch.arange(200) % 3
+    labels = (torch.arange(200) % 7).clamp(max=3) * 5 - 4             # classes of several sizes
     both = batched_nms(boxes, scores, labels)
     alone = {
         i
-        for k in range(3)
+        for k in (-4, 1, 6, 11)
         for i in ((labels == k).nonzero()[:, 0][nms(boxes[labels == k], scores[labels == k])]).tolist()
     }
     assert set(both.tolist()) == alone

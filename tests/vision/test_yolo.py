@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from deepcanon.metrics.detection import box_iou
+from deepcanon.vision.detections import checked_images, checked_targets
 from deepcanon.vision.yolo import YOLO, encode_cells
 
 SIZE = (70, 140)  # cells of 10 x 20 in a grid of 7 x 7
@@ -178,16 +179,24 @@ def test_scores_and_overlaps_below_the_thresholds_are_left_out():
     ],
 )
 def test_targets_that_cannot_be_meant_are_refused(boxes, labels, message):
-    method = YOLO(said(perfect()), 20)
     with pytest.raises(ValueError, match=message):
-        method.loss((torch.zeros(1, 1, *SIZE), boxes, labels))
+        checked_targets(torch.zeros(1, 1, *SIZE), boxes, labels, 20)
 
 
 def test_images_and_nets_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"expected a batch \(images, boxes, labels\), got 2 entries"):
+        YOLO(said(perfect()), 20).loss((torch.zeros(1, 1, *SIZE), BOXES))
+    grey = YOLO(nn.Conv2d(3, 30, 8, 8), 20)
+    with pytest.raises(ValueError, match=r"YOLO\.detect fails on \(1, 1, 16, 16\) float32: "):
+        grey.detect(torch.zeros(1, 1, 16, 16))
+    with pytest.raises(ValueError, match=r"YOLO\.detect: expected a finite least, got nan"):
+        grey.detect(torch.zeros(1, 3, 16, 16), least=float("nan"))
+    with pytest.raises(ValueError, match="divide 8-bit images by 255"):
+        checked_images(torch.zeros(1, 1, *SIZE, dtype=torch.uint8))
     method = YOLO(said(perfect()), 19)
     with pytest.raises(
-        ValueError, match=r"expected the net to give \(B, 29, S, T\), .* and 19 classes, got \(1, 30, 7, 7\)"
+        ValueError, match=r"expected the net to give \(1, 29, S, T\), .* and 19 classes, got \(1, 30, 7, 7\)"
     ):
         method.loss((torch.zeros(1, 1, *SIZE), BOXES, LABELS))
-    with pytest.raises(ValueError, match="expected images of finite numbers"):
+    with pytest.raises(ValueError, match="expected finite values, got 9800 of 9800 that are nan or inf"):
         YOLO(said(perfect()), 20).detect(torch.full((1, 1, *SIZE), torch.nan))

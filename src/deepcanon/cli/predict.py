@@ -12,7 +12,7 @@ def main(words: list[str]) -> None:
     """Write a CSV file of labels with probabilities, and print where it is."""
     parser = Parser("predict", "FOLDER FILES [--out FILE]", 
                     "What a trained run says of new images (files or folders) or of the rows of a CSV file: labels with "
-                    "probabilities as CSV, and pictures of those of which it is least certain.")
+                    "probabilities as CSV, and pictures of those of which it is least certain; masks; captions.")
     parser.add_argument("run", type=path, metavar="FOLDER", help="a run folder")
     parser.add_argument("files", nargs="+", metavar="FILES", type=data,
                         help="images, folders of images, or a CSV file")
@@ -35,7 +35,7 @@ def main(words: list[str]) -> None:
     if isinstance(found, Boxes):
         print_boxes(found)
         return
-    if found.outputs.ndim == 4:
+    if found.outputs.ndim == 4 or found.table:
         print(readable(found.path.parent))
         return
     if found.classes:

@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING
 from deepcanon.lazy import attach
 
 if TYPE_CHECKING:
-    from deepcanon.data import augment as augment, box_augment as box_augment, downloads as downloads, sets as sets
+    from deepcanon.data import (
+        augment as augment,
+        augment_pairs as augment_pairs,
+        box_augment as box_augment,
+        downloads as downloads,
+        sets as sets,
+    )
     from deepcanon.data.batches import (
         Batches as Batches,
         StackedBatches as StackedBatches,
@@ -14,6 +20,7 @@ if TYPE_CHECKING:
     )
     from deepcanon.data.box_batches import BoxBatches as BoxBatches, boxes as boxes
     from deepcanon.data.box_check import describe_boxes as describe_boxes
+    from deepcanon.data.caption_data import captions as captions, describe_captions as describe_captions
     from deepcanon.data.description import describe as describe
     from deepcanon.data.env_checks import Environment as Environment
     from deepcanon.data.env_classic import CartPole as CartPole, Pendulum as Pendulum
@@ -29,11 +36,18 @@ if TYPE_CHECKING:
     from deepcanon.data.kinds import (
         Arrays as Arrays,
         Boxes as Boxes,
+        Captions as Captions,
         Env as Env,
         Images as Images,
+        Masks as Masks,
         Points as Points,
         Table as Table,
         Tokens as Tokens,
+    )
+    from deepcanon.data.mask_data import (
+        MaskBatches as MaskBatches,
+        describe_masks as describe_masks,
+        masks as masks,
     )
     from deepcanon.data.metadata import (
         recorded_metadata as recorded_metadata,

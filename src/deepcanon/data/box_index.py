@@ -120,6 +120,12 @@ def has_boxes(path: Path) -> bool:
     return any(re.match(r"\s*\d+(\s+[-+.\deE]+){4}\s*$", p.read_text(errors="replace").partition("\n")[0]) for p in labels[:20])
 
 
+def are_shares(corners: Sequence[Sequence[float]]) -> bool:
+    """Whether all boxes of a file lie in 0..1 with a number between: shares of the sides, where pixels are expected."""
+    values = [v for box in corners for v in box]
+    return bool(values) and max(values) <= 1 and any(v != int(v) for v in values)
+
+
 def name_of(path: Path) -> str:
     """The name of a folder, also of `.`."""
     return path.name or path.resolve().name

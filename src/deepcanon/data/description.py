@@ -7,10 +7,13 @@ from typing import Any
 
 from . import sets
 from .box_index import has_boxes
+from .caption_files import has_captions
+from .mask_files import has_masks
 from .source import PLURAL, TABLE_FILES, TEXT_FILES, Source, check_options, kind_of, known_kind
 
 WHERE = {"images": ("image_check", "describe_images"), "table": ("tables", "describe_table"), "text": ("texts", "describe_text"),
-         "points": ("point_sets", "describe_points"), "env": ("environments", "describe_env"), "boxes": ("box_check", "describe_boxes")}
+         "points": ("point_sets", "describe_points"), "env": ("environments", "describe_env"), "boxes": ("box_check", "describe_boxes"),
+         "masks": ("mask_data", "describe_masks"), "captions": ("caption_data", "describe_captions")}
 SUFFIXES = 200                                          # files of a folder that are looked at for its kind
 
 
@@ -43,6 +46,8 @@ def likely_kind(source: str) -> str:
         return known_kind(source) or ("env" if named_env else kind_of(source, ("images", "table", "text", "points", "arrays")))
     if has_boxes(path):
         return "boxes"
+    if path.is_dir() and (has_masks(path) or has_captions(path)):
+        return "masks" if has_masks(path) else "captions"
     if path.is_dir():
         endings = [file.suffix.lower() for _, file in zip(range(SUFFIXES), path.rglob("*.*"))]
         texts = sum(ending in TEXT_FILES for ending in endings)

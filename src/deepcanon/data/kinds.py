@@ -8,6 +8,9 @@ Table = Annotated[Any, "table"]
 Tokens = Annotated[Any, "text"]
 Arrays = Annotated[Any, "arrays"]
 Boxes = Annotated[Any, "boxes"]
+Masks = Annotated[Any, "masks"]
+Captions = Annotated[Any, "captions"]
 Env = Annotated[Any, "env"]
 
-KINDS = {"Images": "images", "Points": "points", "Table": "table", "Tokens": "text", "Arrays": "arrays", "Boxes": "boxes", "Env": "env"}
+KINDS = {"Images": "images", "Points": "points", "Table": "table", "Tokens": "text", "Arrays": "arrays", "Boxes": "boxes",
+         "Masks": "masks", "Captions": "captions", "Env": "env"}

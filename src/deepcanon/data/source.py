@@ -24,9 +24,10 @@ from .toys import TOYS
 
 _reading: ContextVar[dict[str, Any]] = ContextVar("reading", default={})  # noqa: B039 (never changed)
 LONGEST_PATH = 1_000                                    # characters; more are a text, not the path of one
-TESTED = {"boxes": 32}                                  # examples a test batch, where 1,000 are too many
+TESTED = {"boxes": 32, "masks": 16, "captions": 100}      # examples a test batch, where 1,000 are too many
 SAMPLE = 20_000                                         # rows from which mean and deviation are taken
-PLURAL = {"images": "images", "points": "points", "table": "a table", "text": "text", "arrays": "arrays", "boxes": "boxes", "env": "an environment"}
+PLURAL = {"images": "images", "points": "points", "table": "a table", "text": "text", "arrays": "arrays", "boxes": "boxes",
+          "masks": "images with masks", "captions": "images with captions", "env": "an environment"}
 TEXT_FILES = {".txt", ".md", ".rst", ".tex", ".py", ".json", ".jsonl", ".html", ".xml", ".log", ".srt"}
 TABLE_FILES = {".csv", ".tsv", ".parquet", ".xlsx", ".xls", ".feather"}
 ARRAY_FILES = {".npy", ".npz"}
@@ -238,6 +239,7 @@ def opener(kind: str) -> Callable[..., Any]:
 
 
 OPTIONS = {"images": {"size", "fit", "channels", "skip_unreadable"}, "points": {"count"}, "text": {"encoding"}, "arrays": {"classes"}, "env": set(),
+           "masks": {"size", "channels", "instances"}, "captions": {"size", "channels", "min_count"},
            "boxes": {"size", "fit", "channels", "skip_unreadable"},
            "table": {"target", "task", "separator", "decimal", "encoding", "missing", "types", "fill", "names"}}
 
@@ -286,4 +288,4 @@ def describe_env(source: Source) -> Metadata:
 
 DESCRIBE: dict[str, Callable[[Source], Metadata]] = {
     "images": describe_batches, "points": describe_batches, "table": describe_batches, "arrays": describe_batches, "boxes": describe_boxed,
-    "text": describe_text, "env": describe_env}
+    "text": describe_text, "env": describe_env, "masks": describe_batches, "captions": describe_batches}

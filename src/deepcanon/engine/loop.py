@@ -211,7 +211,8 @@ class Trainer:
         if factory is None:
             raise ValueError(f"{type(self.method).__name__} trains the player {player!r}; optimizers were given for {sorted(self.factories)}")
         params = parameters(self.method, player)
-        optimizer = factory(params)
+        names = {id(p): name for name, p in self.method.named_parameters()}
+        optimizer = factory(params, names) if isinstance(factory, Factory) else factory(params)
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
         return optimizer, params, factory

@@ -6,7 +6,7 @@ named by `Factory(Class, lr, options={...})`.
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,19 +19,26 @@ from deepcanon.engine.schedules import Schedule, constant
 
 @dataclass(frozen=True)
 class Factory:
-    """parameters -> torch optimizer, with the schedule of its rate."""
+    """parameters -> torch optimizer, with the schedule of its rate.
+
+    `slower` gives parts of a method, by name, a part of the rate: {"net.stem": 0.1}. The longest name that fits counts.
+    """
 
     build: Callable[..., torch.optim.Optimizer]
     lr: float
     schedule: Schedule = field(default_factory=constant)
     options: dict = field(default_factory=dict)
     decay_vectors: bool = True
+    slower: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self):
         if not self.lr >= 0:
             raise ValueError(f"expected a learning rate of 0 or more, got {self.lr}")
+        if wrong := next((name for name, part in self.slower.items() if not part >= 0), None):
+            raise ValueError(f"expected a part of the rate of 0 or more for {wrong!r}, got {self.slower[wrong]}")
 
-    def __call__(self, params: Iterable[Parameter]) -> torch.optim.Optimizer:
+    def __call__(self, params: Iterable[Parameter], names: Mapping[int, str] | None = None) -> torch.optim.Optimizer:
+        """The optimizer. `names` are those of the parameters by their id, which parts of the rate are given by."""
         params = list(params)
         spare_dynamo()
         has_fused = "fused" in inspect.signature(self.build).parameters
@@ -40,7 +47,30 @@ class Factory:
         if not self.decay_vectors:                                     # biases, gains and scalars are not decayed
             matrices, vectors = [p for p in params if p.ndim > 1], [p for p in params if p.ndim <= 1]
             groups = [{"params": matrices, "fused": fused}, {"params": vectors, "fused": fused, "weight_decay": 0.0}]
+        if self.slower:
+            groups = [part for group in groups for part in self.by_rate(group, names or {})]
+            if unused := [n for n in self.slower if not any(within(name, n) for name in (names or {}).values())]:
+                raise ValueError(f"no parameter is in {unused[0]!r}, whose part of the rate was given")
         return self.build([g for g in groups if g["params"]], lr=self.lr, **self.options)
+
+    def by_rate(self, group: dict[str, Any], names: Mapping[int, str]) -> list[dict[str, Any]]:
+        """A group of parameters as one for each rate.
+
+        Raises:
+            ValueError: a parameter whose name is not known.
+        """
+        parts: dict[float, list[Parameter]] = {}
+        for p in group["params"]:
+            if id(p) not in names:
+                raise ValueError("rates by part need the names of the parameters, which `fit` knows")
+            own = max((n for n in self.slower if within(names[id(p)], n)), key=len, default=None)
+            parts.setdefault(1.0 if own is None else self.slower[own], []).append(p)
+        return [group | {"params": params, "lr": part * self.lr} for part, params in parts.items()]
+
+
+def within(parameter: str, part: str) -> bool:
+    """Whether the parameter of that dotted name is in the part, or is it."""
+    return f"{parameter}.".startswith(f"{part}.")
 
 
 def described(optimizers: Any, total: int | None) -> dict[str, Any]:
@@ -52,7 +82,9 @@ def described(optimizers: Any, total: int | None) -> dict[str, Any]:
     moments = sorted({0, *(k * (total or 1_000) // 4 for k in range(1, 4)), max(0, (total or 1_000) - 1)})
     factors = [round(optimizers.schedule(t, total), 9) for t in moments] if total != 0 else []
     options = {name: value if isinstance(value, bool | int | float | str | None) else str(value) for name, value in optimizers.options.items()}
-    return {"build": optimizers.build.__qualname__, "lr": optimizers.lr, "schedule": factors, "decay_vectors": optimizers.decay_vectors, **options}
+    slower = {"slower": dict(optimizers.slower)} if optimizers.slower else {}
+    return {"build": optimizers.build.__qualname__, "lr": optimizers.lr, "schedule": factors,
+            "decay_vectors": optimizers.decay_vectors, **options, **slower}
 
 
 def builders(optimizers: Any) -> list[Any]:

@@ -15,11 +15,13 @@ from torch import Tensor, nn
 
 from deepcanon.explain.inversion import roughness
 from deepcanon.explain.style_losses import content_loss, gram, style_loss
-from deepcanon.layers.checks import finite
+from deepcanon.layers.checks import finite, of_shape
+from deepcanon.layers.contract import checked
 from deepcanon.layers.modes import evaluating
 from deepcanon.layers.precision import Float32Buffers
 
 
+@checked
 class FastStyle(Float32Buffers, nn.Module):
     """A net that gives pictures one style.
 
@@ -84,7 +86,7 @@ class FastStyle(Float32Buffers, nn.Module):
 
     def parts(self, x: Float[Tensor, "B C H W"]) -> dict[str, Float[Tensor, "B"]]:
         """The three losses of each image; content and roughness are means over positions and channels."""
-        y = self.net(x)
+        y = of_shape("the net's pictures", self.net(x), x.shape)
         before, after = self.features(x)[self.content].detach(), self.features(y)
         size = before[0].numel()
         return {

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
         BeforeConv2d as BeforeConv2d,
         MaskedConv2d as MaskedConv2d,
     )
+    from deepcanon.layers.components import connected_components as connected_components
     from deepcanon.layers.contract import checked as checked
+    from deepcanon.layers.convolution import convolve as convolve, output_size as output_size, windows as windows
     from deepcanon.layers.dot_product_attention import (
         CrossAttention as CrossAttention,
         SelfAttention as SelfAttention,
@@ -47,6 +49,12 @@ if TYPE_CHECKING:
         LogitNormal as LogitNormal,
     )
     from deepcanon.layers.linear_map import Linear as Linear, OneDNNLinear as OneDNNLinear, linear as linear
+    from deepcanon.layers.local_response import LocalResponseNorm as LocalResponseNorm
+    from deepcanon.layers.max_unpool import (
+        Pooled as Pooled,
+        pool_with_places as pool_with_places,
+        unpool as unpool,
+    )
     from deepcanon.layers.minibatch_discrimination import MinibatchDiscrimination as MinibatchDiscrimination
     from deepcanon.layers.modes import evaluating as evaluating
     from deepcanon.layers.norm import (
@@ -60,6 +68,11 @@ if TYPE_CHECKING:
         normalize as normalize,
         standardize as standardize,
     )
+    from deepcanon.layers.pooling import (
+        average_pool as average_pool,
+        global_average_pool as global_average_pool,
+        max_pool as max_pool,
+    )
     from deepcanon.layers.precision import (
         Float32Buffers as Float32Buffers,
         narrowed as narrowed,
@@ -72,6 +85,10 @@ if TYPE_CHECKING:
         VectorQuantizer as VectorQuantizer,
     )
     from deepcanon.layers.spectral import SpectralNorm as SpectralNorm, spectral_norm as spectral_norm
+    from deepcanon.layers.transposed_conv import (
+        TransposedConv2d as TransposedConv2d,
+        bilinear_upsampling as bilinear_upsampling,
+    )
     from deepcanon.layers.virtual_batch_norm import (
         VirtualBatchNorm as VirtualBatchNorm,
         WithReference as WithReference,

@@ -144,3 +144,21 @@ def classes(y: Shaped[Tensor, "*B"], num_classes: int, n: int | None = None) -> 
             f"{y.amin()} to {y.amax()}"
         )
     return y
+
+
+def image_batch(
+    x: Shaped[Tensor, "B C H W"], channels: int, size: tuple[int, int] | None = None
+) -> Float[Tensor, "B C H W"]:
+    """x.
+
+    Raises:
+        ValueError: other channels, another size where one is given, or whole numbers.
+    """
+    sides = size or ("H", "W")
+    if x.ndim != 4 or x.shape[1] != channels or (size and tuple(x.shape[2:]) != tuple(size)):
+        wanted = ", ".join(map(str, ("B", channels, *sides)))
+        hint = "; a grey image is repeated by x.expand(-1, 3, -1, -1)" if channels == 3 and x.ndim == 4 and x.shape[1] == 1 else ""
+        raise ValueError(f"expected images ({wanted}), got {tuple(x.shape)}{hint}")
+    if not x.is_floating_point():
+        raise ValueError(f"expected floating-point images in [0, 1], got {x.dtype}; divide 8-bit images by 255")
+    return x

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         confusion as confusion,
         confusion_matrix as confusion_matrix,
     )
+    from deepcanon.metrics.crowding import crowded as crowded, recalls as recalls
     from deepcanon.metrics.curves import (
         MeanAndInterval as MeanAndInterval,
         PowerLaw as PowerLaw,
@@ -43,6 +44,11 @@ if TYPE_CHECKING:
         fid as fid,
         fit_gaussian as fit_gaussian,
         frechet_distance as frechet_distance,
+    )
+    from deepcanon.metrics.instances import (
+        mask_iou as mask_iou,
+        mean_precision as mean_precision,
+        precision_at as precision_at,
     )
     from deepcanon.metrics.likelihood import bits_per_dim as bits_per_dim
     from deepcanon.metrics.mean_discrepancy import (
@@ -73,6 +79,14 @@ if TYPE_CHECKING:
         mean_corruption_error as mean_corruption_error,
         robust_accuracy as robust_accuracy,
         transfer_rate as transfer_rate,
+    )
+    from deepcanon.metrics.segmentation import (
+        class_dice as class_dice,
+        class_iou as class_iou,
+        dice as dice,
+        mean_iou as mean_iou,
+        pixel_accuracy as pixel_accuracy,
+        pixel_confusion as pixel_confusion,
     )
     from deepcanon.metrics.sequences import (
         Bleu as Bleu,

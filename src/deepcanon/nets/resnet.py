@@ -145,3 +145,13 @@ def resnet34(num_classes: int = 1000, *, in_channels: int = 3, stem: Stem = larg
 def resnet50(num_classes: int = 1000, *, in_channels: int = 3, stem: Stem = large_stem, standardize: nn.Module | None = None) -> ResNet:
     """3, 4, 6, 3 bottleneck blocks: 25,557,032 parameters for ImageNet."""
     return ResNet(stem(in_channels, 64), 64, (3, 4, 6, 3), (64, 128, 256, 512), num_classes, block=bottleneck, standardize=standardize)
+
+
+def resnet101(num_classes: int = 1000, *, in_channels: int = 3, stem: Stem = large_stem, standardize: nn.Module | None = None) -> ResNet:
+    """3, 4, 23, 3 bottleneck blocks: 44,549,160 parameters for ImageNet."""
+    return ResNet(stem(in_channels, 64), 64, (3, 4, 23, 3), (64, 128, 256, 512), num_classes, block=bottleneck, standardize=standardize)
+
+
+def resnet152(num_classes: int = 1000, *, in_channels: int = 3, stem: Stem = large_stem, standardize: nn.Module | None = None) -> ResNet:
+    """3, 8, 36, 3 bottleneck blocks: 60,192,808 parameters for ImageNet."""
+    return ResNet(stem(in_channels, 64), 64, (3, 8, 36, 3), (64, 128, 256, 512), num_classes, block=bottleneck, standardize=standardize)

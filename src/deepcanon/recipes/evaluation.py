@@ -5,6 +5,8 @@
     sample(n), images           frechet_distance, precision, recall, class_min, class_max in a judge's features (see `judge`)
     sample(n), points           modes and high_quality where the modes are known, mmd elsewhere
     log_prob(x), points         kl: KL(p || method) in nats, where the density p is known
+    predict(x), masks           mean_iou and dice of the pixels of all test images, with a table of the classes
+    generate(x), captions       bleu of the test images' captions, with a table of them and where the method looked
     detect(x), boxes            map50, map, crowded_recall, apart_recall, with a table of the classes (see `vision.detection_quality`)
     act(observation)            return: the mean return of 20 episodes
 
@@ -24,6 +26,7 @@ from deepcanon.data.toys import TOYS, Mixture, density
 from deepcanon.engine import Samples
 from deepcanon.gans.diagnostics import coverage
 from deepcanon.metrics.mean_discrepancy import gaussian, mmd
+from deepcanon.picture_evaluations import PixelClasses, Sentences, overlays
 from deepcanon.recipes.judge import chunks, judge_of
 from deepcanon.recipes.vision.detection_quality import DetectionQuality
 
@@ -32,7 +35,7 @@ DRAWN, COMPARED = 2_500, 1_000                           # points drawn to count
 MODES = {"ring": 8, "eight_gaussians": 8, "ten_gaussians": 10, "grid": 25}       # toys whose modes are apart
 
 
-def evaluations(method: nn.Module, source: Source, *, sample: Callable[[Any, int], Tensor] | None = None, ratio: bool = False,
+def evaluations(method: nn.Module, source: Source, *, sample: Callable[[Any, int], Tensor] | None = None, ratio: bool = False, beam: int = 3,
                 condition: Callable[[Any, Tensor], Tensor] | None = None, batch: int | None = None, **how: Any) -> list[Any]:
     """What can be measured of a method on a source.
 
@@ -40,12 +43,17 @@ def evaluations(method: nn.Module, source: Source, *, sample: Callable[[Any, int
         sample: (method, n) -> n draws, where they are not `method.sample(n)`: a VAE's means, say.
         ratio: measure frechet_ratio too, the distance divided by that of the method as it is now.
         condition: (method, y) -> draws of the classes y; gives conditional_accuracy.
+        beam: of the search for captions.
         batch: rows of a test batch.
         how: further arguments of `source.test`, such as augment=.
     """
     found: list[Any] = [source.test(**({"batch": batch} if batch else {}), **how)] if hasattr(method, "metrics") else []
     if callable(getattr(method, "predict", None)) and source.num_classes >= 2 and source.kind in ("images", "table"):
         found.append(Predictions(source))
+    if source.kind == "captions":
+        found.append(Sentences(source, beam))
+    if source.kind == "masks" and not source.options.get("instances"):
+        found.append(PixelClasses(source))
     if source.kind == "boxes" and hasattr(method, "detect"):
         found.append(DetectionQuality(source))
     if source.kind == "table" and not source.num_classes and hasattr(method, "predict"):
@@ -130,6 +138,8 @@ class Predictions:
 
 def pictures(source: Source, make: Callable[[Any], Tensor] | None = None, every: int | None = None) -> list[Samples]:
     """What a generator draws, beside real data: 64 images, or where its points are."""
+    if source.kind == "masks":
+        return [overlays(source)]
     if source.kind == "points":
         draw = make or (lambda m: points_picture(m.sample(20_000)))
         return [Samples(draw, every=every, beside=lambda: points_picture(torch.cat([x for x, _ in source.test()])))]

@@ -29,6 +29,14 @@ def halved(source: Source, times: int) -> tuple[int, int, int]:
     return channels, sides[0], sides[1]
 
 
+def square(source: Source) -> int:
+    """The side of square images; ValueError where they are not square."""
+    _, height, width = source.shape
+    if height != width:
+        raise ValueError(f"{source.name}: this method takes square images, got {height} x {width}; pass size={max(16, height)}")
+    return height
+
+
 def class_count(source: Source) -> int:
     """How many classes there are; ValueError where there are fewer than two."""
     if source.num_classes < 2:

@@ -59,10 +59,15 @@ CLASSIFICATION = {
     "map50": Metric("mean average precision of detected boxes, matched at an IoU of 0.5", "up"),
     "map": Metric("mean average precision of detected boxes, over IoU 0.5 to 0.95", "up"),
     "crowded_recall": Metric("share of objects close to another that are found", "up"),
-    "apart_recall": Metric("share of all other objects that are found", "up"),
+    "apart_recall": Metric("share of objects that stand apart from others that are found", "up"),
     "iou": Metric("intersection over union of the predicted box and the true one", "up"),
     "localized": Metric("share of images whose class is right and whose box has an IoU above 0.5", "up"),
     "top5_accuracy": Metric("share of examples whose class is among the five most probable", "up"),
+    "mean_iou": Metric("intersection over union of predicted and true pixels, the mean of the classes", "up"),
+    "dice": Metric("overlap of predicted and true pixels, twice their intersection over the sum of both", "up"),
+    "mean_precision": Metric("share of objects found, missed and invented ones counted, over IoU thresholds from 0.5 to 0.95", "up"),
+    "bleu": Metric("runs of one to four words that true captions or translations share", "up"),
+    "exact": Metric("share of captions that are a true one, word for word", "up"),
     "calibration_error": Metric("how far stated probabilities are from the share that is right", "down"),
 }
 

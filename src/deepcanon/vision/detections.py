@@ -4,15 +4,28 @@ A batch is (images (B, C, H, W), boxes (B, M, 4), labels (B, M)): corners in pix
 there is none.
 """
 
+from collections.abc import Sequence
+
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from deepcanon.metrics.detection import Detections
 from deepcanon.vision.suppression import batched_nms
 
 
-def checked_images(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+def boxed(batch: Sequence[Tensor]) -> Sequence[Tensor]:
+    """The entries of a batch.
+
+    Raises:
+        ValueError: fewer than three.
+    """
+    if len(batch) < 3:
+        raise ValueError(f"expected a batch (images, boxes, labels), got {len(batch)} entries")
+    return batch
+
+
+def checked_images(x: Shaped[Tensor, "..."]) -> Float[Tensor, "B C H W"]:
     """x.
 
     Raises:
@@ -20,6 +33,8 @@ def checked_images(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
     """
     if x.ndim != 4:
         raise ValueError(f"expected images (B, C, H, W), got {tuple(x.shape)}")
+    if not x.is_floating_point():
+        raise ValueError(f"expected floating-point images in [0, 1], got {x.dtype}; divide 8-bit images by 255")
     if not x.isfinite().all():
         raise ValueError("expected images of finite numbers, got some that are nan or inf")
     return x

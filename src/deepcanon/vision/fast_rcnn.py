@@ -14,16 +14,18 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from deepcanon.layers.contract import checked
 from deepcanon.layers.modes import evaluating
 from deepcanon.layers.precision import typed_as
 from deepcanon.metrics.detection import Detections, checked_boxes
-from deepcanon.vision.detections import checked_images, checked_targets
+from deepcanon.vision.detections import boxed, checked_images, checked_targets
 from deepcanon.vision.region_head import RegionHead
 from deepcanon.vision.regions import roi_pool
 
 Pool = Callable[..., Tensor]  # roi_pool or roi_align
 
 
+@checked
 class FastRCNN(nn.Module):
     """A detector on proposals from outside.
 
@@ -54,7 +56,7 @@ class FastRCNN(nn.Module):
         Raises:
             ValueError: targets that `detections.checked_targets` refuses, or proposals that are no boxes.
         """
-        x, boxes, labels, *regions = batch
+        x, boxes, labels, *regions = boxed(batch)
         boxes = checked_targets(x, boxes, labels, self.head.num_classes)
         regions = checked_proposals(regions[0], x) if regions else proposed(self.propose, x)
         terms = self.head.errors(self.cut(x), regions, boxes, labels)

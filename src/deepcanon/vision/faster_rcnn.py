@@ -13,15 +13,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.contract import checked
 from deepcanon.layers.modes import evaluating
 from deepcanon.layers.precision import typed_as
 from deepcanon.metrics.detection import Detections
-from deepcanon.vision.detections import checked_images, checked_targets
+from deepcanon.vision.detections import boxed, checked_images, checked_targets
 from deepcanon.vision.region_head import RegionHead
 from deepcanon.vision.region_proposals import RegionProposals
 from deepcanon.vision.regions import roi_align
 
 
+@checked
 class FasterRCNN(nn.Module):
     """A detector of two stages.
 
@@ -41,7 +43,7 @@ class FasterRCNN(nn.Module):
 
         Raises ValueError for targets that `detections.checked_targets` refuses.
         """
-        x, boxes, labels = batch
+        x, boxes, labels = boxed(batch)
         boxes = checked_targets(x, boxes, labels, self.head.num_classes)
         maps, size = self.maps(x), (x.shape[2], x.shape[3])
         anchors = self.proposals.anchors(maps, size)

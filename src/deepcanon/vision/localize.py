@@ -13,14 +13,16 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from deepcanon.layers.contract import checked
 from deepcanon.layers.labels import correct
 from deepcanon.layers.modes import evaluating
 from deepcanon.layers.precision import typed_as, widened
 from deepcanon.metrics.detection import Detections, area, overlap
 from deepcanon.vision.boxes import centred, cornered
-from deepcanon.vision.detections import checked_images, checked_targets
+from deepcanon.vision.detections import boxed, checked_images, checked_targets
 
 
+@checked
 class Localizer(nn.Module):
     """The class and the box of one object an image.
 
@@ -37,7 +39,7 @@ class Localizer(nn.Module):
 
     def loss(self, batch) -> dict[str, Tensor]:
         """The loss an image that has an object, and its terms; ValueError for targets that are refused."""
-        x, boxes, labels = batch
+        x, boxes, labels = boxed(batch)
         target, k, there = self.largest(x, boxes, labels)
         logits, box = self(x)
         n = there.sum().clamp(min=1)
@@ -53,6 +55,10 @@ class Localizer(nn.Module):
     def forward(self, x: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B 4"]]:
         """Logits of the class, and the box in shares."""
         h = self.net(typed_as(self.net, x))
+        if h.shape != (len(x), self.classes.in_features):
+            raise ValueError(
+                f"expected the net to give features ({len(x)}, {self.classes.in_features}), got {tuple(h.shape)}"
+            )
         return widened(self.classes(h)), widened(self.box(h))
 
     def largest(
@@ -80,7 +86,7 @@ class Localizer(nn.Module):
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """Accuracy of the class, IoU of the box, and whether both are right, an image; its weight is 0 where
         there is no object."""
-        x, boxes, labels = batch
+        x, boxes, labels = boxed(batch)
         target, k, there = self.largest(x, boxes, labels)
         logits, box = self(x)
         hit = correct(logits, k.clamp(min=0))

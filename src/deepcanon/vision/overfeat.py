@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
+from deepcanon.layers.contract import checked
 from deepcanon.layers.modes import evaluating
 from deepcanon.layers.precision import typed_as, widened
 from deepcanon.vision.boxes import clip_boxes
@@ -94,6 +95,7 @@ def merge_boxes(boxes: Shaped[Tensor, "*B N 4"], weights: Float[Tensor, "*B N"])
     return (boxes * weights[..., None]).sum(-2) / total
 
 
+@checked
 class OverFeat(nn.Module):
     """A classifier with a box head, slid over images of several sizes.
 

@@ -15,14 +15,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from deepcanon.layers.contract import checked
 from deepcanon.layers.modes import evaluating
 from deepcanon.metrics.detection import Detections
-from deepcanon.vision.detections import checked_images, checked_targets
+from deepcanon.vision.detections import boxed, checked_images, checked_targets
 from deepcanon.vision.fast_rcnn import checked_proposals, proposed
 from deepcanon.vision.region_head import RegionHead
 from deepcanon.vision.regions import roi_align
 
 
+@checked
 class RCNN(nn.Module):
     """A detector that classifies proposals one by one.
 
@@ -43,7 +45,7 @@ class RCNN(nn.Module):
         Raises:
             ValueError: targets that `detections.checked_targets` refuses, or proposals that are no boxes.
         """
-        x, boxes, labels, *regions = batch
+        x, boxes, labels, *regions = boxed(batch)
         boxes = checked_targets(x, boxes, labels, self.head.num_classes)
         regions = checked_proposals(regions[0], x) if regions else proposed(self.propose, x)
         terms = self.head.errors(self.cut(x), regions, boxes, labels)

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from deepcanon.layers.contract import checked
 from deepcanon.layers.precision import Float32Buffers, typed_as, widened
 from deepcanon.metrics.detection import Detections, overlap
 from deepcanon.vision.anchors import match, sample
@@ -26,6 +27,7 @@ Cut = Callable[[Tensor, Tensor], Tensor]  # (regions (R, 4), image of each (R,))
 UNITS = (10.0, 10.0, 5.0, 5.0)
 
 
+@checked
 class RegionHead(Float32Buffers, nn.Module):
     """Classes and boxes of regions.
 

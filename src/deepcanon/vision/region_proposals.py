@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from deepcanon.layers.contract import checked
 from deepcanon.layers.precision import Float32Buffers, widened
 from deepcanon.metrics.detection import overlap
 from deepcanon.vision.anchors import anchor_grid, match, sample
@@ -22,6 +23,7 @@ from deepcanon.vision.suppression import nms
 BETA = 1 / 9  # where smooth L1 becomes linear
 
 
+@checked
 class RegionProposals(Float32Buffers, nn.Module):
     """Proposals from maps.
 

@@ -14,12 +14,12 @@ N detections.
 """
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from deepcanon.metrics.detection import box_area, box_iou, checked_boxes
 
-BLOCK = 256
+BLOCK, TOGETHER = 64, 128  # detections a block; the largest class of those that are worked through at once
 
 
 def nms(
@@ -36,17 +36,15 @@ def nms(
         ValueError: what are no boxes, scores that are not finite or not one a box, a threshold outside [0,
             1].
     """
-    boxes = checked(boxes, scores, threshold)
     order = scores.argsort(descending=True, stable=True)
-    boxes, kept = boxes[order], []
-    area = box_area(boxes)
+    sides = checked(boxes, scores, threshold)[order].T.contiguous()  # (4, N): x0, y0, x1, y1
+    area, kept = box_area(sides.T), []
     while len(order):
-        block = slice(0, BLOCK)
-        overlap = overlapping(boxes[block], area[block], boxes, area, threshold)  # (BLOCK, rest)
-        stays = greedy(overlap[:, block])
-        kept.append(order[block][stays])
+        overlap = overlapping(sides[:, :BLOCK], area[:BLOCK], sides, area, threshold)  # (BLOCK, rest)
+        stays = greedy(overlap[:, :BLOCK])
+        kept.append(order[:BLOCK][stays])
         rest = (~overlap[:, BLOCK:][stays].any(0)).nonzero()[:, 0] + BLOCK
-        order, boxes, area = order[rest], boxes[rest], area[rest]
+        order, sides, area = order[rest], sides[:, rest], area[rest]
     return torch.cat(kept) if kept else order
 
 
@@ -59,20 +57,23 @@ def checked(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
     return checked_boxes(boxes)
 
 
-def overlapping(a: Tensor, area_a: Tensor, b: Tensor, area_b: Tensor, threshold: float) -> Tensor:
-    """Whether IoU(a, b) > threshold, bool (A, B), written without a division."""
-    width = torch.minimum(a[:, 2, None], b[:, 2]).sub_(torch.maximum(a[:, 0, None], b[:, 0])).clamp_(min=0)
-    height = torch.minimum(a[:, 3, None], b[:, 3]).sub_(torch.maximum(a[:, 1, None], b[:, 1])).clamp_(min=0)
+def overlapping(
+    a: Shaped[Tensor, "4 *G A"], area_a: Tensor, b: Shaped[Tensor, "4 *G B"], area_b: Tensor, threshold: float
+) -> Bool[Tensor, "*G A B"]:
+    """Whether IoU(a, b) > threshold, of sides x0, y0, x1, y1; written without a division."""
+    a, area_a, b, area_b = a[..., None], area_a[..., None], b[..., None, :], area_b[..., None, :]
+    width = torch.minimum(a[2], b[2]).sub_(torch.maximum(a[0], b[0])).clamp_(min=0)
+    height = torch.minimum(a[3], b[3]).sub_(torch.maximum(a[1], b[1])).clamp_(min=0)
     both = width.mul_(height)
-    return both > threshold * (area_a[:, None] + area_b).sub_(both)
+    return both > (area_a + area_b).sub_(both).mul_(threshold)
 
 
-def greedy(overlap: Tensor) -> Tensor:
-    """Which of detections in order of score stay, bool (N,), from which pairs overlap."""
-    above = overlap.triu(1).float()  # (N, N): row i may remove column j
-    stays = torch.ones(len(above), dtype=torch.bool, device=above.device)
+def greedy(overlap: Bool[Tensor, "*G N N"]) -> Bool[Tensor, "*G N"]:
+    """Which of detections in order of score stay, from which pairs overlap."""
+    above = overlap.triu(1).float()  # row i may remove column j
+    stays = torch.ones(above.shape[:-1], dtype=torch.bool, device=above.device)
     while True:
-        again = stays.float() @ above == 0
+        again = (stays[..., None, :].float() @ above)[..., 0, :] == 0
         if torch.equal(again, stays):
             return stays
         stays = again
@@ -95,11 +96,29 @@ def batched_nms(
             f"expected one whole-number label a box, ({len(boxes)},), "
             f"got {labels.dtype} {tuple(labels.shape)}"
         )
-    order = labels.argsort(stable=True)
-    groups = order.split(labels.unique(return_counts=True)[1].tolist())
-    kept = torch.cat([rows[nms(boxes[rows], scores[rows], threshold)] for rows in groups] or [order])
+    order = scores.argsort(descending=True, stable=True)
+    order = order[labels[order].argsort(stable=True)]  # class by class, in each the surest first
+    counts = labels.unique(return_counts=True)[1]
+    if len(order) and counts.max() <= TOGETHER:
+        kept = order[together(checked_boxes(boxes)[order], counts, threshold)]
+    else:
+        groups = order.split(counts.tolist())
+        kept = torch.cat([rows[nms(boxes[rows], scores[rows], threshold)] for rows in groups] or [order])
     kept = kept.sort().values  # of equal scores the lower row
     return kept[scores[kept].argsort(descending=True, stable=True)]
+
+
+def together(
+    boxes: Float[Tensor, "N 4"], counts: Int[Tensor, "G"], threshold: float
+) -> Bool[Tensor, "N"]:
+    """Which boxes stay, of groups that follow each other, the surest of each first: all groups at once."""
+    most = int(counts.max())
+    group = torch.arange(len(counts), device=boxes.device).repeat_interleave(counts)
+    place = torch.arange(len(boxes), device=boxes.device) - (counts.cumsum(0) - counts)[group]
+    sides = boxes.new_zeros(len(counts), most, 4)  # what is empty overlaps nothing
+    sides[group, place] = boxes
+    sides, area = sides.permute(2, 0, 1).contiguous(), box_area(sides)
+    return greedy(overlapping(sides, area, sides, area, threshold))[group, place]
 
 
 def soft_nms(

@@ -18,10 +18,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from deepcanon.layers.contract import checked
 from deepcanon.layers.modes import evaluating
 from deepcanon.layers.precision import typed_as, widened
 from deepcanon.metrics.detection import Detections, overlap
-from deepcanon.vision.detections import best, checked_images, checked_targets
+from deepcanon.vision.detections import best, boxed, checked_images, checked_targets
 
 
 class Cells(NamedTuple):
@@ -36,6 +37,7 @@ class Cells(NamedTuple):
     box: Float[Tensor, "B S T 4"]
 
 
+@checked
 class YOLO(nn.Module):
     """A detector on a grid of cells.
 
@@ -58,7 +60,7 @@ class YOLO(nn.Module):
 
         Raises ValueError for targets that `detections.checked_targets` refuses.
         """
-        x, boxes, labels = batch
+        x, boxes, labels = boxed(batch)
         boxes = checked_targets(x, boxes, labels, self.num_classes)
         return self.errors(self.output(x), boxes, labels, (x.shape[2], x.shape[3]))
 
@@ -90,9 +92,9 @@ class YOLO(nn.Module):
         """What the net says of every cell, D = 5 A + K."""
         y = widened(self.net(typed_as(self.net, x)))
         width = 5 * self.boxes + self.num_classes
-        if y.ndim != 4 or y.shape[1] != width:
+        if y.ndim != 4 or y.shape[:2] != (len(x), width):
             raise ValueError(
-                f"expected the net to give (B, {width}, S, T), 5 numbers for each of {self.boxes} boxes and "
+                f"expected the net to give ({len(x)}, {width}, S, T), 5 numbers for each of {self.boxes} boxes and "
                 f"{self.num_classes} classes, got {tuple(y.shape)}"
             )
         return y.permute(0, 2, 3, 1)

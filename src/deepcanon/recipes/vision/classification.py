@@ -36,7 +36,7 @@ def lenet(data: Images = "digits", *, size: int | None = None, widths: str = "wi
         data, size: images by name, path or object; side in pixels that they are brought to.
         widths: maps and hidden units: paper, wide or wider.
         norm, dropout: batch normalisation of the maps; share of units left out while training.
-        distort: of training images: none, shift, flip, affine, elastic, erase or photo.
+        distort: of training images: none, shift, flip, crop, affine, elastic, erase or photo.
         blur: strength of the blur of test images that makes them as soft as distorted ones.
         smoothing: of the labels.
         lr, weight_decay, warmup: peak learning rate of AdamW, its decay, the part of the run before the peak.

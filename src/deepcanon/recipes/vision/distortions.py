@@ -85,6 +85,7 @@ def distortion(name: str, source: Source) -> Augment | None:
     tilt = augment.affine(degrees=12.0, translate=0.08, scale=(0.88, 1.12), shear=10.0)
     known = {
         "none": None, "shift": shift, "flip": augment.flip(),
+        "crop": augment.compose(augment.crop(max(1, round(min(source.shape[1:]) / 8))), augment.flip()),
         "affine": augment.affine(degrees=10.0, translate=0.05, scale=(0.9, 1.1)),
         "elastic": augment.compose(tilt, augment.elastic(20.0, p=0.5)),
         "erase": augment.compose(shift, augment.flip(), augment.erase()),
