@@ -65,10 +65,8 @@ def on_grid(tokens: Float[Tensor, "B N E"], grid: tuple[int, int] | None = None)
     """
     n = tokens.shape[1]
     if grid is None:
-        side = next(
-            (s for s in (math.isqrt(n), math.isqrt(max(n - 1, 0))) if s > 0 and n - s * s in (0, 1)), None
-        )
-        if side is None:
+        side = math.isqrt(n)
+        if n - side * side not in (0, 1):
             raise ValueError(
                 f"{n} tokens are no square of patches, nor one beside a class token: pass "
                 "grid=(rows, columns)"

@@ -58,7 +58,7 @@ def write_explanation(found: Explanation, path: Path) -> Path:
     )
     used = list(dict.fromkeys(name for image in found.images for name in image.maps))
     page = environment.get_template("explanations.html.jinja").render(
-        title=f"{found.model}: explanations",
+        title=f"Explanations of {Path(found.model).name}",
         style=Markup((folder / "page.css").read_text(encoding="utf-8")),
         panels=[panel(image) for image in found.images],
         count=found.count,
@@ -184,6 +184,7 @@ def png_of(picture: Tensor, width: int) -> Picture:
 def drawn_map(points: Tensor, clusters: Tensor, labels: list[str]) -> Shown:
     """The map of the images, coloured by class, with its caption."""
     from matplotlib.figure import Figure
+    from PIL import Image
 
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     axes = figure.subplots()
@@ -195,11 +196,11 @@ def drawn_map(points: Tensor, clusters: Tensor, labels: list[str]) -> Shown:
     axes.set_axis_off()
     axes.set_aspect("equal")
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    figure.savefig(buffer := io.BytesIO(), format="png", dpi=110)
+    figure.savefig(buffer := io.BytesIO(), format="png", dpi=110, bbox_inches="tight")
     found, noise = int(clusters.max()) + 1, int((clusters < 0).sum())
     about = (
         f"{len(points)} images by the features of the last layer (t-SNE), coloured by the class that is "
-        "explained; "
-        f"HDBSCAN finds {found} clusters and leaves out {noise} images"
+        f"explained; HDBSCAN finds {found} clusters and leaves out {noise} images"
     )
-    return Shown(about, Picture(embed(buffer.getvalue()), 704, 528))
+    with Image.open(buffer) as drawn:
+        return Shown(about, Picture(embed(buffer.getvalue()), *drawn.size))
