@@ -2,13 +2,14 @@
 
     python benchmarks/detection.py [--torchvision FOLDER] [--rounds 7]
 
-torchvision is measured where its operators can be loaded: installed, or from a FOLDER that holds its wheel unpacked (its
-operators alone, `torchvision/_C.so`; a wheel that was linked with CUDA needs stand-ins for its libraries on LD_LIBRARY_PATH).
-The contenders take turns; that they agree is asserted first.
+torchvision is measured where its operators can be loaded: installed, or from a FOLDER that holds its wheel
+unpacked (its operators alone, `torchvision/_C.so`; a wheel that was linked with CUDA needs stand-ins for its
+libraries on LD_LIBRARY_PATH). The contenders take turns; that they agree is asserted first.
 """
 
 import argparse
 import contextlib
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +38,7 @@ def peers(folder: Path | None) -> bool:
         torch.ops.load_library(str(folder / "torchvision" / "_C.so"))
     else:
         with contextlib.suppress(ImportError, RuntimeError, OSError):
-            import torchvision  # noqa: F401
+            importlib.import_module("torchvision")
     return hasattr(torch.ops.torchvision, "nms")
 
 

@@ -156,6 +156,18 @@ def test_the_losses_of_regions_are_those_of_the_paper():
     assert none["class"] == none["box"] == 0
 
 
+def test_first_weights_are_small_as_in_the_papers():
+    head, net = RegionHead(nn.Flatten(), 400, 5), RegionProposals(64, anchor_shapes([10.0]), hidden=64)
+    for layer, std in ((head.classes, 0.01), (head.change, 0.001), (net.conv, 0.01), (net.change, 0.01)):
+        assert layer.weight.std().item() == pytest.approx(std, rel=0.1)
+        assert layer.bias.eq(0).all()
+
+
+def test_three_classes_have_four_logits():
+    assert RegionHead(nn.Flatten(), 4, 3).classes.out_features == 4
+    assert RegionHead(nn.Flatten(), 4, 3).change.out_features == 12
+
+
 @pytest.mark.row("VIS-23")
 def test_detections_are_regions_changed_as_their_class_says():
     units = torch.tensor([10.0, 10.0, 5.0, 5.0])
@@ -216,7 +228,7 @@ def test_the_loss_is_the_sum_of_its_terms_and_corners_get_no_gradient():
     torch.testing.assert_close(terms["loss"], sum(v for k, v in terms.items() if k != "loss"))
     (terms["class"] + terms["box"]).backward()
     assert all(p.grad is None for p in method.proposals.parameters())
-    with pytest.raises(ValueError, match="expected images of finite numbers"):
+    with pytest.raises(ValueError, match="expected finite values, got"):
         method.detect(batch[0] * torch.nan)
     method.backbone = nn.Flatten()
     with pytest.raises(

@@ -186,6 +186,11 @@ def test_targets_that_cannot_be_meant_are_refused(boxes, labels, message):
 def test_images_and_nets_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"expected a batch \(images, boxes, labels\), got 2 entries"):
         YOLO(said(perfect()), 20).loss((torch.zeros(1, 1, *SIZE), BOXES))
+    grey = YOLO(nn.Conv2d(3, 30, 8, 8), 20)
+    with pytest.raises(ValueError, match=r"YOLO\.detect fails on \(1, 1, 16, 16\) float32: "):
+        grey.detect(torch.zeros(1, 1, 16, 16))
+    with pytest.raises(ValueError, match=r"YOLO\.detect: expected a finite least, got nan"):
+        grey.detect(torch.zeros(1, 3, 16, 16), least=float("nan"))
     with pytest.raises(ValueError, match="divide 8-bit images by 255"):
         checked_images(torch.zeros(1, 1, *SIZE, dtype=torch.uint8))
     method = YOLO(said(perfect()), 19)
@@ -193,5 +198,5 @@ def test_images_and_nets_that_do_not_fit_are_refused():
         ValueError, match=r"expected the net to give \(1, 29, S, T\), .* and 19 classes, got \(1, 30, 7, 7\)"
     ):
         method.loss((torch.zeros(1, 1, *SIZE), BOXES, LABELS))
-    with pytest.raises(ValueError, match="expected images of finite numbers"):
+    with pytest.raises(ValueError, match="expected finite values, got 9800 of 9800 that are nan or inf"):
         YOLO(said(perfect()), 20).detect(torch.full((1, 1, *SIZE), torch.nan))

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from .box_index import IGNORE, Annotated, Annotations, Box, by_stem, name_of, picture_of, split_of
+from .box_index import IGNORE, Annotated, Annotations, Box, are_shares, by_stem, name_of, picture_of, split_of
 from .folder import ROLES
 from .image_notices import some
 
@@ -29,22 +29,15 @@ def read_voc(root: Path, names: Sequence[str]) -> Annotations:
             missing.append((tree.findtext("filename") or PurePath(file).stem).strip())
             continue
         boxes = [box_of(root / file, entry, classes) for entry in tree.iter("object")]
-        stem = PurePath(picture).stem
-        items.append(
-            Annotated(
-                picture,
-                str(root / picture),
-                boxes,
-                size_of(root / file, tree),
-                splits.get(stem, split_of(picture)),
-            )
-        )
+        if are_shares([[v + 1 for v in box.corners[:2]] + [*box.corners[2:]] for box in boxes]):
+            what = "all corners lie in 0..1, expected pixels: are these shares of the sides?"
+            raise ValueError(f"{root / file}: {what}")
+        split = splits.get(PurePath(picture).stem, split_of(picture))
+        items.append(Annotated(picture, str(root / picture), boxes, size_of(root / file, tree), split))
     order = sorted(classes)
     renumbered = {classes[name]: k for k, name in enumerate(order)}
-    items = [
-        item._replace(boxes=[box._replace(label=renumbered[box.label]) for box in item.boxes])
-        for item in items
-    ]
+    for i, item in enumerate(items):
+        items[i] = item._replace(boxes=[box._replace(label=renumbered[box.label]) for box in item.boxes])
     notes = ["corners count from 1, as Pascal VOC's do"]
     if difficult := sum(box.flag == IGNORE for item in items for box in item.boxes):
         notes.append(f"{difficult:,} boxes are marked difficult: ignored")
@@ -83,7 +76,8 @@ def box_of(path: Path, entry: ElementTree.Element, classes: dict[str, int]) -> B
         ) from None
     if not all(map(math.isfinite, (x0, y0, x1, y1))) or x1 < x0 or y1 < y0:
         raise ValueError(
-            f"{path}: the box of {name} is {texts}, expected {', '.join(CORNERS)} with xmin <= xmax and ymin <= ymax"
+            f"{path}: the box of {name} is {texts}, expected {', '.join(CORNERS)} with xmin <= xmax and "
+            "ymin <= ymax"
         )
     difficult = (entry.findtext("difficult") or "0").strip() == "1"
     return Box((x0 - 1, y0 - 1, x1, y1), classes.setdefault(name, len(classes)), IGNORE if difficult else 0)

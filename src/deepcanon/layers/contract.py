@@ -25,7 +25,7 @@ from jaxtyping import AbstractArray
 from torch import Tensor
 
 VERBS = ("predict", "probabilities", "encode", "decode", "reconstruct", "sample", "log_prob", "elbo", "bits_per_dim",
-         "translate", "translate_back", "templates")
+         "translate", "translate_back", "templates", "detect", "locate")
 OF_THE_MACHINE = re.compile(r"alloc|out of memory|CUDA|cuDNN|CUBLAS|NCCL|[gG]loo|Connection")
 OF_TYPES = re.compile(r"dtype|type|not implemented for")
 FAILURES = (RuntimeError, IndexError, TypeError, AttributeError)

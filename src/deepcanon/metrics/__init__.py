@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         confusion as confusion,
         confusion_matrix as confusion_matrix,
     )
+    from deepcanon.metrics.crowding import crowded as crowded, recalls as recalls
     from deepcanon.metrics.curves import (
         MeanAndInterval as MeanAndInterval,
         PowerLaw as PowerLaw,

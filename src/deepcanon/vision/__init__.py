@@ -6,7 +6,6 @@ from deepcanon.lazy import attach
 
 if TYPE_CHECKING:
     from deepcanon.vision.anchors import anchor_grid as anchor_grid, anchor_shapes as anchor_shapes
-    from deepcanon.vision.auxiliary import DeeplySupervised as DeeplySupervised
     from deepcanon.vision.boxes import (
         centred as centred,
         clip_boxes as clip_boxes,
@@ -29,11 +28,19 @@ if TYPE_CHECKING:
     )
     from deepcanon.vision.instances import InstanceSegmenter as InstanceSegmenter, objects_of as objects_of
     from deepcanon.vision.localize import Localizer as Localizer
-    from deepcanon.vision.overfeat import OverFeat as OverFeat, as_convolutions as as_convolutions, merge_boxes as merge_boxes
+    from deepcanon.vision.overfeat import (
+        OverFeat as OverFeat,
+        as_convolutions as as_convolutions,
+        merge_boxes as merge_boxes,
+    )
     from deepcanon.vision.rcnn import RCNN as RCNN
     from deepcanon.vision.region_head import RegionHead as RegionHead
     from deepcanon.vision.region_proposals import RegionProposals as RegionProposals
-    from deepcanon.vision.region_search import segments as segments, selective_search as selective_search
+    from deepcanon.vision.region_search import (
+        RememberedSearch as RememberedSearch,
+        segments as segments,
+        selective_search as selective_search,
+    )
     from deepcanon.vision.regions import roi_align as roi_align, roi_pool as roi_pool
     from deepcanon.vision.semantic import Segmenter as Segmenter, soft_dice as soft_dice
     from deepcanon.vision.sliding_windows import (

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from deepcanon.data.source import Source
 from deepcanon.engine.checkpoint import write_bytes
-from deepcanon.metrics.detection import Detections, Objects, mean_average_precision, overlap
+from deepcanon.metrics.crowding import recalls
+from deepcanon.metrics.detection import Detections, Objects, mean_average_precision
 
-GRID, SHOWN = 7, 12
+SHOWN = 12
 
 
 class DetectionQuality:
@@ -57,25 +57,3 @@ class DetectionQuality:
         write_bytes(folder / "evaluation" / "classes.csv", table.encode())
         grid = boxes_grid(x, found[: len(x)], self.source.classes)
         write_bytes(folder / "evaluation" / "detections.png", grid)
-
-
-def recalls(found: list[Detections], objects: list[Objects], size: tuple[int, ...]) -> dict[str, float]:
-    """Shares of crowded objects and of others that some detection of their class covers with an IoU of
-    0.5.
-    """
-    hits: dict[bool, list[float]] = {True: [], False: []}
-    for d, there in zip(found, objects, strict=True):
-        same = (d.labels[:, None] == there.labels) & (overlap(d.boxes, there.boxes.to(d.boxes)) >= 0.5)
-        for hit, crowd in zip(same.any(0).tolist(), crowded(there.boxes, size).tolist(), strict=True):
-            hits[crowd].append(float(hit))
-    names = {True: "crowded_recall", False: "apart_recall"}
-    return {names[key]: sum(values) / len(values) for key, values in hits.items() if values}
-
-
-def crowded(boxes: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Which boxes of an image of (H, W) have their centre in one cell of a 7 x 7 grid with another's, bool
-    (M,).
-    """
-    height, width = size
-    cell = ((boxes[:, :2] + boxes[:, 2:]) / 2 * torch.tensor([GRID / width, GRID / height])).floor()
-    return (cell[:, None] == cell).all(2).sum(1) > 1
