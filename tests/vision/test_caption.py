@@ -128,6 +128,7 @@ def test_the_loss_is_that_of_the_words_that_are_there(coverage):
     missed = [(1 - sum(told.weights[i, t, place] for t in range(n))) ** 2 for i, n in ((0, 3), (1, 2)) for place in range(4)]
     found = method.loss((x, words))
     torch.testing.assert_close(found["nll"], nll)
+    assert not found["nll"].requires_grad
     torch.testing.assert_close(found["loss"], nll + coverage * sum(missed) / 8)
     metrics = method.metrics((x, words))
     assert metrics["weight"].tolist() == [3, 2]
