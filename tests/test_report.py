@@ -446,6 +446,21 @@ def test_a_file_that_is_no_picture_is_left_out(tmp_path):
     assert "makes" not in words(root)
 
 
+def test_what_an_evaluation_wrote_of_test_images_and_classes_is_shown(tmp_path):
+    folder = make_run(tmp_path / "a", "yolo/cells")
+    write_samples(folder / "evaluation" / "detections", torch.rand(2, 3, 8, 8))
+    write_samples(folder / "evaluation" / "words_0", torch.rand(1, 3, 8, 8))
+    (folder / "evaluation" / "classes.csv").write_text(f'class,objects,ap50\n"red, {EVIL}",5,0.25\nblue,11,1.0000\n')
+    root = page(folder)
+    shown = heading(root, "On the test images")
+    assert [words(caption) for caption in shown.iter("figcaption")] == ["detections", "words"]
+    assert len(shown.xpath(".//img")) == 2
+    table = heading(root, "Classes")
+    assert cells(table) == {f"red, {EVIL}": ["5", "0.25"], "blue": ["11", "1.0000"]}
+    assert [th.get("class") for th in table.xpath(".//thead//th")] == [None, "n", "n"]
+    assert "classes" in words(page(folder, make_run(tmp_path / "b", "yolo/other")))
+
+
 # classifiers
 
 

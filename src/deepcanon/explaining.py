@@ -1,14 +1,14 @@
-"""Explanations of an image classifier on images of the user's own, for the page that `deepcanon explain` writes.
+"""Explanations of an image classifier on images of the user's own, for the page that `deepcanon explain`
+writes.
 
-A classifier is the run folder of any recipe that trains one, or `module:object` (or `file.py:object`), an nn.Module or a
-function that makes one. What does not apply to a net is left out and said, unless it was asked for by name.
-B images, C channels, H x W pixels.
+A classifier is the run folder of any recipe that trains one, or `module:object` (or `file.py:object`), an
+nn.Module or a function that makes one. What does not apply to a net is left out and said, unless it was
+asked for by name. B images, C channels, H x W pixels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,12 +28,17 @@ from deepcanon.layers.precision import typed_as
 from deepcanon.predictions import parts
 from deepcanon.runs import rebuild
 
-AT_ONCE, MAPPED, LARGE = 8, 20, 96      # images that are explained together; fewest of a map; side of a large image
-SHOWN, MOST = 6, 40                     # channels, regions of each and pictures of classes that are shown; images with maps
+AT_ONCE, MAPPED, LARGE = (
+    8,
+    20,
+    96,
+)  # images that are explained together; fewest of a map; side of a large image
+SHOWN, MOST = 6, 40  # channels, regions of each and pictures of classes that are shown; images with maps
 
 
 class Model(NamedTuple):
-    """A classifier: the net from images to logits, the names of its classes and the shape it takes, if they are known."""
+    """A classifier: the net from images to logits, the names of its classes and the shape it takes, if they
+    are known."""
 
     name: str
     net: nn.Module
@@ -42,7 +47,8 @@ class Model(NamedTuple):
 
 
 class Explained(NamedTuple):
-    """One image (C, H, W), its likeliest classes, the class that is explained, and for each method a map (H, W)."""
+    """One image (C, H, W), its likeliest classes, the class that is explained, and for each method a map
+    (H, W)."""
 
     name: str
     image: Tensor
@@ -52,8 +58,8 @@ class Explained(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """All that a page shows: of the first images; of all images the class that is explained; of the net as a whole by the
-    names in `OF_THE_NET`; and what was left out."""
+    """All that a page shows: of the first images; of all images the class that is explained; of the net as
+    a whole by the names in `OF_THE_NET`; and what was left out."""
 
     model: str
     layer: str
@@ -96,34 +102,47 @@ def explain_images(
     model = opened(what, mean, std, weights)
     names, x = read(files, model, size)
     p = probabilities(model, x)
-    classes = model.classes or [str(k) for k in range(p.shape[1])]
-    k = p.argmax(1) if target is None else torch.full((len(x),), class_number(target, classes), device=x.device)
+    classes = model.classes or [str(i) for i in range(p.shape[1])]
+    k = p.argmax(1) if target is None else torch.full_like(p[:, 0], class_number(target, classes)).long()
+    layer = maps_layer(model.net, x, layer)
     left_out: list[str] = []
-    if layer is not None:
-        layer_of(model.net, layer)
-    read_at: str = layer or attempt("grad_cam", methods, left_out, lambda: explain.last_maps(model.net, x[:1])) or ""
-    ask = partial(attempt, methods=methods, left_out=left_out)
-    maps = {name: ask(name, make=partial(in_parts, make, model.net, x[:MOST], k[:MOST], read_at)) for name, make in OF_AN_IMAGE.items()
-            if not methods or name in methods}
-    whole = {name: ask(name, make=partial(make, model.net, x, k, read_at, asked=name in methods)) for name, make in OF_THE_NET.items()
-             if not methods or name in methods}
-    shown = [Explained(names[i], x[i].cpu(), likeliest(p[i], classes), classes[int(k[i])],
-                       {name: found[i] for name, found in maps.items() if found is not None}) for i in range(min(len(x), MOST))]
-    if whole.get("class_pictures"):
+    some = x[:MOST], k[:MOST]
+    maps = applied(OF_AN_IMAGE, methods, left_out, lambda make, _: in_parts(make, model.net, *some, layer))
+    whole = applied(OF_THE_NET, methods, left_out, lambda make, asked: make(model.net, x, k, layer, asked))
+    if "class_pictures" in whole:
         whole["class_pictures"] = {classes[i]: picture for i, picture in whole["class_pictures"].items()}
     targets = [classes[i] for i in k.tolist()]
-    return Explanation(model.name, read_at, len(x), shown, targets, {name: found for name, found in whole.items() if found is not None}, left_out)
+    rows = zip(names, x.cpu(), p, targets[:MOST])
+    shown = [Explained(name, image, likeliest(row, classes), of, {m: found[i] for m, found in maps.items()})
+             for i, (name, image, row, of) in enumerate(rows)]
+    return Explanation(model.name, layer, len(x), shown, targets, whole, left_out)
 
 
-def attempt(name: str, methods: Sequence[str], left_out: list[str], make: Callable[[], Any]) -> Any:
-    """What is made; None, with the reason listed, where that does not apply and was not asked for."""
+def applied(
+    table: dict[str, Callable], methods: Sequence[str], left_out: list[str], make: Callable
+) -> dict[str, Any]:
+    """What the methods of a table make, by name; one that does not apply, and was not asked for, is listed
+    with the reason."""
+    found = {}
+    for name in (name for name in table if not methods or name in methods):
+        try:
+            found[name] = make(table[name], name in methods)
+        except (ValueError, ModuleNotFoundError) as error:
+            if name in methods:
+                raise
+            left_out.append(f"{name}: {error}")
+    return found
+
+
+def maps_layer(net: nn.Module, x: Tensor, layer: str | None) -> str:
+    """The layer that was asked for, or else the last maps; nothing where there are none."""
+    if layer is not None:
+        layer_of(net, layer)
+        return layer
     try:
-        return make()
-    except (ValueError, ModuleNotFoundError) as error:
-        if name in methods:
-            raise
-        left_out.append(f"{name}: {error}")
-        return None
+        return explain.last_maps(net, x[:1])
+    except ValueError:
+        return ""
 
 
 # the classifier and its images
@@ -134,7 +153,10 @@ def opened(what: str, mean: Sequence[float], std: Sequence[float], weights: str)
     if ":" in what and not Path(what).is_dir():
         net = net_of_object(what)
         if len(mean) != len(std) or not all(s > 0 for s in std):
-            raise ValueError(f"expected as many means as deviations, all deviations above 0, got {list(mean)} and {list(std)}")
+            raise ValueError(
+                f"expected as many means as deviations, all deviations above 0, got {list(mean)} "
+                f"and {list(std)}"
+            )
         net = nn.Sequential(Normalized(mean, std), net) if mean else net
         return Model(what, net.to(current_options().torch_device()), [], None)
     call = read_call(Path(what))
@@ -143,7 +165,11 @@ def opened(what: str, mean: Sequence[float], std: Sequence[float], weights: str)
         raise ValueError(f"{what} normalises images itself: leave out --mean and --std")
     method: Any = rebuild(what, weights).method
     net = method if type(method).forward is not nn.Module.forward else getattr(method, "net", None)
-    if source.get("kind") != "images" or not callable(getattr(method, "predict", None)) or not isinstance(net, nn.Module):
+    if (
+        source.get("kind") != "images"
+        or not callable(getattr(method, "predict", None))
+        or not isinstance(net, nn.Module)
+    ):
         raise ValueError(f"{what} holds a {type(method).__name__}, which is no classifier of images")
     return Model(what, net, source.get("classes", []), tuple(source["shape"]))
 
@@ -179,19 +205,33 @@ def read(files: Sequence[str], model: Model, size: int | None) -> tuple[list[str
     channels, height, width = model.shape or (first.in_channels if first is not None else None, size, size)
     names, found = [], []
     for some in parts(list(files)):
-        part = Path(some) if isinstance(some, str) else some                      # a file or folder, whatever its name
+        part = Path(some) if isinstance(some, str) else some  # a file or folder, whatever its name
         with collected():
             grey = channels == 3 and images(part, split=None, size=height).shape[0] == 1
         if grey:
-            raise ValueError(f"{part[0] if isinstance(part, list) else part} is grey, and {model.name} takes RGB images")
-        data = images(part, split=None, shuffle=False, batch=1_000, size=height, channels=channels if channels in (1, 3) else None)
+            raise ValueError(
+                f"{part[0] if isinstance(part, list) else part} is grey, and {model.name} takes RGB images"
+            )
+        data = images(
+            part,
+            split=None,
+            shuffle=False,
+            batch=1_000,
+            size=height,
+            channels=channels if channels in (1, 3) else None,
+        )
         if height is not None and tuple(data.shape[1:]) != (height, width):
-            raise ValueError(f"{model.name} takes images of {height} x {width} pixels, those of {part} are {tuple(data.shape[1:])}")
+            raise ValueError(
+                f"{model.name} takes images of {height} x {width} pixels, those of {part} are "
+                f"{tuple(data.shape[1:])}"
+            )
         inside = part if isinstance(part, Path) and part.is_dir() else Path()
         names += [str(inside / str(path)) for path in data.metadata.get("paths", range(data.count))]
         found += [x for x, _ in data]
     if len({x.shape[1:] for x in found}) > 1:
-        raise ValueError(f"expected images of one size, got {sorted({tuple(x.shape[2:]) for x in found})}; pass --size")
+        raise ValueError(
+            f"expected images of one size, got {sorted({tuple(x.shape[2:]) for x in found})}; pass --size"
+        )
     return names, torch.cat(found).to(current_options().torch_device())
 
 
@@ -203,9 +243,19 @@ def probabilities(model: Model, x: Tensor) -> Tensor:
             output = torch.cat([logits_of(model.net(typed_as(model.net, part))) for part in x.split(64)])
         except RuntimeError as error:
             shape, reason = " x ".join(map(str, x.shape[1:])), str(error).splitlines()[0]
-            raise ValueError(f"{model.name} does not take images of {shape}: {reason}; another size is given by --size") from None
-    if output.ndim != 2 or len(output) != len(x) or output.shape[1] < 2 or len(model.classes or output[0]) != output.shape[1]:
-        raise ValueError(f"{model.name} is no classifier of images: expected one row of logits an image, got {tuple(output.shape)}")
+            raise ValueError(
+                f"{model.name} does not take images of {shape}: {reason}; another size is given by --size"
+            ) from None
+    if (
+        output.ndim != 2
+        or len(output) != len(x)
+        or output.shape[1] < 2
+        or len(model.classes or output[0]) != output.shape[1]
+    ):
+        raise ValueError(
+            f"{model.name} is no classifier of images: expected one row of logits an image, got "
+            f"{tuple(output.shape)}"
+        )
     if not output.isfinite().all():
         raise ValueError(f"{model.name} gives logits that are nan or inf")
     return output.float().softmax(1)
@@ -217,8 +267,10 @@ def class_number(target: str, classes: list[str]) -> int:
         return classes.index(target)
     if target.isdecimal() and int(target) < len(classes):
         return int(target)
-    raise ValueError(f"no class '{target}'{suggest(target, classes)}; known: {', '.join(classes[:12])}"
-                     f"{' and others' if len(classes) > 12 else ''}")
+    raise ValueError(
+        f"no class '{target}'{suggest(target, classes)}; known: {', '.join(classes[:12])}"
+        f"{' and others' if len(classes) > 12 else ''}"
+    )
 
 
 def likeliest(p: Tensor, classes: list[str]) -> list[tuple[str, float]]:
@@ -232,7 +284,9 @@ def likeliest(p: Tensor, classes: list[str]) -> list[tuple[str, float]]:
 
 def in_parts(make: Callable[..., Tensor], net: nn.Module, x: Tensor, k: Tensor, layer: str) -> Tensor:
     """Maps of all images, a few at a time."""
-    return torch.cat([make(net, part, of, layer).float().cpu() for part, of in zip(x.split(AT_ONCE), k.split(AT_ONCE))])
+    return torch.cat(
+        [make(net, part, of, layer).float().cpu() for part, of in zip(x.split(AT_ONCE), k.split(AT_ONCE))]
+    )
 
 
 def by_gradient(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -253,7 +307,14 @@ def integrated(net: nn.Module, x: Tensor, k: Tensor, layer: str) -> Tensor:
 
 def occluded(net: nn.Module, x: Tensor, k: Tensor, layer: str) -> Tensor:
     """Occlusion by a grey square of a quarter of the side."""
-    return explain.occlusion(net, x, k, window=max(1, min(x.shape[2:]) // 4), stride=max(1, min(x.shape[2:]) // 8), fill=float(x.mean()))
+    return explain.occlusion(
+        net,
+        x,
+        k,
+        window=max(1, min(x.shape[2:]) // 4),
+        stride=max(1, min(x.shape[2:]) // 8),
+        fill=float(x.mean()),
+    )
 
 
 def cam(net: nn.Module, x: Tensor, k: Tensor, layer: str) -> Tensor:
@@ -270,9 +331,15 @@ def rolled_out(net: nn.Module, x: Tensor, k: Tensor, layer: str) -> Tensor:
 
 
 OF_AN_IMAGE: dict[str, Callable[..., Tensor]] = {
-    "saliency": by_gradient(explain.saliency), "smooth_grad": smooth, "integrated_gradients": integrated,
-    "guided_backprop": by_gradient(explain.guided_backprop), "deconvolution": by_gradient(explain.deconvolution),
-    "grad_cam": cam, "occlusion": occluded, "attention_rollout": rolled_out}
+    "saliency": by_gradient(explain.saliency),
+    "smooth_grad": smooth,
+    "integrated_gradients": integrated,
+    "guided_backprop": by_gradient(explain.guided_backprop),
+    "deconvolution": by_gradient(explain.deconvolution),
+    "grad_cam": cam,
+    "occlusion": occluded,
+    "attention_rollout": rolled_out,
+}
 
 
 # of the net as a whole: (net, x, k, layer, asked) -> what is shown
@@ -292,8 +359,14 @@ def class_pictures(net: nn.Module, x: Tensor, k: Tensor, layer: str, asked: bool
         raise ValueError("takes a while on large images; ask for it with --methods class_pictures")
     wanted = k.unique()[:SHOWN]
     start = x.mean((0, 2, 3), keepdim=True).expand(len(wanted), -1, *x.shape[2:])
-    found = explain.class_visualization(net, wanted, start, steps=80, rate=0.06 * (x[0].numel() ** 0.5) / 4,
-                                        generator=torch.Generator().manual_seed(0))
+    found = explain.class_visualization(
+        net,
+        wanted,
+        start,
+        steps=80,
+        rate=0.06 * (x[0].numel() ** 0.5) / 4,
+        generator=torch.Generator().manual_seed(0),
+    )
     return dict(zip(wanted.tolist(), found.float().cpu()))
 
 
@@ -306,7 +379,10 @@ def regions(net: nn.Module, x: Tensor, k: Tensor, layer: str, asked: bool) -> di
     if a.ndim != 4:
         raise ValueError(f"the layer {layer} has no maps")
     channels = a.amax((0, 2, 3)).topk(min(SHOWN, a.shape[1])).indices.tolist()
-    return {f"channel {c}": [p.cpu() for p in explain.cut(x, explain.top_patches(net, layer, x, c, SHOWN))] for c in channels}
+    return {
+        f"channel {c}": [p.cpu() for p in explain.cut(x, explain.top_patches(net, layer, x, c, SHOWN))]
+        for c in channels
+    }
 
 
 def embedding_map(net: nn.Module, x: Tensor, k: Tensor, layer: str, asked: bool) -> tuple[Tensor, Tensor]:
@@ -324,8 +400,13 @@ def embedding_map(net: nn.Module, x: Tensor, k: Tensor, layer: str, asked: bool)
 def last_features(net: nn.Module, x: Tensor) -> Tensor:
     """What the layer that makes the logits is given, (B, F)."""
     seen: list[tuple[Tensor, Any]] = []
-    handles = [m.register_forward_hook(lambda m, i, o: seen.append((i[0], o)) if len(i) and isinstance(i[0], Tensor) else None)
-               for m in net.modules() if not list(m.children())]
+    handles = [
+        m.register_forward_hook(
+            lambda m, i, o: seen.append((i[0], o)) if len(i) and isinstance(i[0], Tensor) else None
+        )
+        for m in net.modules()
+        if not list(m.children())
+    ]
     try:
         with torch.no_grad(), evaluating(net):
             output = logits_of(net(typed_as(net, x)))
@@ -336,5 +417,8 @@ def last_features(net: nn.Module, x: Tensor) -> Tensor:
 
 
 OF_THE_NET: dict[str, Callable[..., Any]] = {
-    "filters": filters, "class_pictures": class_pictures, "regions": regions, "map": embedding_map}
-
+    "filters": filters,
+    "class_pictures": class_pictures,
+    "regions": regions,
+    "map": embedding_map,
+}

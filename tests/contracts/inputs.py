@@ -29,7 +29,7 @@ from tests.contracts.presets import PRESETS
 
 OUTCOMES = ("right", "silent", "ours", "torch", "barred")
 READS_NO_DATA = {"distillation"}  # but draws of its student
-ANY_LABEL = {"gpt"}  # -100 is a token that does not count
+ANY_LABEL = {"gpt", "instances"}  # -100 is a token or pixel that does not count
 WORST = (float("nan"), float("inf"), float("-inf"))
 # What else a net may answer: features of any shape, scores of patches, another number of classes or actions.
 FREE = {
@@ -45,6 +45,13 @@ FREE = {
     "cyclegan judge_back",
     "pix2pix discriminator",
     "score_function_vae encoder",
+    "progressive_gan discriminator",
+    "yolo net",
+    "fast_rcnn backbone",
+    "faster_rcnn backbone",
+    "captions encoder",
+    "captions_attention encoder",
+    "captions_hard encoder",
 }
 CLASSES_FREE = {
     "lenet net",
@@ -55,6 +62,16 @@ CLASSES_FREE = {
     "dqn q",
     "ppo policy",
     "semi_supervised_gan classifier",
+    "gpt net",
+    "alexnet net",
+    "convnet net",
+    "densenet net",
+    "vit net",
+    "swin net",
+    "fine-tuned net",
+    "unet_masks net",
+    "segnet net",
+    "fcn net",
 }
 MEMBERS = {"ensemble members", "sac critic"}  # whose rows are no examples
 UNUSED = nn.modules.module._forward_unimplemented

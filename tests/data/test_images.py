@@ -289,6 +289,20 @@ def test_auto_keeps_small_pictures_of_one_size_and_resizes_others(tmp_path):
         images(tmp_path / "small", size=None).at(0)
 
 
+def test_pictures_that_are_read_with_other_channels_are_named(tmp_path):
+    for name, pixels in (("grey", NOISE[..., 0]), ("colour", NOISE)):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    with collected() as lines:
+        assert images(tmp_path, split=None, channels=3).shape[0] == 3
+    assert f"{tmp_path.name}: 1 grey picture, read as colour: grey.png" in lines
+    with collected() as lines:
+        assert images(tmp_path, split=None, channels=1).shape[0] == 1
+    assert f"{tmp_path.name}: 1 colour picture, read as grey: colour.png" in lines
+    with collected() as lines:
+        assert images(tmp_path / "grey.png", split=None, channels=1).shape[0] == 1
+    assert not any("read as" in line for line in lines)
+
+
 def test_grey_pictures_have_one_channel_unless_some_are_in_colour(tmp_path):
     grey = Image.fromarray(NOISE[..., 0])
     fill(tmp_path / "grey", grey)

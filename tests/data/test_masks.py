@@ -362,6 +362,28 @@ def test_each_image_draws_its_own_and_the_fill_is_as_asked():
     assert torch.equal(colour[1], y)
 
 
+def test_changes_of_a_run_are_the_ones_that_are_asked_for():
+    x, y = coordinates()
+    generator = torch.Generator().manual_seed(0)
+    still = augment_pairs.changes(0.0, "none", 0.0)(x, y, generator)
+    torch.testing.assert_close(still[0], x)
+    assert torch.equal(still[1], y)
+    sides = augment_pairs.changes(0.0, "sides", 0.0)(x, y, generator)[1]
+    assert {bool(torch.equal(a, b)) for a, b in zip(sides, y)} == {True, False}
+    assert all(torch.equal(a.sort(1).values, b.sort(1).values) for a, b in zip(sides, y))       # rows stay
+    both = augment_pairs.changes(0.0, "both", 0.0)(x, y, generator)[1]
+    assert not all(torch.equal(a.sort(1).values, b.sort(1).values) for a, b in zip(both, y))
+    _, labels = augment_pairs.changes(0.4, "none", 0.0, fill=-1)(x, y, generator)
+    assert (labels == -1).any()
+    assert augment_pairs.changes(0.4, "none", 0.0)(x, y, generator)[1].max() == 255
+    lit = augment_pairs.changes(0.0, "none", 0.5)(x, y, generator)
+    assert torch.equal(lit[1], y)
+    assert not torch.allclose(lit[0], x)
+    for move, turn in ((1.0, "none"), (-0.1, "none"), (0.2, "up")):
+        with pytest.raises(ValueError, match=r"expected flip as sides, both or none and zoom in \[0, 1\), got"):
+            augment_pairs.changes(move, turn, 0.0)
+
+
 def test_a_window_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match=r"a window of 17 x 17 does not fit into images \(8, 1, 16, 16\)"):
         augment_pairs.window(17)(*coordinates(), torch.Generator())

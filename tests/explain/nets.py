@@ -7,12 +7,19 @@ from torch.nn.functional import cross_entropy
 from deepcanon.data import images
 
 
-def convolutional(channels: int = 1, classes: int = 10, width: int = 8, in_place: bool = False) -> nn.Sequential:
+def convolutional(
+    channels: int = 1, classes: int = 10, width: int = 8, in_place: bool = False
+) -> nn.Sequential:
     """Two convolutions and a linear layer, for images of any size; a rectifier is `nn.ReLU`."""
     return nn.Sequential(
-        nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(in_place),
-        nn.Conv2d(width, 2 * width, 3, 2, 1), nn.ReLU(in_place),
-        nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(8 * width, classes))
+        nn.Conv2d(channels, width, 3, padding=1),
+        nn.ReLU(in_place),
+        nn.Conv2d(width, 2 * width, 3, 2, 1),
+        nn.ReLU(in_place),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(8 * width, classes),
+    )
 
 
 class ViT(nn.Module):
@@ -27,7 +34,9 @@ class ViT(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = self.patches(x).flatten(2).mT
-        return self.head(self.norm(self.encoder(torch.cat([self.token.expand(len(x), -1, -1), tokens], 1)))[:, 0])
+        return self.head(
+            self.norm(self.encoder(torch.cat([self.token.expand(len(x), -1, -1), tokens], 1)))[:, 0]
+        )
 
 
 def digits(split: str) -> tuple[Tensor, Tensor]:

@@ -42,7 +42,12 @@ def written_out(soft):
     return attend
 
 
-SOFTMAX = [lambda s: s.softmax(-1), lambda s: s.softmax(2), lambda s: F.softmax(s, dim=-1), lambda s: torch.softmax(s, -1)]
+SOFTMAX = [
+    lambda s: s.softmax(-1),
+    lambda s: s.softmax(2),
+    lambda s: F.softmax(s, dim=-1),
+    lambda s: torch.softmax(s, -1),
+]
 
 
 @pytest.mark.row("EXP-13")
@@ -92,7 +97,7 @@ def test_maps_of_torchs_and_the_librarys_own_layers():
         torch.testing.assert_close(attending.seen[1], found.mean(1) if average else found)
         torch.testing.assert_close(attending.seen[1], layer(y, y, y, average_attn_weights=average)[1])
     own = SelfAttention(8, 2).eval()
-    (found,) = attention_maps(own, torch.randn(2, 200, 8))                       # by the fused kernel or not
+    (found,) = attention_maps(own, torch.randn(2, 200, 8))  # by the fused kernel or not
     torch.testing.assert_close(found.sum(-1), torch.ones(2, 2, 200))
 
 
@@ -104,7 +109,11 @@ def test_the_map_of_a_reversal_is_the_anti_diagonal():
     class Reverser(nn.Module):
         def __init__(self):
             super().__init__()
-            self.token, self.place, self.output = nn.Embedding(8, 16), nn.Embedding(6, 16), nn.Embedding(6, 16)
+            self.token, self.place, self.output = (
+                nn.Embedding(8, 16),
+                nn.Embedding(6, 16),
+                nn.Embedding(6, 16),
+            )
             self.q, self.k, self.head = nn.Linear(16, 16), nn.Linear(16, 16), nn.Linear(16, 8)
 
         def forward(self, tokens):
@@ -135,7 +144,9 @@ def test_nets_without_attention_and_input_that_is_none():
 
 def test_rollout_by_hand():
     """Two layers: R = (A_2 / 2 + I / 2) (A_1 / 2 + I / 2), with A the mean over heads."""
-    first = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [1.0, 0.0]]])[None]     # heads, mean [[.5, .5], [1, 0]]
+    first = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [1.0, 0.0]]])[
+        None
+    ]  # heads, mean [[.5, .5], [1, 0]]
     second = torch.tensor([[0.0, 1.0], [0.5, 0.5]]).expand(1, 2, 2, 2)
     a, b = torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([[0.5, 0.5], [0.25, 0.75]])
     torch.testing.assert_close(rollout([first, second])[0], b @ a)
@@ -154,7 +165,9 @@ def test_rows_of_a_rollout_sum_to_one():
 def test_maps_that_are_none_are_refused(annotations_unchecked):
     good = torch.full((1, 2, 4, 4), 0.25)
     for maps in ([], [good[0]], [good[:, :, :3]], [good, torch.full((1, 2, 5, 5), 0.2)]):
-        with pytest.raises(ValueError, match=r"expected self-attention maps \(B, H, N, N\) of one size, got \["):
+        with pytest.raises(
+            ValueError, match=r"expected self-attention maps \(B, H, N, N\) of one size, got \["
+        ):
             rollout(maps)
     with pytest.raises(ValueError, match="expected attention maps whose rows sum to 1"):
         rollout([good * 2])
@@ -162,5 +175,7 @@ def test_maps_that_are_none_are_refused(annotations_unchecked):
         with pytest.raises(ValueError, match=r"expected a residual in \[0, 1\), got"):
             rollout([good], residual)
     for tokens in (4, 1):
-        with pytest.raises(ValueError, match=f"expected a class token before a square of patches, got {tokens} tokens"):
+        with pytest.raises(
+            ValueError, match=f"expected a class token before a square of patches, got {tokens} tokens"
+        ):
             class_token_map(torch.rand(1, tokens, tokens))

@@ -33,7 +33,7 @@ def test_grad_cam_by_hand():
     net = nn.Sequential(nn.Identity(), nn.Flatten(), nn.Linear(8, 1, bias=False))
     net[2].weight.data = torch.tensor([2.0] * 4 + [-1.0] * 4)[None]
     a = torch.tensor([[1.0, 0.0, 3.0, 0.5], [1.0, 4.0, 0.0, 1.5]]).view(1, 2, 2, 2)
-    assert grad_cam(net, "0", a, 0).tolist() == [[[1, 0], [6, 0]]]               # 2 A_1 - A_2, below 0 cut
+    assert grad_cam(net, "0", a, 0).tolist() == [[[1, 0], [6, 0]]]  # 2 A_1 - A_2, below 0 cut
 
 
 def test_a_map_that_is_flat_stays_finite():
@@ -57,7 +57,9 @@ def test_a_transformer_is_read_at_the_norm_before_its_last_attention(pre_norm):
 
 
 def test_tokens_by_hand():
-    """A class token and four patches: the gradient of each patch is its weight, and the class token is left out."""
+    """A class token and four patches: the gradient of each patch is its weight, and the class token is left
+    out."""
+
     class Tokens(nn.Module):
         def __init__(self):
             super().__init__()
@@ -65,10 +67,12 @@ def test_tokens_by_hand():
 
         def forward(self, x):
             tokens = self.kept(x.flatten(1).unflatten(1, (5, 2)))
-            return (tokens * torch.tensor([[9.0, 9.0], [1.0, 2.0], [1.0, 2.0], [1.0, 2.0], [5.0, -2.0]])).sum((1, 2))[:, None]
+            return (tokens * torch.tensor([[9.0, 9.0], [1.0, 2.0], [1.0, 2.0], [1.0, 2.0], [5.0, -2.0]])).sum(
+                (1, 2)
+            )[:, None]
 
     x = torch.arange(10.0).view(1, 1, 2, 5)
-    alpha = torch.tensor([2.0, 1.0])                                             # means of the patches' weights
+    alpha = torch.tensor([2.0, 1.0])  # means of the patches' weights
     expected = (x.flatten().view(5, 2)[1:] * alpha).sum(1).view(1, 2, 2)
     torch.testing.assert_close(grad_cam(Tokens(), "kept", x, 0), expected)
 
@@ -79,7 +83,9 @@ def test_patches_are_the_last_tokens():
     assert on_grid(tokens[:, 1:]).tolist() == on_grid(tokens).tolist()
     assert on_grid(tokens, (2, 4)).tolist() == [[[[2, 3, 4, 5], [6, 7, 8, 9]]]]
     assert on_grid(tokens[:, :1]).tolist() == [[[[0]]]]
-    with pytest.raises(ValueError, match=r"8 tokens are no square of patches, nor one beside a class token: pass grid="):
+    with pytest.raises(
+        ValueError, match=r"8 tokens are no square of patches, nor one beside a class token: pass grid="
+    ):
         on_grid(tokens[:, :8])
     for grid in [(3, 4), (0, 3), (3, 0)]:
         with pytest.raises(ValueError, match="expected a grid of at most 10 patches, got"):
@@ -88,6 +94,7 @@ def test_patches_are_the_last_tokens():
 
 def test_maps_with_channels_last_are_turned():
     """As hierarchical transformers have them: a layer norm on (B, h, w, E)."""
+
     class Last(nn.Module):
         def __init__(self):
             super().__init__()
@@ -101,17 +108,27 @@ def test_maps_with_channels_last_are_turned():
     torch.testing.assert_close(grad_cam(Last(), "norm", x, 1), a[..., 1].relu() / 20)
 
 
-@pytest.mark.parametrize(("net", "shape", "layer"), [
-    (convolutional(3), (1, 3, 12, 12), "3"), (LeNet(), (1, 1, 28, 28), "maps.3"), (resnet_cifar(8), (1, 3, 16, 16), "stages")])
+@pytest.mark.parametrize(
+    ("net", "shape", "layer"),
+    [
+        (convolutional(3), (1, 3, 12, 12), "3"),
+        (LeNet(), (1, 1, 28, 28), "maps.3"),
+        (resnet_cifar(8), (1, 3, 16, 16), "stages"),
+    ],
+)
 def test_the_last_maps_are_found(net, shape, layer):
     assert last_maps(net, torch.rand(shape)) == layer
     assert all(not m._forward_hooks and m.training for m in net.modules())
 
 
 def test_layers_without_maps_are_refused():
-    with pytest.raises(ValueError, match="Linear has no convolution with maps and no attention: name a layer"):
+    with pytest.raises(
+        ValueError, match="Linear has no convolution with maps and no attention: name a layer"
+    ):
         last_maps(nn.Linear(4, 2), torch.rand(1, 1, 4, 4))
-    with pytest.raises(ValueError, match=r"expected a layer of maps \(B, C, h, w\) or tokens \(B, N, E\), got \(1, 64\)"):
+    with pytest.raises(
+        ValueError, match=r"expected a layer of maps \(B, C, h, w\) or tokens \(B, N, E\), got \(1, 64\)"
+    ):
         grad_cam(convolutional(), "5", torch.rand(1, 1, 8, 8), 0)
 
 
@@ -130,7 +147,9 @@ def test_the_gradient_of_an_attention_mask_is_autograds():
     c = (a * mask[:, None]).detach().requires_grad_()
     (upstream,) = torch.autograd.grad(net[3:](c)[:, 2].sum(), c)
     torch.testing.assert_close(mask_gradient(a.detach(), upstream), expected, atol=1e-6, rtol=0)
-    assert mask_gradient(torch.full((1, 3, 1, 1), 2.0), torch.tensor([1.0, 2.0, -5.0]).view(1, 3, 1, 1)).flatten().tolist() == [-4]
+    assert mask_gradient(
+        torch.full((1, 3, 1, 1), 2.0), torch.tensor([1.0, 2.0, -5.0]).view(1, 3, 1, 1)
+    ).flatten().tolist() == [-4]
 
 
 @pytest.mark.row("EXP-14")
@@ -143,5 +162,8 @@ def test_a_step_along_the_mask_gradient_raises_the_score():
 
 
 def test_masks_of_another_shape_are_refused(annotations_unchecked):
-    with pytest.raises(ValueError, match=r"expected maps \(N, C, h, w\) and gradients of that shape, got \(1, 2, 3, 3\) and \(1, 1, 3, 3\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"expected maps \(N, C, h, w\) and gradients of that shape, got \(1, 2, 3, 3\) and \(1, 1, 3, 3\)",
+    ):
         mask_gradient(torch.rand(1, 2, 3, 3), torch.rand(1, 1, 3, 3))

@@ -1,4 +1,5 @@
-"""Filters as images, receptive fields by formula and by gradient, and the patches that excite a channel most."""
+"""Filters as images, receptive fields by formula and by gradient, and the patches that excite a channel
+most."""
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from deepcanon.explain import (
     top_patches,
 )
 from deepcanon.explain.functional import activations
-from deepcanon.explain.receptive_fields import Axis, Field
+from deepcanon.explain.visible_regions import Axis, Field
 from deepcanon.layers.norm import Standardize
 from deepcanon.nets.lenet import LeNet
 from deepcanon.nets.resnet import resnet_cifar
@@ -31,8 +32,10 @@ def test_filters_are_brought_to_the_unit_range_and_back():
     assert (found.images[4] == 0.5).all()
     assert (found.images[weight > 0] > 0.5).all()
     torch.testing.assert_close(found.weights(), weight)
-    for i in (0, 1, 2, 3, 5):                                                    # each by its own range
-        assert max(found.images[i].max().item() - 0.5, 0.5 - found.images[i].min().item()) == pytest.approx(0.5, abs=1e-6)
+    for i in (0, 1, 2, 3, 5):  # each by its own range
+        assert max(found.images[i].max().item() - 0.5, 0.5 - found.images[i].min().item()) == pytest.approx(
+            0.5, abs=1e-6
+        )
 
 
 @pytest.mark.row("EXP-01")
@@ -40,18 +43,19 @@ def test_a_grid_has_rows_columns_and_gaps():
     x = torch.arange(5.0).view(5, 1, 1, 1).expand(5, 2, 3, 4)
     grid = image_grid(x, columns=3, gap=2, value=9.0)
     assert grid.shape == (2, 2 * 3 + 3 * 2, 3 * 4 + 4 * 2)
-    assert grid[0, 2::5, 2::6].tolist() == [[0, 1, 2], [3, 4, 9]]                # a corner of each
+    assert grid[0, 2::5, 2::6].tolist() == [[0, 1, 2], [3, 4, 9]]  # a corner of each
     assert (grid[:, :2] == 9).all()
     assert (grid[:, :, -2:] == 9).all()
     assert (grid[:, 5:7] == 9).all()
     assert (grid != 9).sum() == 5 * 2 * 3 * 4
-    assert image_grid(x).shape == (2, 2 * 4 + 1, 3 * 5 + 1)                      # about a square
+    assert image_grid(x).shape == (2, 2 * 4 + 1, 3 * 5 + 1)  # about a square
     assert image_grid(x, gap=0).shape == (2, 6, 12)
 
 
 @pytest.mark.row("EXP-01")
 def test_edges_are_recovered_as_filters_of_edges():
-    """Images are told apart by the direction of their stripes: a filter of the trained layer is a Gabor function."""
+    """Images are told apart by the direction of their stripes: a filter of the trained layer is a Gabor
+    function."""
     torch.manual_seed(0)
     angle = torch.rand(600) * torch.pi
     y = (angle / (torch.pi / 4)).long().clamp(max=3)
@@ -67,7 +71,7 @@ def test_edges_are_recovered_as_filters_of_edges():
         optimizer.step()
     assert (net(x).argmax(1) == y).float().mean() > 0.97
     best = max(gabor_fit(w[0]) for w in first_filters(net))
-    assert best > 0.9                                                            # of the variance of the filter
+    assert best > 0.9  # of the variance of the filter
 
 
 def gabor_fit(weight: torch.Tensor) -> float:
@@ -115,17 +119,28 @@ class Branches(nn.Module):
         return self.end(self.down(x)).mean((2, 3))
 
 
-POSITIVE = [nn.Conv2d(1, 3, 5, 2, 1), nn.AvgPool2d(3, 2, 1), nn.Conv2d(3, 3, (3, 1), (1, 2), (0, 1)), nn.Conv2d(3, 2, 3, padding="same", dilation=2)]
+POSITIVE = [
+    nn.Conv2d(1, 3, 5, 2, 1),
+    nn.AvgPool2d(3, 2, 1),
+    nn.Conv2d(3, 3, (3, 1), (1, 2), (0, 1)),
+    nn.Conv2d(3, 2, 3, padding="same", dilation=2),
+]
 
 
 @pytest.mark.row("EXP-02")
-@pytest.mark.parametrize(("net", "layer", "size"), [
-    (nn.Sequential(*POSITIVE), "3", (40, 44)), (nn.Sequential(*POSITIVE), "1", (17, 17)), (Branches(), "end", (24, 20)),
-    (Branches(), "far", (24, 20))])
+@pytest.mark.parametrize(
+    ("net", "layer", "size"),
+    [
+        (nn.Sequential(*POSITIVE), "3", (40, 44)),
+        (nn.Sequential(*POSITIVE), "1", (17, 17)),
+        (Branches(), "end", (24, 20)),
+        (Branches(), "far", (24, 20)),
+    ],
+)
 def test_the_field_by_formula_is_the_support_of_the_gradient(net, layer, size):
     net, x = net.double(), torch.rand(4, 1, *size, dtype=torch.float64)
     for p in net.parameters():
-        p.data = p.data.abs() + 0.01                                             # nothing cancels
+        p.data = p.data.abs() + 0.01  # nothing cancels
     field = receptive_field(net, layer, x)
     with torch.no_grad():
         height, width = activations(net, layer, x).shape[2:]
@@ -134,7 +149,7 @@ def test_the_field_by_formula_is_the_support_of_the_gradient(net, layer, size):
         for column in {0, 1, width // 2, width - 1}:
             box, seen = field.box(row, column, size), gradient_support(net, layer, x, (0, row, column))
             assert (box[0] <= seen[0], box[1] <= seen[1], box[2] >= seen[2], box[3] >= seen[3]) == (True,) * 4
-            if (box[2] - box[0], box[3] - box[1]) == (field.rows.size, field.columns.size):                  # not cut
+            if (box[2] - box[0], box[3] - box[1]) == (field.rows.size, field.columns.size):  # not cut
                 assert box == seen
                 whole += 1
     assert whole
@@ -144,11 +159,20 @@ def test_the_field_by_formula_is_the_support_of_the_gradient(net, layer, size):
 def test_the_field_of_nets_of_the_library_holds_the_support():
     net, x = resnet_cifar(8, 4, width=4, standardize=Standardize(0.5, 0.2)).eval(), torch.rand(64, 3, 32, 32)
     field = receptive_field(net, "stages.1", x)
-    assert field == Field(Axis(-6, 13, 2), Axis(-6, 13, 2))                      # 3, 5, 7 of stride 1; then 2, 4 more of jump 1, 2
+    assert field == Field(
+        Axis(-6, 13, 2), Axis(-6, 13, 2)
+    )  # 3, 5, 7 of stride 1; then 2, 4 more of jump 1, 2
     boxes = [gradient_support(net, "stages.1", x, (k, 8, 8)) for k in range(8)]
-    union = (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
+    union = (
+        min(b[0] for b in boxes),
+        min(b[1] for b in boxes),
+        max(b[2] for b in boxes),
+        max(b[3] for b in boxes),
+    )
     assert union == field.box(8, 8, (32, 32)) == (10, 10, 23, 23)
-    assert receptive_field(LeNet(pool=nn.MaxPool2d), "maps", torch.rand(1, 1, 28, 28)) == Field(Axis(-2, 16, 4), Axis(-2, 16, 4))
+    assert receptive_field(LeNet(pool=nn.MaxPool2d), "maps", torch.rand(1, 1, 28, 28)) == Field(
+        Axis(-2, 16, 4), Axis(-2, 16, 4)
+    )
 
 
 def test_behind_what_mixes_positions_a_unit_sees_everything():
@@ -161,7 +185,25 @@ def test_behind_what_mixes_positions_a_unit_sees_everything():
         border = nn.Conv2d(1, 1, 3, padding=1, padding_mode=mode)
         assert receptive_field(nn.Sequential(border), "0", x) == Field(None, None)
     circular = nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular")
-    assert gradient_support(nn.Sequential(circular), "0", x, (0, 0, 5)) == (0, 4, 10, 7)      # from row 9 to row 1
+    assert gradient_support(nn.Sequential(circular), "0", x, (0, 0, 5)) == (
+        0,
+        4,
+        10,
+        7,
+    )  # from row 9 to row 1
+
+
+def test_what_only_takes_a_shape_or_a_type_sees_nothing():
+    class Shifted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.end = nn.Conv2d(1, 2, 3), nn.Identity()
+
+        def forward(self, x):
+            y = self.conv(x - torch.ones(1, 1, 1).to(x) + torch.zeros_like(x) + x.new_zeros(1))
+            return self.end(y + torch.ones(1).expand_as(y))
+
+    assert receptive_field(Shifted(), "end", torch.rand(1, 1, 6, 6)) == Field(Axis(0, 3, 1), Axis(0, 3, 1))
 
 
 def test_branches_of_other_strides_see_everything():
@@ -188,10 +230,17 @@ def test_the_strongest_regions_equal_brute_force(at_once, monkeypatch):
     every = sorted(((maps[i].max().item(), i) for i in range(20)), reverse=True)[:4]
     assert found.values.tolist() == pytest.approx([value for value, _ in every])
     assert found.images.tolist() == [i for _, i in every]
-    for (row, column), (value, i), box, patch in zip(found.positions.tolist(), every, found.boxes.tolist(), cut(x, found)):
+    for (row, column), (value, i), box, patch in zip(
+        found.positions.tolist(), every, found.boxes.tolist(), cut(x, found)
+    ):
         assert maps[i, row, column].item() == pytest.approx(value)
         top, left, bottom, right = box
-        assert [top, left, bottom, right] == [max(2 * row - 2, 0), max(2 * column - 2, 0), min(2 * row + 3, 12), min(2 * column + 3, 10)]
+        assert [top, left, bottom, right] == [
+            max(2 * row - 2, 0),
+            max(2 * column - 2, 0),
+            min(2 * row + 3, 12),
+            min(2 * column + 3, 10),
+        ]
         assert torch.equal(patch, x[i, :, top:bottom, left:right])
     assert top_patches(net, "2", x, 0, k=50).images.shape == (20,)
 

@@ -25,8 +25,15 @@ EXPLANATIONS = {
 
 def dropping() -> nn.Sequential:
     """A net with everything that a mode changes, its rectifiers in place."""
-    return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(True),
-                         nn.Dropout(0.5), nn.Flatten(), nn.Linear(256, 3))
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.Conv2d(4, 4, 3, padding=1),
+        nn.ReLU(True),
+        nn.Dropout(0.5),
+        nn.Flatten(),
+        nn.Linear(256, 3),
+    )
 
 
 @pytest.mark.parametrize("name", EXPLANATIONS)
@@ -38,7 +45,7 @@ def test_a_net_is_left_as_it_was(name, training):
     for p in net[6].parameters():
         p.grad = torch.ones_like(p)
     before, modes = copy.deepcopy(net.state_dict()), [m.training for m in net.modules()]
-    with torch.no_grad():                                                        # as inside an evaluation
+    with torch.no_grad():  # as inside an evaluation
         first = EXPLANATIONS[name](net, x, 1)
         assert not torch.is_grad_enabled()
     assert not first.requires_grad
@@ -50,7 +57,7 @@ def test_a_net_is_left_as_it_was(name, training):
     assert all((p.grad == 1).all() for p in net[6].parameters())
     assert all(not m._forward_hooks and not m._backward_hooks for m in net.modules())
     assert not x.requires_grad
-    if name != "smooth":                                                         # no dropout, no batch statistics
+    if name != "smooth":  # no dropout, no batch statistics
         torch.testing.assert_close(EXPLANATIONS[name](net, x[:1], 1), first[:1])
 
 
@@ -78,16 +85,49 @@ def test_eight_bit_images_and_nets_in_bfloat16(name):
 
 
 @pytest.mark.parametrize("name", EXPLANATIONS)
-@pytest.mark.parametrize(("x", "target", "error", "message"), [
-    (torch.full((1, 1, 8, 8), float("nan")), 1, ValueError, r"expected finite values, got 64 of 64 that are nan or inf"),
-    (torch.ones(1, 1, 8, 8, dtype=torch.int64), 1, TypeError, r"expected floating-point or uint8 values, got torch\.int64"),
-    (torch.rand(0, 1, 8, 8), 1, ValueError, r"expected a batch of inputs \(B, \.\.\.\), got \(0, 1, 8, 8\)"),
-    (torch.rand(2, 1, 8, 8), 3, ValueError, r"expected classes in 0\.\.2, got 3\.\.3"),
-    (torch.rand(2, 1, 8, 8), -1, ValueError, r"expected classes in 0\.\.2, got -1\.\.-1"),
-    (torch.rand(2, 1, 8, 8), torch.tensor([0, 1, 2]), ValueError, r"one class for each of 2 inputs, got torch\.int64 \(3,\)"),
-    (torch.rand(2, 1, 8, 8), torch.tensor([0.0, 1.0]), ValueError, r"one class for each of 2 inputs, got torch\.float32 \(2,\)"),
-    (torch.rand(2, 1, 8, 8), lambda o: o, ValueError, r"expected a score of shape \(2,\), one an input, got \(2, 3\)"),
-])
+@pytest.mark.parametrize(
+    ("x", "target", "error", "message"),
+    [
+        (
+            torch.full((1, 1, 8, 8), float("nan")),
+            1,
+            ValueError,
+            r"expected finite values, got 64 of 64 that are nan or inf",
+        ),
+        (
+            torch.ones(1, 1, 8, 8, dtype=torch.int64),
+            1,
+            TypeError,
+            r"expected floating-point or uint8 values, got torch\.int64",
+        ),
+        (
+            torch.rand(0, 1, 8, 8),
+            1,
+            ValueError,
+            r"expected a batch of inputs \(B, \.\.\.\), got \(0, 1, 8, 8\)",
+        ),
+        (torch.rand(2, 1, 8, 8), 3, ValueError, r"expected classes in 0\.\.2, got 3\.\.3"),
+        (torch.rand(2, 1, 8, 8), -1, ValueError, r"expected classes in 0\.\.2, got -1\.\.-1"),
+        (
+            torch.rand(2, 1, 8, 8),
+            torch.tensor([0, 1, 2]),
+            ValueError,
+            r"one class for each of 2 inputs, got torch\.int64 \(3,\)",
+        ),
+        (
+            torch.rand(2, 1, 8, 8),
+            torch.tensor([0.0, 1.0]),
+            ValueError,
+            r"one class for each of 2 inputs, got torch\.float32 \(2,\)",
+        ),
+        (
+            torch.rand(2, 1, 8, 8),
+            lambda o: o,
+            ValueError,
+            r"expected a score of shape \(2,\), one an input, got \(2, 3\)",
+        ),
+    ],
+)
 def test_mistakes_are_one_line(name, x, target, error, message, annotations_unchecked):
     with pytest.raises(error, match=message) as raised:
         EXPLANATIONS[name](convolutional(classes=3), x, target)
@@ -101,7 +141,7 @@ def test_scores_are_of_the_likeliest_class_by_default():
     assert functional.score(logits, torch.tensor([0, 2])).tolist() == [1, 1]
     assert functional.score(logits, lambda o: o.sum(1)).tolist() == [6, 10]
     assert functional.score((logits, "more")).tolist() == [3, 9]
-    assert functional.score(logits[:, 0]).tolist() == [1, 9]                     # one number an input
+    assert functional.score(logits[:, 0]).tolist() == [1, 9]  # one number an input
     with pytest.raises(ValueError, match=r"expected logits \(B, K\), got \(2, 3, 1\); pass target="):
         functional.score(logits[:, :, None])
     with pytest.raises(TypeError, match="expected a net that returns a tensor, got dict"):
@@ -116,13 +156,20 @@ def test_layers_are_named_or_given():
         functional.activations(net, "9", x)
     with pytest.raises(ValueError, match=r"this Conv2d is no layer of Sequential"):
         functional.activations(net, nn.Conv2d(1, 1, 1), x)
-    with pytest.raises(ValueError, match=r"expected a layer that returns a tensor, MultiheadAttention returns tuple"):
+    with pytest.raises(
+        ValueError, match=r"expected a layer that returns a tensor, MultiheadAttention returns tuple"
+    ):
         functional.activations(ViT(), "encoder.layers.0.self_attn", x)
     net.unused = nn.ReLU()
     net.forward = lambda x: net[0](x)
     for explanation in (functional.activations, functional.layer_gradient):
         with pytest.raises(ValueError, match=r"the ReLU is not used when Sequential is applied"):
-            explanation(net, "unused", x, *([lambda o: o.sum((1, 2, 3))] if explanation is functional.layer_gradient else []))
+            explanation(
+                net,
+                "unused",
+                x,
+                *([lambda o: o.sum((1, 2, 3))] if explanation is functional.layer_gradient else []),
+            )
 
 
 def test_a_score_without_a_gradient_is_named(annotations_unchecked):

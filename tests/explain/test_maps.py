@@ -31,7 +31,7 @@ def entropy(p: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("perplexity", [2.0, 15.0, 80.0])
 def test_the_search_reaches_the_perplexity(scale, perplexity):
     x = scale * torch.randn(100, 6)
-    x[50:] *= 30                                                                 # sparse points beside dense ones
+    x[50:] *= 30  # sparse points beside dense ones
     p = conditional_probabilities(squared_distances(x), perplexity)
     assert (entropy(p).exp() - perplexity).abs().max() < 1e-4
     torch.testing.assert_close(p.sum(1), torch.ones(100, dtype=torch.float64))
@@ -88,7 +88,14 @@ def test_the_divergence_is_within_a_twentieth_of_scikit_learns():
     x = digits("test")[0].flatten(1)
     method = TSNE(perplexity=30.0)
     method.fit(x)
-    peer = PeerTSNE(perplexity=30.0, method="exact", init="pca", learning_rate=max(len(x) / 48, 50), max_iter=1000, random_state=0)
+    peer = PeerTSNE(
+        perplexity=30.0,
+        method="exact",
+        init="pca",
+        learning_rate=max(len(x) / 48, 50),
+        max_iter=1000,
+        random_state=0,
+    )
     peer.fit_transform(x.numpy())
     assert method.kl < 1.05 * peer.kl_divergence_
     assert method.kl > 0.8 * peer.kl_divergence_
@@ -114,14 +121,24 @@ def test_equal_points_and_sixteen_bits_are_mapped():
     assert TSNE(perplexity=4.0, steps=50).fit(torch.randn(20, 3).bfloat16()).dtype == torch.float32
 
 
-@pytest.mark.parametrize(("x", "message"), [
-    (torch.rand(30, 4), r"expected points \(N, D\), more than the perplexity of 30 and at most 10,000, got \(30, 4\)"),
-    (torch.rand(40), r"got \(40,\)"), (torch.full((40, 2), torch.nan), "expected finite values")])
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (
+            torch.rand(30, 4),
+            r"expected points \(N, D\), more than the perplexity of 30 and at most 10,000, got \(30, 4\)",
+        ),
+        (torch.rand(40), r"got \(40,\)"),
+        (torch.full((40, 2), torch.nan), "expected finite values"),
+    ],
+)
 def test_points_that_are_none_are_refused(x, message, annotations_unchecked):
     with pytest.raises(ValueError, match=message):
         TSNE().fit(x)
     for settings in ({"dim": 0}, {"perplexity": 1.0}, {"steps": 0}, {"rate": 0.0}):
-        with pytest.raises(ValueError, match="expected dim and steps of 1 or more, perplexity above 1 and rate above 0, got"):
+        with pytest.raises(
+            ValueError, match="expected dim and steps of 1 or more, perplexity above 1 and rate above 0, got"
+        ):
             TSNE(**settings)
 
 
@@ -147,10 +164,15 @@ def agreement(y, found: torch.Tensor) -> float:
 
 @pytest.mark.row("EXP-12")
 def test_unequal_densities_need_no_radius():
-    """Two dense clusters side by side and a wide one: a radius that keeps the two apart tears the wide one to pieces."""
-    x, y = make_blobs([150, 150, 150], centers=[[0, 0], [0.5, 0], [25, 0]], cluster_std=[0.05, 0.05, 4.0], random_state=0)
+    """Two dense clusters side by side and a wide one: a radius that keeps the two apart tears the wide one
+    to pieces."""
+    x, y = make_blobs(
+        [150, 150, 150], centers=[[0, 0], [0.5, 0], [25, 0]], cluster_std=[0.05, 0.05, 4.0], random_state=0
+    )
     points = torch.from_numpy(x)
-    best = max(agreement(y, density_clusters(points, radius=radius)) for radius in torch.logspace(-2, 1, 60).tolist())
+    best = max(
+        agreement(y, density_clusters(points, radius=radius)) for radius in torch.logspace(-2, 1, 60).tolist()
+    )
     found = density_clusters(points, least=15)
     assert agreement(y, found) > 0.9
     assert agreement(y, found) > best + 0.1

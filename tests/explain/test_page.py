@@ -52,17 +52,31 @@ def test_a_run_is_explained_on_one_page(own, capsys):
     page = Path("run/explanations.html").read_text()
     assert page.startswith("<!doctype html>")
     assert "<script" not in page
-    assert not re.search(r'(src|href)="(?!data:)', page)                         # nothing is loaded from elsewhere
+    assert not re.search(r'(src|href)="(?!data:)', page)  # nothing is loaded from elsewhere
     assert page.count("explained: <strong>7</strong>") == 3
     shown = [m for m in OF_AN_IMAGE if m != "attention_rollout"]
     for name in shown:
         assert page.count(f"<figcaption>{name.replace('_', ' ')}</figcaption>") == 3
-    assert page.count("data:image/png") == 3 * (1 + len(shown)) + 2              # first filters and the picture of a 7
+    assert page.count("data:image/png") == 3 * (1 + len(shown)) + 2  # first filters and the picture of a 7
     assert len(page) < 200_000
 
 
 def test_methods_that_are_asked_for_alone_are_shown(own, capsys):
-    assert cli.main(["explain", "run", "digits/0.png", "digits/1.png", "--methods", "saliency,grad-cam", "--out", "here/page.html"]) == 0
+    assert (
+        cli.main(
+            [
+                "explain",
+                "run",
+                "digits/0.png",
+                "digits/1.png",
+                "--methods",
+                "saliency,grad-cam",
+                "--out",
+                "here/page.html",
+            ]
+        )
+        == 0
+    )
     page = Path("here/page.html").read_text()
     assert page.count("<figcaption>") == 2 * 3
     assert "digits/1.png" in page
@@ -73,43 +87,52 @@ def test_methods_that_are_asked_for_alone_are_shown(own, capsys):
 def test_a_net_of_ones_own_is_explained(own, what):
     assert cli.main(["explain", what, "photos", "--mean", "0.5,0.4,0.3", "--std", "0.2,0.2,0.2"]) == 0
     page = Path("explanations.html").read_text()
-    assert "guided backprop: " in page                                           # left out: it has no rectifier
+    assert "guided backprop: " in page  # left out: it has no rectifier
     assert "<figcaption>guided backprop</figcaption>" not in page
-    assert "layer of Grad-CAM: 1.1" in page                                      # behind the normalisation
+    assert "layer of Grad-CAM: 1.1" in page  # behind the normalisation
 
 
 def test_what_normalises_is_in_front_of_the_net(own):
-    plain, normalised = (explain_images("own.py:net", ["photos/0.png"], target="2", methods=["integrated_gradients"], **more)
-                         for more in ({}, {"mean": [0.5] * 3, "std": [0.25] * 3}))
-    assert not plain.images[0].maps["integrated_gradients"].equal(normalised.images[0].maps["integrated_gradients"])
+    plain, normalised = (
+        explain_images("own.py:net", ["photos/0.png"], target="2", methods=["integrated_gradients"], **more)
+        for more in ({}, {"mean": [0.5] * 3, "std": [0.25] * 3})
+    )
+    assert (
+        not plain.images[0]
+        .maps["integrated_gradients"]
+        .equal(normalised.images[0].maps["integrated_gradients"])
+    )
     assert plain.images[0].target == "2"
     assert sum(p for _, p in plain.images[0].likeliest) <= 1
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["nowhere", "digits"], "there is no run folder nowhere"),
-    (["photos", "digits"], "photos is not a run folder"),
-    (["run", "broken.png"], "broken.png"),
-    (["run", "nothing.png"], "nothing.png"),
-    (["run", "digits", "--class", "seven"], "no class 'seven'; known: 0, 1, 2"),
-    (["run", "digits", "--class", "10"], "no class '10'"),
-    (["run", "digits", "--methods", "gradcam"], "no method 'gradcam'; did you mean 'grad_cam'?"),
-    (["run", "digits", "--methods", "attention_rollout"], "no attention was found"),
-    (["run", "digits", "--layer", "9"], "has no layer '9'"),
-    (["run", "digits", "--methods", "map"], "needs 20 images or more, got 3"),
-    (["run", "digits", "--mean", "0.5", "--std", "0.5"], "run normalises images itself"),
-    (["run", "digits", "--methods", ","], "expected names with commas between"),
-    (["own.py:Net", "digits"], "digits is grey, and own.py:Net takes RGB images"),
-    (["own.py:Nett", "photos"], "net 'own.py:Nett': 'own.py' has no 'Nett'"),
-    (["own.py:number", "photos"], "expected own.py:number to be an nn.Module or to make one, got int"),
-    (["other.py:Net", "photos"], "there is no file 'other.py'"),
-    (["own.py:Net", "photos", "--class", "5"], "no class '5'; known: 0, 1, 2, 3, 4"),
-    (["own.py:Net", "photos", "--mean", "0.5"], "expected as many means as deviations"),
-    (["own.py:Fixed", "photos", "--size", "16"], "own.py:Fixed does not take images of 3 x 16 x 16"),
-    (["own.py:Net", "photos", "--size", "0"], "expected pixels above 0, got '0'"),
-    (["own.py:Net", "photos", "--mean", "a"], "expected numbers with commas between, got 'a'"),
-    (["run"], "IMAGES is missing"),
-])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere", "digits"], "there is no run folder nowhere"),
+        (["photos", "digits"], "photos is not a run folder"),
+        (["run", "broken.png"], "broken.png"),
+        (["run", "nothing.png"], "nothing.png"),
+        (["run", "digits", "--class", "seven"], "no class 'seven'; known: 0, 1, 2"),
+        (["run", "digits", "--class", "10"], "no class '10'"),
+        (["run", "digits", "--methods", "gradcam"], "no method 'gradcam'; did you mean 'grad_cam'?"),
+        (["run", "digits", "--methods", "attention_rollout"], "no attention was found"),
+        (["run", "digits", "--layer", "9"], "has no layer '9'"),
+        (["run", "digits", "--methods", "map"], "needs 20 images or more, got 3"),
+        (["run", "digits", "--mean", "0.5", "--std", "0.5"], "run normalises images itself"),
+        (["run", "digits", "--methods", ","], "expected names with commas between"),
+        (["own.py:Net", "digits"], "digits is grey, and own.py:Net takes RGB images"),
+        (["own.py:Nett", "photos"], "net 'own.py:Nett': 'own.py' has no 'Nett'"),
+        (["own.py:number", "photos"], "expected own.py:number to be an nn.Module or to make one, got int"),
+        (["other.py:Net", "photos"], "there is no file 'other.py'"),
+        (["own.py:Net", "photos", "--class", "5"], "no class '5'; known: 0, 1, 2, 3, 4"),
+        (["own.py:Net", "photos", "--mean", "0.5"], "expected as many means as deviations"),
+        (["own.py:Fixed", "photos", "--size", "16"], "own.py:Fixed does not take images of 3 x 16 x 16"),
+        (["own.py:Net", "photos", "--size", "0"], "expected pixels above 0, got '0'"),
+        (["own.py:Net", "photos", "--mean", "a"], "expected numbers with commas between, got 'a'"),
+        (["run"], "IMAGES is missing"),
+    ],
+)
 def test_mistakes_are_one_line(own, words, message, capsys):
     assert cli.main(["explain", *words]) in (1, 2)
     err = capsys.readouterr().err

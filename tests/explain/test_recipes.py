@@ -7,7 +7,7 @@ from PIL import Image
 import deepcanon
 from deepcanon import recipes
 from deepcanon.engine import options
-from deepcanon.recipes.explanation.backgrounds import background, framed, planted
+from deepcanon.explain import background, framed, planted
 
 
 @pytest.mark.row("EXP-15")
@@ -15,7 +15,7 @@ def test_the_explanation_of_a_biased_net_lies_on_the_background(workplace):
     with options(quiet=True):
         biased, unbiased = (recipes.husky_wolf("digits", frame) for frame in ("of_class", "independent"))
     assert biased.results["background_share"] > 0.5
-    assert biased.results["accuracy"] < 0.6                                      # the snow told it everything
+    assert biased.results["accuracy"] < 0.6  # the snow told it everything
     assert unbiased.results["background_share"] < 0.2
     assert unbiased.results["accuracy"] > 0.9
 
@@ -30,12 +30,16 @@ def test_backgrounds_are_planted_around_the_picture():
     assert frame[:, :, outside].max() <= 0.4
     for of_class in (True, False):
         seen, label = planted((frame, y), border=2, classes=5, of_class=of_class)
-        assert torch.equal(label, (y >= 3).long())                               # the second half of the classes
+        assert torch.equal(label, (y >= 3).long())  # the second half of the classes
         assert torch.equal(seen[:, :, 2:-2, 2:-2], x)
         bright = seen[:, 0, outside].mean(1) > 0.5
         assert seen.min() >= 0
         assert seen.max() <= 1
-        assert torch.equal(bright, label.bool()) if of_class else 0.3 < (bright == label.bool()).float().mean() < 0.7
+        assert (
+            torch.equal(bright, label.bool())
+            if of_class
+            else 0.3 < (bright == label.bool()).float().mean() < 0.7
+        )
     assert 0.3 < bright.float().mean() < 0.7
 
 
@@ -49,7 +53,7 @@ def test_a_style_run_is_judged_by_another_run(workplace):
     assert not any(p.requires_grad for p in run.method.stages.parameters())
     for mine, theirs in zip(run.method.stages.parameters(), look.method.net[:3].parameters()):
         assert torch.equal(mine, theirs)
-    (workplace / "picture.png").unlink()                                         # its Gram matrices are in the run
+    (workplace / "picture.png").unlink()  # its Gram matrices are in the run
     again = deepcanon.load("styled")
     assert torch.equal(again.gram_1, run.method.gram_1)
 
@@ -62,5 +66,7 @@ def test_settings_that_are_none_are_refused(workplace):
     colour = (torch.randint(256, (20, 8, 8, 3), dtype=torch.uint8).numpy(), [0, 1] * 10)
     with pytest.raises(ValueError, match="look: expected a run of dream or resnet on images of 3 channels"):
         recipes.style(colour, look="look", steps=1)
-    with pytest.raises(ValueError, match="expected images whose sides are multiples of 4, got 10 x 10; pass size=8"):
+    with pytest.raises(
+        ValueError, match="expected images whose sides are multiples of 4, got 10 x 10; pass size=8"
+    ):
         recipes.style("digits", size=10, steps=1)

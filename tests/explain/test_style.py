@@ -12,7 +12,7 @@ from tests.explain.nets import convolutional, digits
 
 @pytest.mark.row("EXP-08")
 def test_a_gram_matrix_holds_mean_products():
-    f = torch.tensor([[[[1.0, 2.0]], [[3.0, -1.0]]]])                            # two channels, two positions
+    f = torch.tensor([[[[1.0, 2.0]], [[3.0, -1.0]]]])  # two channels, two positions
     assert gram(f).tolist() == [[[2.5, 0.5], [0.5, 5.0]]]
     f = torch.randn(3, 5, 4, 6, dtype=torch.float64)
     g = gram(f)
@@ -36,7 +36,7 @@ def test_style_loss_by_hand():
     f, a = torch.tensor([[[[1.0, 2.0]], [[3.0, -1.0]]]]), torch.tensor([[[2.0, 0.0], [0.0, 5.0]]])
     assert style_loss([f], [a], [1.0]).tolist() == [0.25 + 0.25 + 0.25]
     assert style_loss([f, f], [a, gram(f)], [2.0, 5.0]).tolist() == [1.5]
-    assert style_loss([f, f], [a, a]).tolist() == [0.375]                        # 1 / C^2 of each layer
+    assert style_loss([f, f], [a, a]).tolist() == [0.375]  # 1 / C^2 of each layer
     pair = style_loss([torch.cat([f, 0 * f])], [a], [1.0])
     assert pair.tolist() == [0.75, 4 + 25]
 
@@ -92,7 +92,7 @@ def test_the_total_loss_falls():
     assert history.shape == (61,)
     assert history[-1] < 0.2 * history[0]
     assert (history[1:].diff() < 0).float().mean() > 0.8
-    assert x.min() >= 0                                                          # clamped in units of pixels
+    assert x.min() >= 0  # clamped in units of pixels
     assert x.max() <= 1
     assert not x.requires_grad
 
@@ -106,7 +106,9 @@ def test_without_style_the_content_comes_back_and_without_content_the_style():
         with torch.no_grad():
             f, *maps = features(net, ["2", "0", "2"], x)
             wanted = features(net, ["2"], content)[0]
-            return content_loss(f, wanted).item(), style_loss(maps, [gram(s) for s in features(net, ["0", "2"], style)]).item()
+            return content_loss(f, wanted).item(), style_loss(
+                maps, [gram(s) for s in features(net, ["0", "2"], style)]
+            ).item()
 
     only_content, _ = transfer_style(net, content, style, **LAYERS, style_weight=0.0, start=grey, steps=300)
     only_style, _ = transfer_style(net, content, style, **LAYERS, content_weight=0.0, start=grey, steps=300)
@@ -116,7 +118,7 @@ def test_without_style_the_content_comes_back_and_without_content_the_style():
     assert distances(only_style)[1] < 0.02 * at_start[1]
     assert distances(only_style)[0] > 10 * distances(only_content)[0]
     same, history = transfer_style(net, content, style, **LAYERS, style_weight=0.0, steps=3)
-    assert torch.equal(same, content)                                            # the content itself is the minimum
+    assert torch.equal(same, content)  # the content itself is the minimum
     assert (history == 0).all()
 
 
@@ -124,7 +126,7 @@ def test_features_come_in_the_order_that_was_asked_for():
     net, x = convolutional(in_place=True), torch.rand(1, 1, 8, 8)
     late, early, again = features(net, ["2", net[0], "0"], x)
     torch.testing.assert_close(early, net[0](x))
-    assert (early < 0).any()                                                     # before the rectifier in place
+    assert (early < 0).any()  # before the rectifier in place
     assert torch.equal(early, again)
     torch.testing.assert_close(late, net[:3](x))
     assert all(not m._forward_hooks for m in net.modules())
@@ -134,10 +136,15 @@ def test_features_come_in_the_order_that_was_asked_for():
         features(net, ["0", "7"], x)
 
 
-@pytest.mark.parametrize("settings", [{"content_weight": -1.0}, {"content_weight": 0.0, "style_weight": 0.0}, {"steps": 0}, {"rate": 0.0}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"content_weight": -1.0}, {"content_weight": 0.0, "style_weight": 0.0}, {"steps": 0}, {"rate": 0.0}],
+)
 def test_transfers_that_are_none_are_refused(settings):
     content, style, net = pictures()
-    with pytest.raises(ValueError, match="expected weights of 0 or more, not both 0, a rate above 0 and 1 step or more, got"):
+    with pytest.raises(
+        ValueError, match="expected weights of 0 or more, not both 0, a rate above 0 and 1 step or more, got"
+    ):
         transfer_style(net, content, style, **LAYERS, **settings)
 
 
@@ -148,7 +155,10 @@ def fast(**settings) -> FastStyle:
 
 
 def test_the_loss_of_the_net_is_that_of_its_pictures():
-    method, x = fast(content=0, content_weight=2.0, style_weight=3.0, smoothness=0.5), torch.rand(3, 1, 16, 16)
+    method, x = (
+        fast(content=0, content_weight=2.0, style_weight=3.0, smoothness=0.5),
+        torch.rand(3, 1, 16, 16),
+    )
     y, net = method.net(x), method.stages
     _, style, _ = pictures()
     content = content_loss(net[0](y), net[0](x)) / net[0](x)[0].numel()
@@ -165,7 +175,10 @@ def test_the_loss_of_the_net_is_that_of_its_pictures():
 
 def test_the_net_learns_the_style_and_the_frozen_one_stays():
     torch.manual_seed(0)
-    method, x = fast(style_weight=30.0), digits("train")[0][:64].repeat_interleave(2, 2).repeat_interleave(2, 3)
+    method, x = (
+        fast(style_weight=30.0),
+        digits("train")[0][:64].repeat_interleave(2, 2).repeat_interleave(2, 3),
+    )
     before = [p.clone() for p in method.stages.parameters()]
     optimizer = torch.optim.Adam(method.net.parameters(), 1e-2)
     first = method.loss((x,))
@@ -192,11 +205,19 @@ def test_the_stages_are_evaluated_while_the_net_trains():
     assert torch.equal(stage[1].running_mean, before)
 
 
-@pytest.mark.parametrize(("style", "content", "message"), [
-    (torch.rand(2, 1, 8, 8), 0, r"expected one style picture \(1, C, h, w\) in \[0, 1\], got torch\.float32 \(2, 1, 8, 8\)"),
-    (torch.full((1, 1, 8, 8), 2.0), 0, r"expected one style picture"),
-    (torch.zeros(1, 1, 8, 8, dtype=torch.uint8), 0, r"got torch\.uint8"),
-    (torch.rand(1, 1, 8, 8), 1, r"expected content as a stage in 0\.\.0, got 1")])
+@pytest.mark.parametrize(
+    ("style", "content", "message"),
+    [
+        (
+            torch.rand(2, 1, 8, 8),
+            0,
+            r"expected one style picture \(1, C, h, w\) in \[0, 1\], got torch\.float32 \(2, 1, 8, 8\)",
+        ),
+        (torch.full((1, 1, 8, 8), 2.0), 0, r"expected one style picture"),
+        (torch.zeros(1, 1, 8, 8, dtype=torch.uint8), 0, r"got torch\.uint8"),
+        (torch.rand(1, 1, 8, 8), 1, r"expected content as a stage in 0\.\.0, got 1"),
+    ],
+)
 def test_styles_that_are_none_are_refused(style, content, message, annotations_unchecked):
     with pytest.raises(ValueError, match=message):
         FastStyle(StyleNet(1, width=2, blocks=0), [nn.Conv2d(1, 2, 3)], style, content=content)
@@ -209,9 +230,13 @@ def test_the_net_takes_sides_of_multiples_of_four():
     assert y.min() >= 0
     assert y.max() <= 1
     for shape in [(1, 3, 10, 12), (1, 3, 12, 9), (1, 3, 4, 12)]:
-        with pytest.raises(ValueError, match=r"expected images .* whose sides are multiples of 4, 8 or more, got"):
+        with pytest.raises(
+            ValueError, match=r"expected images .* whose sides are multiples of 4, 8 or more, got"
+        ):
             net(torch.rand(shape))
     with pytest.raises(ValueError, match="expected channels and width of 1 or more and blocks of 0 or more"):
         StyleNet(0)
     convolutions = 81 * 3 * 32 * 2 + 9 * (2 * 32 * 64 + 2 * 64 * 128 + 5 * 2 * 128**2)
-    assert sum(p.numel() for p in StyleNet().parameters()) == convolutions + 3 + 2 * (2 * 32 + 2 * 64 + 11 * 128)
+    assert sum(p.numel() for p in StyleNet().parameters()) == convolutions + 3 + 2 * (
+        2 * 32 + 2 * 64 + 11 * 128
+    )

@@ -19,16 +19,17 @@ def perceptron(width: int = 32) -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), initialize(mlp(64, width, width, width, 10), kaiming))
 
 
-@pytest.mark.row("FND-44")
-def test_snapshots_are_the_weights_of_one_run_at_the_given_steps():
+@pytest.mark.row("FND-44", "FND-45")
+@pytest.mark.parametrize("kept", [(9, 6), (3, 6, 9)])                            # a later copy takes the place of the first
+def test_snapshots_are_the_weights_of_one_run_at_the_given_steps(kept):
     torch.manual_seed(1)
-    method, data = Snapshots(perceptron(8), every=3, num_members=2), images("digits", batch=32)
+    method, data = Snapshots(perceptron(8), every=3, num_members=len(kept)), images("digits", batch=32)
     trainer, seen = Trainer(method, data, {"net": SGD(0.1)}), {}
     for step in range(10):
         trainer.train_step(data.at(step))
         seen[step + 1] = copy.deepcopy(method.net.state_dict())
-        assert len(method.members()) == min(max((step + 1) // 3, 1), 2)
-    for member, step in zip(method.members(), (9, 6), strict=True):              # the third copy has taken the place of the first
+        assert len(method.members()) == min(max((step + 1) // 3, 1), len(kept))
+    for member, step in zip(method.members(), kept, strict=True):
         assert all(torch.equal(value, seen[step][name]) for name, value in member.state_dict().items())
     assert not any(p.requires_grad for p in method.kept.parameters())
 

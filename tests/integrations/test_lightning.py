@@ -1,5 +1,7 @@
 """The same training under Lightning's Trainer and under `fit`, for one method of each shape."""
 
+from dataclasses import replace
+
 import lightning
 import pytest
 import torch
@@ -53,6 +55,21 @@ def test_every_shape_trains_as_under_fit(name, tmp_path):
     with options(quiet=True):
         fit(ours, data, optimizers, steps=STEPS, clip_norm=1.0, clip_value=0.1)
     assert_equal(ours, theirs)
+
+
+def test_parts_have_their_rates_as_under_fit(tmp_path):
+    optimizer = replace(AdamW(1e-2, schedule=cosine(warmup=2)), slower={"encoder": 0.1})
+    trained = []
+    for under_lightning in (True, False):
+        method, data = build("vq_vae")
+        torch.manual_seed(1)
+        if under_lightning:
+            lightning_trainer(tmp_path).fit(MethodModule(method, optimizer, steps=STEPS), Batches(data, STEPS))
+        else:
+            with options(quiet=True):
+                fit(method, data, optimizer, steps=STEPS)
+        trained.append(method)
+    assert_equal(*trained)
 
 
 def test_schedules_and_optimizers_go_on_after_a_lightning_checkpoint(tmp_path):

@@ -8,7 +8,7 @@ from torch import nn
 
 from deepcanon.layers.local_response import LocalResponseNorm
 from deepcanon.nets.googlenet import MODULES, GoogLeNet, Inception
-from deepcanon.vision.auxiliary import DeeplySupervised
+from deepcanon.vision.classify import Classifier
 
 
 def count(net: nn.Module) -> int:
@@ -101,14 +101,13 @@ def test_the_loss_is_that_of_the_last_head_and_a_share_of_the_others():
     net = GoogLeNet(5, in_channels=1, width=0.1, small=True, dropout=0.0).eval()
     batch = torch.rand(3, 1, 16, 16), torch.tensor([0, 4, 2])
     last, early, late = (F.cross_entropy(logits, batch[1]) for logits in net.all_logits(batch[0]))
-    found = DeeplySupervised(net).loss(batch)
-    torch.testing.assert_close(found["loss"], last + 0.3 * (early + late))
-    torch.testing.assert_close(found["last_head"], last.detach())
-    torch.testing.assert_close(DeeplySupervised(net, weight=0.0).loss(batch)["loss"], last)
-    torch.testing.assert_close(DeeplySupervised(net).metrics(batch)["nll"].mean(), last)
-    torch.testing.assert_close(DeeplySupervised(net).predict(batch[0]), net(batch[0]).softmax(1))
-    smooth = DeeplySupervised(net, weight=0.0, label_smoothing=0.2).loss(batch)["loss"]
-    torch.testing.assert_close(smooth, F.cross_entropy(net(batch[0]), batch[1], label_smoothing=0.2))
+    torch.testing.assert_close(Classifier(net, auxiliary=0.3).loss(batch), last + 0.3 * (early + late))
+    torch.testing.assert_close(Classifier(net).loss(batch), last)
+    torch.testing.assert_close(Classifier(net, auxiliary=0.3).metrics(batch)["nll"].mean(), last)
+    torch.testing.assert_close(Classifier(net, auxiliary=0.3).predict(batch[0]), net(batch[0]).softmax(1))
+    smooth = [F.cross_entropy(logits, batch[1], label_smoothing=0.2) for logits in net.all_logits(batch[0])]
+    found = Classifier(net, auxiliary=0.5, label_smoothing=0.2).loss(batch)
+    torch.testing.assert_close(found, smooth[0] + 0.5 * (smooth[1] + smooth[2]))
 
 
 def test_what_does_not_fit_is_refused(monkeypatch):
@@ -116,7 +115,7 @@ def test_what_does_not_fit_is_refused(monkeypatch):
     for width in (0.0, 1.5):
         with pytest.raises(ValueError, match="expected a width as a share of the paper's channels"):
             GoogLeNet(3, width=width)
-    with pytest.raises(ValueError, match="expected a weight of the further heads of 0 or more, got -1"):
-        DeeplySupervised(nn.Identity(), weight=-1)
+    with pytest.raises(ValueError, match="expected a weight of further heads of 0 or more, got -1"):
+        Classifier(nn.Identity(), auxiliary=-1.0)
     with pytest.raises(ValueError, match=r"expected images \(B, 3, H, W\), got \(2, 1, 8, 8\)"):
         GoogLeNet(3, width=0.1, small=True)(torch.rand(2, 1, 8, 8))

@@ -111,6 +111,16 @@ def test_a_shifted_block_looks_across_the_border_of_windows():
 
 
 @pytest.mark.row("VIS-32")
+def test_a_block_is_attention_in_windows_and_then_the_mlp():
+    torch.manual_seed(0)
+    block, x = SwinBlock(8, 2, 4, 2, 16), torch.randn(2, 8, 8, 8)
+    mask = shift_mask((8, 8), 4, 2)
+    y = block.attention(into_windows(block.norm1(x).roll((-2, -2), (1, 2)), 4), mask)
+    h = x + from_windows(y, (8, 8)).roll((2, 2), (1, 2))
+    torch.testing.assert_close(block(x), h + block.mlp(block.norm2(h)))
+
+
+@pytest.mark.row("VIS-32")
 def test_the_cost_is_linear_in_the_number_of_windows():
     from torch.utils.flop_counter import FlopCounterMode
 

@@ -132,3 +132,9 @@ def test_what_does_not_fit_is_refused(monkeypatch):
         resized_positions(torch.rand(1, 10, 4), 0)
     with pytest.raises(ValueError, match="multiple of the patch, got 21 and 4"):
         resize_vit(small(), 21)
+
+
+def test_it_is_exported_for_any_number_of_images():
+    net, x = small().eval(), torch.rand(4, 3, 12, 12)
+    program = torch.export.export(net, (x[:2],), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    torch.testing.assert_close(program.module()(x), net(x))

@@ -14,7 +14,7 @@ from deepcanon.data import captions
 from deepcanon.data.caption_data import opened, words_of
 from deepcanon.engine import Adam, fit, options
 from deepcanon.language.causal import perplexity
-from deepcanon.nets.caption_decoder import AdditiveAttention, CaptionDecoder
+from deepcanon.nets.caption_decoder import AdditiveAttention, CaptionDecoder, conv_maps
 from deepcanon.vision.caption import Captioner, word_nll
 from deepcanon.vision.caption_search import beam_search
 from deepcanon.vision.hard_attention import HardCaptioner, Places, likeliest_place, to_go
@@ -103,6 +103,15 @@ def test_near_temperature_0_soft_attention_is_that_of_the_highest_score():
     warm.attention.temperature = 1.0
     torch.testing.assert_close((warm.attention(v, words[:, :1].expand(2, 5).float()).log() / 1e-6).softmax(1),
                                net.attention(v, words[:, :1].expand(2, 5).float()))
+
+
+@pytest.mark.row("VIS-33")
+@pytest.mark.parametrize(("halvings", "features", "side"), [(1, 12, 12), (2, 24, 6), (3, 24, 3)])
+def test_the_encoder_halves_the_image(halvings, features, side):
+    encoder, found = conv_maps(2, 6, halvings, standardize=nn.Softshrink(0.1))
+    assert encoder(torch.rand(2, 2, 24, 24)).shape == (2, found, side, side)
+    assert found == features
+    assert isinstance(encoder[0], nn.Softshrink)
 
 
 # the captioner

@@ -60,6 +60,9 @@ def test_an_unknown_distortion_is_refused():
 @pytest.mark.parametrize(("name", "settings", "message"), [
     ("resnet", {"form": "larg"}, "expected form as photo, resnet18 or cifar with its depth, such as cifar20, got 'larg'"),
     ("resnet", {"schedule": "step"}, "expected schedule as cosine or linear, got 'step'"),
+    ("convnet", {"scale": 1.5}, r"expected a scale as a share of the paper's widths in \(0, 1\], got 1\.5"),
+    ("convnet", {"architecture": "alexnet", "size": 12}, "images of 12 pixels are too small for AlexNet's three poolings"),
+    ("vit", {"size": 31}, "images of 31 pixels cannot be cut into 2 to 4 patches a side; pass size=28"),
     ("lenet", {"widths": "huge"}, "expected widths as one of paper, wide, wider, got 'huge'"),
     ("lenet", {"size": 8}, "LeNet needs images of 12 pixels or more")])
 def test_settings_that_are_none_are_refused(workplace, name, settings, message):

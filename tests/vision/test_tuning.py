@@ -8,7 +8,7 @@ import torch
 import deepcanon
 from deepcanon import recipes
 from deepcanon.engine import SGD, AdamW, fit, options
-from deepcanon.engine.optimizers import Factory
+from deepcanon.engine.optimizers import Factory, described
 from deepcanon.foundations.transfer import rates as transfer_rates
 from deepcanon.nets.alexnet import AlexNet
 from deepcanon.nets.densenet import densenet_cifar
@@ -94,6 +94,9 @@ def test_rates_fall_from_the_head_to_the_input(build):
     for group in factory(method.parameters(), names).param_groups:
         seen |= {names[id(p)]: group["lr"] for p in group["params"]}
     assert len(seen) == len(list(method.parameters()))
+    assert described(factory, 10)["slower"] == {f"net.{part}": 0.5**k for k, part in enumerate(
+        ("head", "stages.2", "stages.1", "stages.0", "stem"))}
+    assert "slower" not in described(build(0.2), 10)
     expected = {"head": 0.2, "stages.2": 0.1, "stages.1": 0.05, "stages.0": 0.025, "stem": 0.0125}
     assert all(
         rate == pytest.approx(next(v for part, v in expected.items() if name.startswith(f"net.{part}")))

@@ -20,7 +20,7 @@ def main(words: list[str]) -> int | None:
     parser.add_argument("action", metavar="list|get|where|check")
     parser.add_argument("name", nargs="?", metavar="NAME|PATH", type=data)
     parser.add_argument("--kind", metavar="KIND",
-                        help="what to read it as: images, boxes, table, text, points, arrays or env (default: by what it is)")
+                        help="what to read it as: images, boxes, masks, captions, table, text, points, arrays or env (default: by what it is)")
     parser.add_argument("--target", metavar="COLUMN", help="the column of a table to predict")
     add_reading_options(parser)
     asked = parser.parse(words)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-from .augment import Augment, chance, uniform
+from .augment import Augment, chance, jitter, uniform
 
 PairAugment = Callable[[Tensor, Tensor, Generator], tuple[Tensor, Tensor]]
 IGNORED = 255
@@ -76,3 +76,22 @@ def window(size: int) -> PairAugment:
         return cut[0][row, :, top, left], cut[1][row, top, left]
 
     return augment
+
+
+def changes(move: float, turn: str, light: float, fill: int = IGNORED) -> PairAugment:
+    """Mirror images, zoom and light: what a run of segmentation learns from.
+
+    Args:
+        move: images are enlarged by up to 1 + 2 move, made smaller by 1 - move, and moved as far.
+        turn: mirror images: sides, both (up and down too) or none.
+        light: strength of changes of brightness, contrast and saturation.
+        fill: the label of what comes into view.
+
+    Raises:
+        ValueError: another turn, or a move of 1 or more.
+    """
+    if turn not in ("sides", "both", "none") or not 0 <= move < 1:
+        raise ValueError(f"expected flip as sides, both or none and zoom in [0, 1), got {turn!r} and {move}")
+    flips = [flip(), flip(vertical=True)][: {"none": 0, "sides": 1, "both": 2}[turn]]
+    moves = [zoom((1 - move, 1 + 2 * move), shift=move, fill=fill)] if move else []
+    return compose(*flips, *moves, images_only(jitter(brightness=light, contrast=light, saturation=light)))

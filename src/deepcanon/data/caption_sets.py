@@ -10,7 +10,7 @@ from .folder import held_out
 from .mask_sets import arrays_of, packed
 from .pictures import digits
 
-NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+NUMBERS = ["a zero", "a one", "a two", "a three", "a four", "a five", "a six", "a seven", "an eight", "a nine"]
 CELL, CELLS, TRAIN, TEST = 8, 3, 1_000, 200     # a digit's side, cells a side of a scene, scenes
 
 
@@ -43,8 +43,7 @@ def scene(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> tuple[np.nd
         top, left = (CELL * int(cell), CELL * line) if down else (CELL * line, CELL * int(cell))
         ink = (255 * x[row].astype(np.float32) / 16).astype(np.uint8)
         image[top : top + CELL, left : left + CELL] = np.maximum(image[top : top + CELL, left : left + CELL], ink)
-    words = [f"a {NUMBERS[int(y[row])]}" for row in rows]
-    return image, (" above " if down else " left of ").join(words)
+    return image, (" above " if down else " left of ").join(NUMBERS[int(y[row])] for row in rows)
 
 
 def flickr8k() -> Described:

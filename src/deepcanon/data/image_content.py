@@ -237,6 +237,11 @@ def tell(index: Index, survey: Survey, plan: Plan, options: Options) -> None:
         )
     if options.channels is None and plan.channels == 1:
         say(f"{name}: every picture is grey: 1 channel (channels=)")
+    if options.channels is not None:
+        what, ours = ("grey picture", "colour") if plan.channels == 3 else ("colour picture", "grey")
+        other = [index.names[row] for row, look in survey.looks.items() if look.grey == (plan.channels == 3)]
+        if other:
+            say(f"{name}: {counted(len(other), what)}, read as {ours}: {some(other)}")
     if not survey.whole:
         say(f"{name}: {len(looks):,} of {len(index.rows):,} pictures were looked at to decide this")
     if index.others:

@@ -1,10 +1,11 @@
-"""Attention maps and attention rollout (Bahdanau et al. 2015, arXiv 1409.0473; Abnar & Zuidema 2020, arXiv 2005.00928).
+"""Attention maps and attention rollout (Bahdanau et al. 2015, arXiv 1409.0473; Abnar & Zuidema 2020, arXiv
+2005.00928).
 
-    A = softmax(Q K' / sqrt(D))                                 the map of one layer: rows are queries and sum to 1
-    R_l = A'_l R_{l-1},    A'_l = rows of (mean_h A_lh + I) / 2, R_0 = I       what every token is made of, residuals counted
+    A = softmax(Q K' / sqrt(D))          the map of one layer: rows are queries and sum to 1
+    R_l = (mean_h A_lh + I) / 2 R_{l-1}, R_0 = I        what every token is made of, residuals counted
 
-Maps are recorded where attention is computed: `F.scaled_dot_product_attention`, `nn.MultiheadAttention`, or a softmax
-over the last axis of scores with three axes or more, as in code that is written out.
+Maps are recorded where attention is computed: `F.scaled_dot_product_attention`, `nn.MultiheadAttention`, or
+a softmax over the last axis of scores with three axes or more, as in code that is written out.
 B batch, H heads, L queries, S keys.
 """
 
@@ -38,7 +39,11 @@ class AttentionMode(TorchFunctionMode):
         output = func(*args, **kwargs)
         if func is F.scaled_dot_product_attention:
             self.maps.append(dot_product_weights(*args, **kwargs).detach())
-        elif func in (F.softmax, torch.softmax, Tensor.softmax) and output.ndim >= 3 and last_axis(output, args, kwargs):
+        elif (
+            func in (F.softmax, torch.softmax, Tensor.softmax)
+            and output.ndim >= 3
+            and last_axis(output, args, kwargs)
+        ):
             self.maps.append(output.detach())
         return output
 
@@ -65,12 +70,15 @@ def dot_product_weights(
     if is_causal:
         scores = scores + scores.new_full((L, S), -math.inf).triu(1)
     if attn_mask is not None:
-        scores = scores.masked_fill(~attn_mask, -math.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
+        scores = (
+            scores.masked_fill(~attn_mask, -math.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
+        )
     return scores.softmax(-1)
 
 
 def attention_maps(net: nn.Module, *inputs: Any) -> list[Float[Tensor, "*B L S"]]:
-    """The attention weights of every attention in the order in which they run, (B, H, L, S) of multi-head attention.
+    """The attention weights of every attention in the order in which they run, (B, H, L, S) of multi-head
+    attention.
 
     Args:
         inputs: what the net is applied to.
@@ -97,10 +105,15 @@ def rollout(maps: Sequence[Float[Tensor, "B H N N"]], residual: float = 0.5) -> 
         residual: the part of a token that stays as it is, by the residual connection; 0 leaves it out.
 
     Raises:
-        ValueError: no map, maps of other shapes than (B, H, N, N), rows that do not sum to 1, a residual outside [0, 1).
+        ValueError: no map, maps of other shapes than (B, H, N, N), rows that do not sum to 1, a residual
+            outside [0, 1).
     """
-    if not maps or any(a.ndim != 4 or a.shape[2] != a.shape[3] or a.shape[::3] != maps[0].shape[::3] for a in maps):
-        raise ValueError(f"expected self-attention maps (B, H, N, N) of one size, got {[tuple(a.shape) for a in maps]}")
+    if not maps or any(
+        a.ndim != 4 or a.shape[2] != a.shape[3] or a.shape[::3] != maps[0].shape[::3] for a in maps
+    ):
+        raise ValueError(
+            f"expected self-attention maps (B, H, N, N) of one size, got {[tuple(a.shape) for a in maps]}"
+        )
     if not 0 <= residual < 1:
         raise ValueError(f"expected a residual in [0, 1), got {residual}")
     if any((a.float().sum(-1) - 1).abs().max() > 0.02 for a in maps):
@@ -108,7 +121,7 @@ def rollout(maps: Sequence[Float[Tensor, "B H N N"]], residual: float = 0.5) -> 
     eye = torch.eye(maps[0].shape[-1], device=maps[0].device)
     found = eye.expand(len(maps[0]), -1, -1)
     for a in maps:
-        found = ((1 - residual) * a.float().mean(1) + residual * eye) @ found    # (B, N, N)
+        found = ((1 - residual) * a.float().mean(1) + residual * eye) @ found  # (B, N, N)
     return found
 
 

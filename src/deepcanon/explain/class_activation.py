@@ -2,9 +2,9 @@
 
     alpha_k = mean_ij dS / dA_kij,        L = max(sum_k alpha_k A_k, 0)
 
-A are the maps of a late convolution, (B, C, h, w), or the tokens of a transformer, (B, N, E), whose patches lie on a grid.
-Of a vision transformer the layer norm before the last attention is taken: behind that attention the class token alone
-is read, so that the gradient of the patches is zero.
+A are the maps of a late convolution, (B, C, h, w), or the tokens of a transformer, (B, N, E), whose patches
+lie on a grid. Of a vision transformer the layer norm before the last attention is taken: behind that
+attention the class token alone is read, so that the gradient of the patches is zero.
 B batch, N tokens, E embedding, h x w positions.
 """
 
@@ -34,24 +34,26 @@ def grad_cam(
     Args:
         layer: a module of the net, or its name.
         target: as in `saliency`.
-        grid: rows and columns of the tokens' patches; None: a square. Tokens before the patches, such as that of the
-            class, are left out.
+        grid: rows and columns of the tokens' patches; None: a square. Tokens before the patches, such as
+            that of the class, are left out.
 
     Raises:
-        ValueError: a layer whose output is neither maps nor tokens of such a grid, or tokens of which the score does
-            not depend; input as in `saliency`.
+        ValueError: a layer whose output is neither maps nor tokens of such a grid, or tokens of which the
+            score does not depend; input as in `saliency`.
     """
     a, slope = layer_gradient(net, layer, image_pixels(net, x), target)
     if a.ndim == 4 and normalizes(layer_of(net, layer)):
-        a, slope = a.permute(0, 3, 1, 2), slope.permute(0, 3, 1, 2)               # (B, E, h, w)
+        a, slope = a.permute(0, 3, 1, 2), slope.permute(0, 3, 1, 2)  # (B, E, h, w)
     if a.ndim == 3:
         a, slope = (on_grid(t, grid) for t in (a, slope))
         if not slope.any():
-            raise ValueError("the score does not depend on the patches of this layer: of a vision transformer, take the "
-                             "layer norm before the last attention, or an earlier layer")
+            raise ValueError(
+                "the score does not depend on the patches of this layer: of a vision transformer, take the "
+                "layer norm before the last attention, or an earlier layer"
+            )
     if a.ndim != 4:
         raise ValueError(f"expected a layer of maps (B, C, h, w) or tokens (B, N, E), got {tuple(a.shape)}")
-    alpha = slope.mean((2, 3), keepdim=True)                                      # (B, C, 1, 1)
+    alpha = slope.mean((2, 3), keepdim=True)  # (B, C, 1, 1)
     return (alpha * a).sum(1).relu()
 
 
@@ -63,9 +65,12 @@ def on_grid(tokens: Float[Tensor, "B N E"], grid: tuple[int, int] | None = None)
     """
     n = tokens.shape[1]
     if grid is None:
-        side = next((s for s in (math.isqrt(n), math.isqrt(max(n - 1, 0))) if s > 0 and n - s * s in (0, 1)), None)
-        if side is None:
-            raise ValueError(f"{n} tokens are no square of patches, nor one beside a class token: pass grid=(rows, columns)")
+        side = math.isqrt(n)
+        if n - side * side not in (0, 1):
+            raise ValueError(
+                f"{n} tokens are no square of patches, nor one beside a class token: pass "
+                "grid=(rows, columns)"
+            )
         grid = side, side
     if grid[0] < 1 or grid[1] < 1 or grid[0] * grid[1] > n:
         raise ValueError(f"expected a grid of at most {n} patches, got {grid[0]} x {grid[1]}")
@@ -80,8 +85,9 @@ def enlarged(maps: Float[Tensor, "B h w"], size: tuple[int, int]) -> Float[Tenso
 def last_maps(net: nn.Module, x: Shaped[Tensor, "B C H W"]) -> str:
     """The layer that Grad-CAM takes where none is named.
 
-    With attention, the norm of tokens before the last one. Else the last layer whose maps are as large as those of the
-    last convolution: of residual nets the sum of the last block, of others what stands before the pooling.
+    With attention, the norm of tokens before the last one. Else the last layer whose maps are as large as
+    those of the last convolution: of residual nets the sum of the last block, of others what stands before
+        the pooling.
 
     Raises:
         ValueError: a net with neither.
@@ -100,7 +106,11 @@ def last_maps(net: nn.Module, x: Shaped[Tensor, "B C H W"]) -> str:
     finally:
         for handle in handles:
             handle.remove()
-    norms = [name for name, m, shape, before in seen if before < len(mode.maps) and normalizes(m) and len(shape) in (3, 4)]
+    norms = [
+        name
+        for name, m, shape, before in seen
+        if before < len(mode.maps) and normalizes(m) and len(shape) in (3, 4)
+    ]
     if norms:
         return norms[-1]
     maps = [(name, m, shape[2:]) for name, m, shape, _ in seen if len(shape) == 4 and shape[2] * shape[3] > 1]

@@ -1,9 +1,11 @@
-"""Class visualisation (Simonyan et al. 2014, arXiv 1312.6034; Yosinski et al. 2015, arXiv 1506.06579; Mordvintsev 2015).
+"""Class visualisation (Simonyan et al. 2014, arXiv 1312.6034; Yosinski et al. 2015, arXiv 1506.06579;
+Mordvintsev 2015).
 
-    u <- u + rate d/du (S_k(x_0 + u) - lam ||u||^2) / ||.||,    every few steps: blur u a little, set its small pixels to 0
+    u <- u + rate d/du (S_k(x_0 + u) - lam ||u||^2) / ||.||
+    every few steps: blur u a little, set its small pixels to 0
 
-S_k is the logit of class k, before the softmax: log p_k also rises where the other logits fall. The picture is moved by
-a few pixels before each step and back after it, so that no pixel has a place of its own.
+S_k is the logit of class k, before the softmax: log p_k also rises where the other logits fall. The picture
+is moved by a few pixels before each step and back after it, so that no pixel has a place of its own.
 B batch, C channels, H x W pixels.
 """
 
@@ -63,10 +65,14 @@ def class_visualization(
     """
     start = pixels(net, start)
     if start.ndim != 4 or start.min() < 0 or start.max() > 1:
-        raise ValueError(f"expected a start of pictures (B, C, H, W) in [0, 1], got {tuple(start.shape)} from "
-                         f"{start.min():.3g} to {start.max():.3g}")
+        raise ValueError(
+            f"expected a start of pictures (B, C, H, W) in [0, 1], got {tuple(start.shape)} from "
+            f"{start.min():.3g} to {start.max():.3g}"
+        )
     if not (prior.blur >= 0 and prior.every >= 1 and 0 <= prior.floor < 1 and prior.jitter >= 0):
-        raise ValueError(f"expected blur and jitter of 0 or more, every of 1 or more and floor in [0, 1), got {prior}")
+        raise ValueError(
+            f"expected blur and jitter of 0 or more, every of 1 or more and floor in [0, 1), got {prior}"
+        )
     u = torch.zeros_like(start)
     with differentiable(net):
         for step in range(1, steps + 1):
@@ -74,7 +80,9 @@ def class_visualization(
             u = u.detach().roll(shift, (2, 3)).requires_grad_()
             output = logits_of(net(start.roll(shift, (2, 3)) + u))
             logits = output.log_softmax(1) if after_softmax else output
-            value = logits.gather(1, labels(output, target)[:, None])[:, 0] - prior.decay * u.square().sum((1, 2, 3))
+            value = logits.gather(1, labels(output, target)[:, None])[:, 0] - prior.decay * u.square().sum(
+                (1, 2, 3)
+            )
             slope = gradient(value, u)
             norm = slope.flatten(1).norm(dim=1).clamp(min=torch.finfo(slope.dtype).tiny)
             u = (u + rate * slope / norm.view(-1, 1, 1, 1)).detach().roll([-s for s in shift], (2, 3))
@@ -99,8 +107,9 @@ def blurred(x: Float[Tensor, "B C H W"], sigma: float) -> Float[Tensor, "B C H W
 
 
 def without_small(u: Float[Tensor, "B C H W"], share: float) -> Float[Tensor, "B C H W"]:
-    """u with its smallest pixels, by the norm over channels, set to zero: that share of each picture's pixels."""
-    size = u.square().sum(1).flatten(1)                                           # (B, H W)
+    """u with its smallest pixels, by the norm over channels, set to zero: that share of each picture's
+    pixels."""
+    size = u.square().sum(1).flatten(1)  # (B, H W)
     count = round(share * size.shape[1])
     if count == 0:
         return u

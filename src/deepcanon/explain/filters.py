@@ -2,8 +2,8 @@
 
     image = (w - low) / (high - low)        w = low + (high - low) image
 
-The weights of a first convolution have the channels of the image, so that they can be looked at: edges, colours,
-frequencies. Those of later layers, whose input are maps, say little.
+The weights of a first convolution have the channels of the image, so that they can be looked at: edges,
+colours, frequencies. Those of later layers, whose input are maps, say little.
 O filters, C channels, k x k weights.
 """
 
@@ -52,11 +52,15 @@ def first_filters(net: nn.Module) -> Float[Tensor, "O C k l"]:
     """
     found = next((module.weight for module in net.modules() if isinstance(module, nn.Conv2d)), None)
     if found is None:
-        raise ValueError(f"{type(net).__name__} has no convolution: its first weights are no filters of an image")
+        raise ValueError(
+            f"{type(net).__name__} has no convolution: its first weights are no filters of an image"
+        )
     return found.detach()
 
 
-def image_grid(images: Float[Tensor, "n C H W"], columns: int | None = None, gap: int = 1, value: float = 1.0) -> Float[Tensor, "C U V"]:
+def image_grid(
+    images: Float[Tensor, "n C H W"], columns: int | None = None, gap: int = 1, value: float = 1.0
+) -> Float[Tensor, "C U V"]:
     """Images side by side in rows, `gap` pixels of `value` around each; columns None: about a square.
 
     Raises:
@@ -69,6 +73,6 @@ def image_grid(images: Float[Tensor, "n C H W"], columns: int | None = None, gap
         raise ValueError(f"expected 1 column or more and a gap of 0 or more, got {columns} and {gap}")
     rows = math.ceil(len(images) / columns)
     missing = images.new_full((rows * columns - len(images), *images.shape[1:]), value)
-    framed = F.pad(torch.cat([images, missing]), (0, gap, 0, gap), value=value)    # (R * S, C, H + g, W + g)
+    framed = F.pad(torch.cat([images, missing]), (0, gap, 0, gap), value=value)  # (R * S, C, H + g, W + g)
     joined = framed.unflatten(0, (rows, columns)).permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)
     return F.pad(joined, (gap, 0, gap, 0), value=value)

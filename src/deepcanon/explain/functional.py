@@ -2,8 +2,8 @@
 
     score_b = output[b, k_b],        k_b the class that is explained, by default the likeliest
 
-A net is evaluated in evaluation mode. Its mode, its hooks and the gradients of its parameters are left as they were.
-B batch, C channels, H x W pixels, K classes, D the shape of one input.
+A net is evaluated in evaluation mode. Its mode, its hooks and the gradients of its parameters are left as
+they were. B batch, C channels, H x W pixels, K classes, D the shape of one input.
 """
 
 import contextlib
@@ -18,7 +18,9 @@ from deepcanon.layers.checks import finite
 from deepcanon.layers.modes import evaluating
 from deepcanon.layers.precision import typed_as
 
-Target = int | Tensor | Callable[[Tensor], Tensor] | None  # a class, one of each input, a score of the output, the likeliest
+Target = (
+    int | Tensor | Callable[[Tensor], Tensor] | None
+)  # a class, one of each input, a score of the output, the likeliest
 
 
 class Reached(Exception):
@@ -79,23 +81,27 @@ def score(output: Any, target: Target = None) -> Float[Tensor, "B"]:
 
     Args:
         output: of the net, logits (B, K), or (B,) where there is one number.
-        target: a class, one class for each input (B,), a function of the output that returns (B,), or None for the
-            likeliest class of each.
+        target: a class, one class for each input (B,), a function of the output that returns (B,), or None
+            for the likeliest class of each.
 
     Raises:
-        ValueError: an output of another shape, classes outside 0..K-1 or not one for each input, or a score of
-            another shape.
+        ValueError: an output of another shape, classes outside 0..K-1 or not one for each input, or a score
+            of another shape.
     """
     output = logits_of(output)
     if callable(target):
         value = target(output)
         if value.shape != output.shape[:1]:
-            raise ValueError(f"expected a score of shape ({len(output)},), one an input, got {tuple(value.shape)}")
+            raise ValueError(
+                f"expected a score of shape ({len(output)},), one an input, got {tuple(value.shape)}"
+            )
         return value
     if output.ndim == 1 and target is None:
         return output
     if output.ndim != 2:
-        raise ValueError(f"expected logits (B, K), got {tuple(output.shape)}; pass target=, a function of the output")
+        raise ValueError(
+            f"expected logits (B, K), got {tuple(output.shape)}; pass target=, a function of the output"
+        )
     return output.gather(1, labels(output, target)[:, None])[:, 0]
 
 
@@ -113,12 +119,16 @@ def one_each(target: int | Tensor, count: int) -> Int[Tensor, "B"]:
     """One class for each of `count` inputs."""
     k = torch.as_tensor(target)
     if k.is_floating_point() or k.dtype == torch.bool or k.shape not in ((), (count,)):
-        raise ValueError(f"expected target as a class or one class for each of {count} inputs, got {k.dtype} {tuple(k.shape)}")
+        raise ValueError(
+            f"expected target as a class or one class for each of {count} inputs, got {k.dtype} "
+            f"{tuple(k.shape)}"
+        )
     return k.long().expand(count)
 
 
 def settled(net: nn.Module, x: Float[Tensor, "B *D"], target: Target) -> Target:
-    """The target with the classes decided, those of x itself where none is given: for what explains x by other inputs."""
+    """The target with the classes decided, those of x itself where none is given: for what explains x by
+    other inputs."""
     if callable(target):
         return target
     if target is not None:
@@ -135,7 +145,9 @@ def gradient(value: Float[Tensor, "*S"], of: Tensor) -> Tensor:
         ValueError: the value was computed without a gradient.
     """
     if not value.requires_grad:
-        raise ValueError("the score has no gradient: it does not depend on the input, or is computed under no_grad")
+        raise ValueError(
+            "the score has no gradient: it does not depend on the input, or is computed under no_grad"
+        )
     return torch.autograd.grad(value.sum(), of, materialize_grads=True)[0]
 
 
@@ -155,8 +167,10 @@ def layer_of(net: nn.Module, layer: nn.Module | str) -> nn.Module:
         named = dict(net.named_modules())
         if layer not in named or not layer:
             names = [name for name in named if name]
-            raise ValueError(f"{type(net).__name__} has no layer {layer!r}, only {', '.join(names[:12])}"
-                             f"{' and others' if len(names) > 12 else ''}")
+            raise ValueError(
+                f"{type(net).__name__} has no layer {layer!r}, only {', '.join(names[:12])}"
+                f"{' and others' if len(names) > 12 else ''}"
+            )
         return named[layer]
     if not any(layer is module for module in net.modules()):
         raise ValueError(f"this {type(layer).__name__} is no layer of {type(net).__name__}")
@@ -187,7 +201,9 @@ def activations(net: nn.Module, layer: nn.Module | str, x: Tensor) -> Tensor:
 def tensor_of(layer: nn.Module, output: Any) -> Tensor:
     """The output of a layer, which must be one tensor."""
     if not isinstance(output, Tensor):
-        raise ValueError(f"expected a layer that returns a tensor, {type(layer).__name__} returns {type(output).__name__}")
+        raise ValueError(
+            f"expected a layer that returns a tensor, {type(layer).__name__} returns {type(output).__name__}"
+        )
     return output
 
 
@@ -196,7 +212,8 @@ def layer_gradient(
 ) -> tuple[Tensor, Tensor]:
     """What a layer gives for x, and the gradient of the scores with respect to it.
 
-    The net is run without a gradient up to the layer. Of a layer that is used several times, its last use counts.
+    The net is run without a gradient up to the layer. Of a layer that is used several times, its last use
+    counts.
 
     Raises:
         ValueError: no such layer, or one that is not used.
@@ -207,7 +224,7 @@ def layer_gradient(
         a = tensor_of(module, output).detach().requires_grad_()
         held[:] = [a]
         torch.set_grad_enabled(True)
-        return a.clone()                                                          # which a layer in place may change
+        return a.clone()  # which a layer in place may change
 
     layer = layer_of(net, layer)
     handle = layer.register_forward_hook(hold)
@@ -215,7 +232,9 @@ def layer_gradient(
         with evaluating(net), torch.inference_mode(False), torch.no_grad():
             value = score(net(x), target)
             if not held:
-                raise ValueError(f"the {type(layer).__name__} is not used when {type(net).__name__} is applied")
+                raise ValueError(
+                    f"the {type(layer).__name__} is not used when {type(net).__name__} is applied"
+                )
             torch.set_grad_enabled(True)
             return held[0].detach(), gradient(value, held[0])
     finally:

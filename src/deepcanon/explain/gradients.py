@@ -1,7 +1,7 @@
 """Gradient saliency (Simonyan, Vedaldi & Zisserman 2014, arXiv 1312.6034; Erhan et al. 2009).
 
     of a class    dS_k / dx            S_k the logit of class k, before the softmax
-    of a unit     da^l_mnp / dx        a^l_mnp one number of layer l: a one-hot signal there, carried back to the image
+    of a unit     da^l_mnp / dx        a^l_mnp one number of layer l: a one-hot signal there, carried back
 
 The map of an image is the largest absolute value over its channels.
 B batch, C channels, H x W pixels, D the shape of one input.
@@ -27,12 +27,12 @@ def saliency(net: nn.Module, x: Shaped[Tensor, "B *D"], target: Target = None) -
     Args:
         net: (B, *D) -> logits (B, K), or (B,).
         x: floating-point values as the net takes them, or 8-bit images, which are divided by 255.
-        target: a class, one class for each input (B,), a function of the output that returns one score an input, or
-            None for the likeliest class.
+        target: a class, one class for each input (B,), a function of the output that returns one score an
+            input, or None for the likeliest class.
 
     Raises:
-        ValueError: values that are not finite, a class outside 0..K-1, an output of another shape, a score without a
-            gradient.
+        ValueError: values that are not finite, a class outside 0..K-1, an output of another shape, a score
+            without a gradient.
         TypeError: no module, or whole numbers other than uint8.
     """
     x = pixels(net, x)
@@ -66,6 +66,7 @@ def saliency_map(attribution: Float[Tensor, "B C H W"]) -> Float[Tensor, "B H W"
 
 
 def in_unit_range(maps: Float[Tensor, "B *D"]) -> Float[Tensor, "B *D"]:
-    """Each map divided by its largest absolute value, so that it lies in [-1, 1]; a map of zeros stays zero."""
+    """Each map divided by its largest absolute value, so that it lies in [-1, 1]; a map of zeros stays
+    zero."""
     peak = maps.abs().flatten(1).amax(1).view(-1, *[1] * (maps.ndim - 1))
     return torch.where(peak > 0, maps / peak.clamp(min=torch.finfo(maps.dtype).tiny), torch.zeros_like(maps))

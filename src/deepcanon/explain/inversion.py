@@ -1,9 +1,10 @@
 """Feature inversion (Mahendran & Vedaldi 2015, arXiv 1412.0035).
 
-    x* = argmin_x  ||f(x) - f(x_0)||^2 / ||f(x_0)||^2 + lam sum_ij (|x_{i+1,j} - x_ij|^2 + |x_{i,j+1} - x_ij|^2)
+    x* = argmin_x  ||f(x) - f(x_0)||^2 / ||f(x_0)||^2 + lam sum_ij (|x_{i+1,j} - x_ij|^2 + |x_{i,j+1} -
+    x_ij|^2)
 
-What a layer keeps of an image shows in x*, what it has lost is made up. f is a layer of a net; x stays in [0, 1].
-B batch, C channels, H x W pixels.
+What a layer keeps of an image shows in x*, what it has lost is made up. f is a layer of a net; x stays in
+[0, 1]. B batch, C channels, H x W pixels.
 """
 
 import torch
@@ -35,7 +36,10 @@ def invert_features(
         ValueError: no such layer, a smoothness below 0, no step or rate.
     """
     if not (smoothness >= 0 and rate > 0 and steps >= 1):
-        raise ValueError(f"expected smoothness of 0 or more, a rate above 0 and 1 step or more, got {smoothness}, {rate}, {steps}")
+        raise ValueError(
+            f"expected smoothness of 0 or more, a rate above 0 and 1 step or more, got "
+            f"{smoothness}, {rate}, {steps}"
+        )
     x = image_pixels(net, x)
     with differentiable(net):
         with torch.no_grad():

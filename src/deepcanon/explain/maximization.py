@@ -2,8 +2,8 @@
 
     x* = argmax_x S(x) - lam ||x||^2,        x <- x + rate d/dx (S(x) - lam ||x||^2)
 
-The penalty is subtracted: of a linear unit S(x) = w'x the maximum is x* = w / (2 lam). With lam = 0 there is none, and
-with the other sign ||x|| grows the faster.
+The penalty is subtracted: of a linear unit S(x) = w'x the maximum is x* = w / (2 lam). With lam = 0 there
+is none, and with the other sign ||x|| grows the faster.
 B batch, D the shape of one input, T steps.
 """
 
@@ -36,8 +36,8 @@ def maximize(
         x at the end, and S(x) before each step and at the end, (T, B).
 
     Raises:
-        ValueError: values or a score that are not finite, a score that is not one number an input, a rate or a number
-            of steps that is not positive.
+        ValueError: values or a score that are not finite, a score that is not one number an input, a rate
+            or a number of steps that is not positive.
     """
     if not (rate > 0 and steps >= 1):
         raise ValueError(f"expected a rate above 0 and 1 step or more, got {rate} and {steps}")
@@ -47,9 +47,13 @@ def maximize(
             x.requires_grad_()
             value = score(x)
             if value.shape != x.shape[:1]:
-                raise ValueError(f"expected a score of shape ({len(x)},), one an input, got {tuple(value.shape)}")
+                raise ValueError(
+                    f"expected a score of shape ({len(x)},), one an input, got {tuple(value.shape)}"
+                )
             if not value.isfinite().all():
-                raise ValueError(f"the score is not finite after {step} steps: lower the rate, or raise the decay")
+                raise ValueError(
+                    f"the score is not finite after {step} steps: lower the rate, or raise the decay"
+                )
             history.append(value.detach())
             if step < steps:
                 (slope,) = torch.autograd.grad((value - decay * x.square().flatten(1).sum(1)).sum(), x)

@@ -27,7 +27,8 @@ def occlusion(
     stride: int | None = None,
     fill: float = 0.0,
 ) -> Float[Tensor, "B H W"]:
-    """How far the score falls when a square window is filled, for each pixel the mean over the windows that cover it.
+    """How far the score falls when a square window is filled, for each pixel the mean over the windows that
+    cover it.
 
     Args:
         target: as in `saliency`; the likeliest class is that of the whole image.
@@ -36,7 +37,8 @@ def occlusion(
         fill: the value of the window, in the units of x.
 
     Raises:
-        ValueError: a window larger than the image, a stride that leaves pixels uncovered; input as in `saliency`.
+        ValueError: a window larger than the image, a stride that leaves pixels uncovered; input as in
+            `saliency`.
     """
     x = image_pixels(net, x)
     height, width = x.shape[2:]
@@ -44,13 +46,15 @@ def occlusion(
     if not 1 <= window <= min(height, width):
         raise ValueError(f"expected a window of 1 to {min(height, width)} pixels, got {window}")
     if not 1 <= stride <= window:
-        raise ValueError(f"expected a stride of 1 to {window} pixels, so that every pixel is covered, got {stride}")
+        raise ValueError(
+            f"expected a stride of 1 to {window} pixels, so that every pixel is covered, got {stride}"
+        )
     target = settled(net, x, target)
     size = 1 if callable(target) else max(1, AT_ONCE // len(x))
     total, count = x.new_zeros(len(x), height, width), x.new_zeros(height, width)
     corners = list(itertools.product(starts(height, window, stride), starts(width, window, stride)))
     with evaluating(net), torch.no_grad():
-        before = score(net(x), target)                                            # (B,)
+        before = score(net(x), target)  # (B,)
         for part in (corners[i : i + size] for i in range(0, len(corners), size)):
             copies = x.repeat(len(part), 1, 1, 1).unflatten(0, (len(part), len(x)))
             for copy, (top, left) in zip(copies, part):

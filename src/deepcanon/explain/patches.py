@@ -1,6 +1,6 @@
 """Top-activating image regions of a unit (Girshick et al. 2014, arXiv 1311.2524; Zeiler & Fergus 2014).
 
-    for channel m of layer l:   the k images of largest max_np a^l_mnp, each with the receptive field of that maximum
+    of channel m of layer l:   the k images of largest max_np a^l_mnp, with the receptive field of that maximum
 
 N images, C channels, H x W pixels, k regions.
 """
@@ -70,4 +70,7 @@ def top_patches(
 
 def cut(x: Shaped[Tensor, "N C H W"], patches: Patches) -> list[Tensor]:
     """The regions themselves, (C, h, w) each; at the edge of an image they are smaller."""
-    return [x[i, :, top:bottom, left:right] for i, (top, left, bottom, right) in zip(patches.images.tolist(), patches.boxes.tolist())]
+    return [
+        x[i, :, top:bottom, left:right]
+        for i, (top, left, bottom, right) in zip(patches.images.tolist(), patches.boxes.tolist())
+    ]

@@ -2,9 +2,9 @@
 
     IG_i(x) = (x_i - x'_i) int_0^1 dS(x' + t (x - x')) / dx_i dt,        sum_i IG_i(x) = S(x) - S(x')
 
-by Gauss-Legendre quadrature, exact for gradients that are polynomials of degree 2 N - 1 along the path. The baseline x'
-is the input of which nothing is explained. For a net that takes pixels in [0, 1], 0 is black; for a net that takes
-normalised pixels, 0 is the mean colour, and black is -mean / std.
+by Gauss-Legendre quadrature, exact for gradients that are polynomials of degree 2 N - 1 along the path. The
+baseline x' is the input of which nothing is explained. For a net that takes pixels in [0, 1], 0 is black;
+for a net that takes normalised pixels, 0 is the mean colour, and black is -mean / std.
 B batch, N steps, D the shape of one input.
 """
 
@@ -41,12 +41,12 @@ def integrated_gradients(
     x = pixels(net, x)
     start = baseline_of(net, x, baseline)
     target, (nodes, weights) = settled(net, x, target), gauss_legendre(steps)
-    size = 1 if callable(target) else max(1, AT_ONCE // x.numel())                # points of the path that are run together
+    size = 1 if callable(target) else max(1, AT_ONCE // x.numel())  # points of the path that are run together
     total = torch.zeros_like(widened(x))
     with differentiable(net):
         for t, w in zip(nodes.split(size), weights.split(size)):
-            column = t.to(x).view(-1, *[1] * x.ndim)                              # (n, 1, 1, ...)
-            path = start + column * (x - start)                                   # (n, B, *D)
+            column = t.to(x).view(-1, *[1] * x.ndim)  # (n, 1, 1, ...)
+            path = start + column * (x - start)  # (n, B, *D)
             along = target.repeat(len(t)) if isinstance(target, Tensor) else target
             slope = input_gradient(net, path.flatten(0, 1), along).unflatten(0, (len(t), len(x)))
             total += (w.to(x).view_as(column) * slope).sum(0)
@@ -60,14 +60,17 @@ def baseline_of(net: nn.Module, x: Tensor, baseline: float | Tensor) -> Tensor:
     try:
         start = start.to(x.dtype).expand_as(x)
     except RuntimeError:
-        raise ValueError(f"expected a baseline that broadcasts to {tuple(x.shape)}, got {tuple(start.shape)}") from None
+        raise ValueError(
+            f"expected a baseline that broadcasts to {tuple(x.shape)}, got {tuple(start.shape)}"
+        ) from None
     if not start.isfinite().all():
         raise ValueError("expected a baseline of finite values, got some that are nan or inf")
     return start
 
 
 def gauss_legendre(steps: int) -> tuple[Float[Tensor, "N"], Float[Tensor, "N"]]:
-    """Nodes and weights of the integral over [0, 1]: eigenvalues of the Jacobi matrix (Golub & Welsch 1969)."""
+    """Nodes and weights of the integral over [0, 1]: eigenvalues of the Jacobi matrix (Golub & Welsch
+    1969)."""
     n = torch.arange(1, steps, dtype=torch.float64)
     off = n / (4 * n.square() - 1).sqrt()
     values, vectors = torch.linalg.eigh(torch.diag(off, 1) + torch.diag(off, -1))

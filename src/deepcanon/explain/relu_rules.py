@@ -1,14 +1,14 @@
-"""Guided backpropagation (Springenberg et al. 2015, arXiv 1412.6806) and the deconvolutional net (Zeiler & Fergus 2014,
-arXiv 1311.2901): gradients with another rule for the rectifiers.
+"""Guided backpropagation (Springenberg et al. 2015, arXiv 1412.6806) and the deconvolutional net (Zeiler &
+Fergus 2014, arXiv 1311.2901): gradients with another rule for the rectifiers.
 
     f(x) = max(x, 0)        gradient          dout 1[f(x) > 0]
                             deconvolution     dout 1[dout > 0]
                             guided            dout 1[f(x) > 0] 1[dout > 0]
 
-For x = [1, 1, -1] and dout = [1, -1, 1] these are [1, -1, 0], [1, 0, 1] and [1, 0, 0]. Max pooling passes the signal to
-where the maximum was, in all three. Rectifiers are found by what is called, not by their class: `nn.ReLU`, in place or
-not, `F.relu`, `torch.relu`, `x.relu()` and `x.clamp(min=0)` alike, also one module used twice.
-B batch, D the shape of one input.
+For x = [1, 1, -1] and dout = [1, -1, 1] these are [1, -1, 0], [1, 0, 1] and [1, 0, 0]. Max pooling passes
+the signal to where the maximum was, in all three. Rectifiers are found by what is called, not by their
+class: `nn.ReLU`, in place or not, `F.relu`, `torch.relu`, `x.relu()` and `x.clamp(min=0)` alike, also one
+module used twice. B batch, D the shape of one input.
 """
 
 from typing import Any
@@ -27,7 +27,8 @@ CLAMPS = (torch.clamp, torch.clamp_min, Tensor.clamp, Tensor.clamp_min)
 
 
 class Rectifier(torch.autograd.Function):
-    """max(x, 0), whose gradient is masked by the positive outputs (`forward_mask`) and by the positive signals."""
+    """max(x, 0), whose gradient is masked by the positive outputs (`forward_mask`) and by the positive
+    signals."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, in_place: bool, forward_mask: bool) -> Tensor:
@@ -58,27 +59,35 @@ class ReluRule(TorchFunctionMode):
             return func(*args, **kwargs)
         self.met += 1
         x = args[0] if args else kwargs["input"]
-        in_place = func in IN_PLACE or bool(kwargs.get("inplace", args[1] if func is F.relu and len(args) > 1 else False))
+        in_place = func in IN_PLACE or bool(
+            kwargs.get("inplace", args[1] if func is F.relu and len(args) > 1 else False)
+        )
         return Rectifier.apply(x, in_place, self.forward_mask)
 
 
-def only_from_zero(low: Any = None, high: Any = None, *, min: Any = None, max: Any = None, input: Any = None) -> bool:
+def only_from_zero(
+    low: Any = None, high: Any = None, *, min: Any = None, max: Any = None, input: Any = None
+) -> bool:
     """Whether these arguments of a clamp keep what is positive and nothing else."""
     low, high = (low if min is None else min), (high if max is None else max)
     return isinstance(low, int | float) and low == 0 and high is None
 
 
-def guided_backprop(net: nn.Module, x: Shaped[Tensor, "B *D"], target: Target = None) -> Float[Tensor, "B *D"]:
+def guided_backprop(
+    net: nn.Module, x: Shaped[Tensor, "B *D"], target: Target = None
+) -> Float[Tensor, "B *D"]:
     """The signal of the score at the input, by the guided rule; `target` as in `saliency`.
 
     Raises:
-        ValueError: a net without rectifiers, whose guided signal would be its gradient; input as in `saliency`.
+        ValueError: a net without rectifiers, whose guided signal would be its gradient; input as in
+            `saliency`.
     """
     return with_rule(net, x, target, forward_mask=True)
 
 
 def deconvolution(net: nn.Module, x: Shaped[Tensor, "B *D"], target: Target = None) -> Float[Tensor, "B *D"]:
-    """The signal of the score at the input, by the rule of the deconvolutional net; `target` as in `saliency`.
+    """The signal of the score at the input, by the rule of the deconvolutional net; `target` as in
+    `saliency`.
 
     Raises:
         ValueError: a net without rectifiers; input as in `saliency`.
@@ -93,5 +102,7 @@ def with_rule(net: nn.Module, x: Tensor, target: Target, forward_mask: bool) -> 
     with differentiable(net), rule:
         signal = input_gradient(net, x, target)
     if not rule.met:
-        raise ValueError(f"{type(net).__name__} has no rectifier (ReLU): the guided signal would be the plain gradient")
+        raise ValueError(
+            f"{type(net).__name__} has no rectifier (ReLU): the guided signal would be the plain gradient"
+        )
     return signal

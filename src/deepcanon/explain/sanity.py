@@ -1,12 +1,12 @@
-"""Sanity checks of explanations (Adebayo et al. 2018, arXiv 1810.03292), and where attribution lies (Ribeiro et al. 2016,
-arXiv 1602.04938).
+"""Sanity checks of explanations (Adebayo et al. 2018, arXiv 1810.03292), and where attribution lies
+(Ribeiro et al. 2016, arXiv 1602.04938).
 
-    randomise the layers from the last to the first, and explain after each:   rank correlation with the first explanation
+    randomise the layers from the last to the first, and explain after each: rank correlation with the first
     share of a region R:    sum_{i in R} |M_i| / sum_i |M_i|
 
-An explanation that hardly changes when the weights are replaced by random ones does not explain the net. Integrated
-gradients keep their absolute values, which are those of the input more than of the gradient, and lose their signs. A net that tells
-huskies from wolves by the snow has its attribution on the snow.
+An explanation that hardly changes when the weights are replaced by random ones does not explain the net.
+Integrated gradients keep their absolute values, which are those of the input more than of the gradient, and
+lose their signs. A net that tells huskies from wolves by the snow has its attribution on the snow.
 B batch, D the shape of one attribution.
 """
 
@@ -23,15 +23,16 @@ Explain = Callable[[nn.Module, Tensor], Tensor]
 def weight_randomization(
     net: nn.Module, explain: Explain, x: Float[Tensor, "B *D"], *, absolute: bool = True
 ) -> dict[str, Float[Tensor, "B"]]:
-    """How alike explanations stay when layers are set to new random weights, one after the other from the last.
+    """How alike explanations stay when layers are set to new random weights, one after the other from the
+    last.
 
     Args:
         explain: (net, x) -> attributions (B, ...).
         absolute: compare absolute values, as one looks at them, or values with their sign.
 
     Returns:
-        for each layer with weights, the last first, the rank correlation of the attributions after it and all behind it
-        were made random with those of the trained net, (B,). The net itself stays as it is.
+        for each layer with weights, the last first, the rank correlation of the attributions after it and
+        all behind it were made random with those of the trained net, (B,). The net itself stays as it is.
 
     Raises:
         ValueError: a net without layers whose weights can be drawn anew.
@@ -87,7 +88,9 @@ def share_inside(attribution: Float[Tensor, "B *D"], region: Bool[Tensor, "*E"])
     try:
         region = region.expand_as(attribution)
     except RuntimeError:
-        raise ValueError(f"expected a region that broadcasts to {tuple(attribution.shape)}, got {tuple(region.shape)}") from None
+        raise ValueError(
+            f"expected a region that broadcasts to {tuple(attribution.shape)}, got {tuple(region.shape)}"
+        ) from None
     mass = attribution.abs().float()
     inside = torch.where(region, mass, torch.zeros_like(mass)).flatten(1).sum(1)
     return inside / mass.flatten(1).sum(1).clamp(min=torch.finfo(mass.dtype).tiny)

@@ -26,7 +26,8 @@ def smooth_grad(
 
     Args:
         target: as in `saliency`; the likeliest class is that of the input without noise.
-        sigma: standard deviation of the noise in the units of x. The paper takes 0.1 to 0.2 of the range of x.
+        sigma: standard deviation of the noise in the units of x. The paper takes 0.1 to 0.2 of the range of
+            x.
         samples: N.
 
     Raises:

@@ -4,8 +4,8 @@
     L_style = sum_l w_l sum_km (G^l_km - A^l_km)^2              A: of the style picture
     L_content = sum_kij (f_kij - c_kij)^2                       c: of the content picture
 
-A Gram matrix is symmetric, has no negative eigenvalue, and does not change when positions trade places: it keeps which
-features occur together, and not where. The content loss does keep where.
+A Gram matrix is symmetric, has no negative eigenvalue, and does not change when positions trade places: it
+keeps which features occur together, and not where. The content loss does keep where.
 B batch, C channels, h x w positions.
 """
 
@@ -25,7 +25,7 @@ def gram(f: Float[Tensor, "B C h w"]) -> Float[Tensor, "B C C"]:
     """
     if f.ndim != 4 or not f.shape[2] * f.shape[3]:
         raise ValueError(f"expected maps (B, C, h, w), got {tuple(f.shape)}")
-    f = widened(f.flatten(2))                                                     # (B, C, h w)
+    f = widened(f.flatten(2))  # (B, C, h w)
     return f @ f.mT / f.shape[2]
 
 
@@ -46,11 +46,16 @@ def style_loss(
     """
     weights = [1 / f.shape[1] ** 2 for f in features] if weights is None else weights
     if not len(features) == len(style) == len(weights) or not features:
-        raise ValueError(f"expected one Gram matrix and one weight a layer, got {len(features)} layers, {len(style)} matrices "
-                         f"and {len(weights)} weights")
+        raise ValueError(
+            f"expected one Gram matrix and one weight a layer, got {len(features)} layers, "
+            f"{len(style)} matrices "
+            f"and {len(weights)} weights"
+        )
     for f, a in zip(features, style):
         if a.ndim != 3 or a.shape[1:] != (f.shape[1], f.shape[1]) or len(a) not in (1, len(f)):
-            raise ValueError(f"expected a Gram matrix (1 or {len(f)}, {f.shape[1]}, {f.shape[1]}), got {tuple(a.shape)}")
+            raise ValueError(
+                f"expected a Gram matrix (1 or {len(f)}, {f.shape[1]}, {f.shape[1]}), got {tuple(a.shape)}"
+            )
     first, *others = (w * (gram(f) - a).square().sum((1, 2)) for f, a, w in zip(features, style, weights))
     return sum(others, start=first)
 

@@ -44,7 +44,8 @@ def transfer_style(
     Raises:
         ValueError: no such layer, weights below 0 or all 0, pictures that are not finite.
     """
-    if not (content_weight >= 0 and style_weight >= 0 and content_weight + style_weight > 0 and steps >= 1 and rate > 0):
+    weights = (content_weight, style_weight)
+    if not (min(weights) >= 0 and max(weights) > 0 and steps >= 1 and rate > 0):
         raise ValueError(f"expected weights of 0 or more, not both 0, a rate above 0 and 1 step or more, got "
                          f"{content_weight}, {style_weight}, {rate} and {steps}")
     content, style = image_pixels(net, content), image_pixels(net, style)
@@ -57,7 +58,8 @@ def transfer_style(
         optimizer, history = torch.optim.Adam([x], rate), []
         for step in range(steps + 1):
             f, *maps = features(net, layers, x)
-            loss = content_weight * content_loss(f, wanted) / f[0].numel() + style_weight * style_loss(maps, grams)
+            loss = content_weight * content_loss(f, wanted) / f[0].numel()
+            loss = loss + style_weight * style_loss(maps, grams)
             history.append(loss.detach().sum())
             if step < steps:
                 (x.grad,) = torch.autograd.grad(loss.sum(), x)
@@ -77,7 +79,7 @@ def features(net: nn.Module, layers: Sequence[nn.Module | str], x: Float[Tensor,
 
     def keep(module: nn.Module, inputs: Any, output: Any) -> Tensor:
         found[id(module)] = tensor_of(module, output)
-        return found[id(module)].clone()                                          # which a layer in place may change
+        return found[id(module)].clone()  # which a layer in place may change
 
     modules = [layer_of(net, layer) for layer in layers]
     handles = [module.register_forward_hook(keep) for module in {id(m): m for m in modules}.values()]

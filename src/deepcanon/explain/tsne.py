@@ -1,12 +1,13 @@
 """t-SNE (van der Maaten & Hinton 2008, Visualizing data using t-SNE).
 
-    p_j|i = exp(-b_i d_ij) / sum_{k != i} exp(-b_i d_ik),    d_ij = ||x_i - x_j||^2,    b_i such that  H(p_.|i) = ln(perplexity)
+    p_j|i = exp(-b_i d_ij) / sum_{k != i} exp(-b_i d_ik),    d_ij = ||x_i - x_j||^2,    H(p_.|i) = ln(perplexity)
     p_ij = (p_j|i + p_i|j) / 2N,        q_ij = (1 + ||y_i - y_j||^2)^-1 / Z
-    KL(P || Q) = sum_ij p_ij log(p_ij / q_ij),    dKL/dy_i = 4 sum_j (p_ij - q_ij) (y_i - y_j) (1 + ||y_i - y_j||^2)^-1
+    KL(P || Q) = sum_ij p_ij log(p_ij / q_ij)
+    dKL/dy_i = 4 sum_j (p_ij - q_ij) (y_i - y_j) (1 + ||y_i - y_j||^2)^-1
 
-Exact, O(N^2) in time and memory: up to a few thousand points. P is exaggerated at first, so that clusters form; the step
-of each coordinate has a gain of its own, which grows while its gradient keeps its sign (Jacobs 1988).
-N points, D dimensions, E of the map.
+Exact, O(N^2) in time and memory: up to a few thousand points. P is exaggerated at first, so that clusters
+form; the step of each coordinate has a gain of its own, which grows while its gradient keeps its sign
+(Jacobs 1988). N points, D dimensions, E of the map.
 """
 
 import math
@@ -31,10 +32,15 @@ class TSNE:
         rate: of a step, by default N / 48 (Belkina et al. 2019), at least 50.
     """
 
-    def __init__(self, dim: int = 2, *, perplexity: float = 30.0, steps: int = 1_000, rate: float | None = None):
+    def __init__(
+        self, dim: int = 2, *, perplexity: float = 30.0, steps: int = 1_000, rate: float | None = None
+    ):
         if not (dim >= 1 and perplexity > 1 and steps >= 1 and (rate is None or rate > 0)):
-            raise ValueError(f"expected dim and steps of 1 or more, perplexity above 1 and rate above 0, got {dim}, {steps}, "
-                             f"{perplexity} and {rate}")
+            raise ValueError(
+                f"expected dim and steps of 1 or more, perplexity above 1 and rate above 0, got {dim}, "
+                f"{steps}, "
+                f"{perplexity} and {rate}"
+            )
         self.dim, self.perplexity, self.steps, self.rate = dim, perplexity, steps, rate
         self.kl = math.nan
 
@@ -43,12 +49,15 @@ class TSNE:
         """The map of x; `kl` is then KL(P || Q) in nats.
 
         Raises:
-            ValueError: no points (N, D), values that are not finite, not more points than the perplexity, or more than
-                `MOST`.
+            ValueError: no points (N, D), values that are not finite, not more points than the perplexity,
+                or more than `MOST`.
         """
         if x.ndim != 2 or not self.perplexity < len(x) <= MOST:
-            raise ValueError(f"expected points (N, D), more than the perplexity of {self.perplexity:g} and at most {MOST:,}, "
-                             f"got {tuple(x.shape)}")
+            raise ValueError(
+                f"expected points (N, D), more than the perplexity of {self.perplexity:g} and at most "
+                f"{MOST:,}, "
+                f"got {tuple(x.shape)}"
+            )
         x = finite(x.float())
         p = joint_probabilities(x, self.perplexity)
         y = start(x, self.dim, generator)
@@ -76,13 +85,13 @@ def conditional_probabilities(d: Float[Tensor, "N N"], perplexity: float) -> Flo
     n, wanted = len(d), math.log(perplexity)
     d = d.double()
     off = d.masked_fill(torch.eye(n, dtype=torch.bool, device=d.device), math.inf)
-    off = off - off.amin(1, keepdim=True)                                         # the nearest neighbour at 0
+    off = off - off.amin(1, keepdim=True)  # the nearest neighbour at 0
     low, high = d.new_zeros(n), d.new_full((n,), math.inf)
     b = 1 / off.masked_fill(off.isinf(), 0).mean(1).clamp(min=1e-300)
     for _ in range(100):
         p = (-b[:, None] * off).softmax(1)
         entropy = torch.special.entr(p).sum(1)
-        flat = entropy > wanted                                                   # b is too small
+        flat = entropy > wanted  # b is too small
         low, high = torch.where(flat, b, low), torch.where(flat, high, b)
         b = torch.where(high.isinf(), 2 * b, (low + high) / 2)
     return p
@@ -109,12 +118,13 @@ def kl_divergence(p: Float[Tensor, "N N"], y: Float[Tensor, "N E"]) -> Float[Ten
 def kl_gradient(p: Float[Tensor, "N N"], y: Float[Tensor, "N E"]) -> Float[Tensor, "N E"]:
     """dKL/dy; of an exaggerated P, which sums to more than 1, with the attraction alone exaggerated."""
     w = kernel(y)
-    force = (p - w / w.sum()) * w                                                 # (N, N)
+    force = (p - w / w.sum()) * w  # (N, N)
     return 4 * (force.sum(1, keepdim=True) * y - force @ y)
 
 
 def start(x: Float[Tensor, "N D"], dim: int, generator: Generator | None) -> Float[Tensor, "N E"]:
-    """The first principal components, scaled to a deviation of 1e-4 (Kobak & Berens 2019); without as many axes, noise."""
+    """The first principal components, scaled to a deviation of 1e-4 (Kobak & Berens 2019); without as many
+    axes, noise."""
     if min(x.shape) <= dim:
         return 1e-4 * torch.randn(len(x), dim, generator=generator).to(x)
     x = x - x.mean(0)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from deepcanon.gans.functional import check, each_in_turn
 from deepcanon.gans.objectives import Objective, non_saturating
 from deepcanon.gans.penalties import Penalty
-from deepcanon.layers.checks import one_each
+from deepcanon.layers.checks import of_shape, one_each
 from deepcanon.layers.contract import checked
 from deepcanon.layers.instance_noise import fade
 from deepcanon.layers.labels import cross_entropy
@@ -67,12 +67,16 @@ class InfoGAN(nn.Module):
 
     def information(self, x: Float[Tensor, "B *D"], c: Int[Tensor, "B"]) -> Float[Tensor, ""]:
         """L_I in nats, of points generated from the codes c; log K at most."""
-        return math.log(self.num_codes) - cross_entropy(self.reader(x), c)
+        return math.log(self.num_codes) - cross_entropy(self.logits(x), c)
 
     @torch.no_grad()
     def encode(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B K"]:
         """Q(c | x)."""
-        return self.reader(x).softmax(1)
+        return self.logits(x).softmax(1)
+
+    def logits(self, x: Float[Tensor, "B *D"]) -> Float[Tensor, "B K"]:
+        """Of the codes, as the reader sees them."""
+        return of_shape("the reader's logits", self.reader(x), (len(x), self.num_codes))
 
     def codes(self, n: int) -> Int[Tensor, "n"]:
         """n codes, all equally likely."""

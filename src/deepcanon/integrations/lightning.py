@@ -36,7 +36,8 @@ class MethodModule(lightning.LightningModule):
         self.factories = optimizers if isinstance(optimizers, dict) else {"": optimizers}
 
     def configure_optimizers(self):
-        return [factory(parameters(self.method, player)) for player, factory in self.factories.items()]
+        names = {id(p): name for name, p in self.method.named_parameters()}
+        return [factory(parameters(self.method, player), names) for player, factory in self.factories.items()]
 
     def training_step(self, batch, batch_idx: int) -> None:
         made: Any = self.optimizers()
@@ -50,8 +51,9 @@ class MethodModule(lightning.LightningModule):
 
     def _update(self, optimizer, player: str, loss: Tensor) -> None:
         factory, params = self.factories[player], parameters(self.method, player)
+        factor = factory.schedule(self.trainer.fit_loop.epoch_loop.total_batch_idx, self.steps)
         for group in optimizer.param_groups:
-            group["lr"] = factory.lr * factory.schedule(self.trainer.fit_loop.epoch_loop.total_batch_idx, self.steps)
+            group["lr"] = factor * group.setdefault("initial_lr", group["lr"])
         optimizer.zero_grad(set_to_none=True)
         self.manual_backward(loss)
         if self.clip_value is not None:

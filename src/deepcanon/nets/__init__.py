@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from deepcanon.nets.caption_decoder import (
         AdditiveAttention as AdditiveAttention,
         CaptionDecoder as CaptionDecoder,
+        conv_maps as conv_maps,
     )
     from deepcanon.nets.conditional import Joined as Joined, Projected as Projected
     from deepcanon.nets.conv4 import Conv4 as Conv4
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
         densenet_cifar as densenet_cifar,
     )
     from deepcanon.nets.fcn import FCN as FCN
+    from deepcanon.nets.fitted import (
+        fitted_alexnet as fitted_alexnet,
+        fitted_densenet as fitted_densenet,
+        fitted_googlenet as fitted_googlenet,
+        fitted_vgg as fitted_vgg,
+    )
     from deepcanon.nets.gigagan import GigaGenerator as GigaGenerator
     from deepcanon.nets.googlenet import GoogLeNet as GoogLeNet, Inception as Inception
     from deepcanon.nets.gpt import GPT as GPT
@@ -65,6 +72,7 @@ if TYPE_CHECKING:
     )
     from deepcanon.nets.segmentation_unet import SegmentationUNet as SegmentationUNet
     from deepcanon.nets.segnet import SegNet as SegNet
+    from deepcanon.nets.staged import three_stages as three_stages
     from deepcanon.nets.style_net import StyleNet as StyleNet
     from deepcanon.nets.swin import Swin as Swin
     from deepcanon.nets.text_encoder import TextEncoder as TextEncoder

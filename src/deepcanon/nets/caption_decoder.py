@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from deepcanon.nets.resnet import conv_norm
+
 START = 1                                               # the number of the word before the first one
 Pick = Callable[[Tensor], Tensor]                       # weights (B, L) -> those that are used
 
@@ -104,3 +106,13 @@ class CaptionDecoder(nn.Module):
             inputs, seen = torch.cat([self.word(said), z], 1), [z]
         h = self.cell(inputs.to(h.dtype), h)
         return self.out(self.dropout(torch.cat([h, *seen], 1))), h, weights, used
+
+
+def conv_maps(in_channels: int, width: int, halvings: int, *, standardize: nn.Module | None = None) -> tuple[nn.Module, int]:
+    """An encoder of images, two convolutions a halving of the sides, and its number of features: 4 width, 2 width after one."""
+    layers, channels = [conv_norm(in_channels, width, 3), nn.ReLU(inplace=True)], width
+    for level in range(halvings):
+        wider = width * 2 ** min(level + 1, 2)
+        layers += [conv_norm(channels, wider, 3, 2), nn.ReLU(inplace=True), conv_norm(wider, wider, 3), nn.ReLU(inplace=True)]
+        channels = wider
+    return nn.Sequential(standardize or nn.Identity(), *layers), channels

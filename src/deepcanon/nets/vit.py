@@ -90,7 +90,7 @@ class ViT(nn.Module):
         """The class token and the patches, without positions."""
         x = self.standardize(image_batch(x, self.in_channels, (self.image_size, self.image_size)))
         patches = self.patches(x).flatten(2).transpose(1, 2)  # (B, N, E)
-        return torch.cat([self.class_token.expand(len(x), -1, -1), patches], 1)
+        return torch.cat([self.class_token.expand(x.shape[0], -1, -1), patches], 1)
 
 
 class EncoderBlock(nn.Module):
@@ -141,6 +141,20 @@ def patches_a_side(image_size: int, patch: int) -> int:
             f"expected an image whose side is a multiple of the patch, got {image_size} and {patch}"
         )
     return image_size // patch
+
+
+def fitting_patch(image_size: int, patches: int) -> int:
+    """The smallest patch, of 2 pixels or more, that divides the image into at most so many a side.
+
+    Raises:
+        ValueError: fewer than two patches a side, with a size that has more.
+    """
+    divisors = (p for p in range(min(2, image_size), image_size + 1) if image_size % p == 0)
+    patch = next(p for p in divisors if image_size // p <= max(1, patches))
+    if image_size // patch < 2:
+        raise ValueError(f"images of {image_size} pixels cannot be cut into 2 to {patches} patches a side; "
+                         f"pass size={max(1, image_size // 4) * 4}")
+    return patch
 
 
 def resized_positions(positions: Float[Tensor, "1 T E"], side: int) -> Float[Tensor, "1 S E"]:

@@ -1,4 +1,5 @@
-"""The page of explanations: each image with its maps, and what the net looks for; one file without scripts."""
+"""The page of explanations: each image with its maps, and what the net looks for; one file without
+scripts."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ SIGNED, OVER = {"integrated_gradients", "occlusion"}, {"grad_cam", "attention_ro
 ABOUT = {
     "saliency": "how strongly the score reacts to each pixel: the absolute gradient",
     "smooth_grad": "the absolute gradient, averaged over noisy copies of the image",
-    "integrated_gradients": "what each pixel adds to the score on the way from a black image; the sum is what the score gains",
-    "guided_backprop": "the gradient with negative signals stopped at each rectifier; shows edges more than reasons",
+    "integrated_gradients": "what each pixel adds to the score on the way from black; the sum is what it gains",
+    "guided_backprop": "the gradient without negative signals at rectifiers; shows edges more than reasons",
     "deconvolution": "positive signals alone, carried back to the pixels",
     "grad_cam": "where the last maps speak for the class, over the image",
     "occlusion": "how far the score falls when a square there is covered",
@@ -52,12 +53,20 @@ def write_explanation(found: Explanation, path: Path) -> Path:
 
     folder = Path(__file__).parent
     loader = jinja2.FileSystemLoader(folder)
-    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
     used = list(dict.fromkeys(name for image in found.images for name in image.maps))
     page = environment.get_template("explanations.html.jinja").render(
-        title=f"{found.model}: explanations", style=Markup((folder / "page.css").read_text(encoding="utf-8")),
-        panels=[panel(image) for image in found.images], count=found.count, layer=found.layer,
-        methods=[(words(name), ABOUT[name]) for name in used], left_out=[words(line) for line in found.left_out], **of_the_net(found))
+        title=f"Explanations of {Path(found.model).name}",
+        style=Markup((folder / "page.css").read_text(encoding="utf-8")),
+        panels=[panel(image) for image in found.images],
+        count=found.count,
+        layer=found.layer,
+        methods=[(words(name), ABOUT[name]) for name in used],
+        left_out=[words(line) for line in found.left_out],
+        **of_the_net(found),
+    )
     write_bytes(path, page.lstrip().encode())
     return path
 
@@ -78,7 +87,14 @@ def panel(image: Explained) -> Panel:
     base = rgb(image.image)
     shown = [Shown("image", png(base))]
     for name, values in image.maps.items():
-        shown.append(Shown(words(name), png(over(base, values) if name in OVER else signed(values) if name in SIGNED else dark(values))))
+        shown.append(
+            Shown(
+                words(name),
+                png(
+                    over(base, values) if name in OVER else signed(values) if name in SIGNED else dark(values)
+                ),
+            )
+        )
     likeliest = ", ".join(f"{name} {100 * p:.0f} %" for name, p in image.likeliest)
     return Panel(image.name, likeliest, image.target, shown)
 
@@ -123,7 +139,9 @@ def signed(values: Tensor) -> Tensor:
 def over(base: Tensor, values: Tensor) -> Tensor:
     """A map over its image in grey."""
     weight = scaled(values)[..., None].clamp(min=0)
-    return (1 - 0.7 * weight) * (0.3 + 0.7 * base.mean(2, keepdim=True)) + 0.7 * weight * coloured(weight[..., 0], "inferno")
+    return (1 - 0.7 * weight) * (0.3 + 0.7 * base.mean(2, keepdim=True)) + 0.7 * weight * coloured(
+        weight[..., 0], "inferno"
+    )
 
 
 def png(picture: Tensor) -> Picture:
@@ -146,7 +164,10 @@ def grid(images: Tensor) -> Picture:
 def strip(parts: list[Tensor]) -> Picture:
     """Regions of an image side by side, each in the upper left of a square."""
     side = max(max(p.shape[1:]) for p in parts)
-    framed = [torch.nn.functional.pad(p.float(), (0, side - p.shape[2], 0, side - p.shape[1]), value=1.0) for p in parts]
+    framed = [
+        torch.nn.functional.pad(p.float(), (0, side - p.shape[2], 0, side - p.shape[1]), value=1.0)
+        for p in parts
+    ]
     return png_of((torch.cat([rgb(p) for p in framed], 1) * 255).round().to(torch.uint8), 448)
 
 
@@ -163,19 +184,23 @@ def png_of(picture: Tensor, width: int) -> Picture:
 def drawn_map(points: Tensor, clusters: Tensor, labels: list[str]) -> Shown:
     """The map of the images, coloured by class, with its caption."""
     from matplotlib.figure import Figure
+    from PIL import Image
 
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     axes = figure.subplots()
     for i, name in enumerate(dict.fromkeys(labels)):
         rows = torch.tensor([label == name for label in labels])
-        axes.scatter(*points[rows].T.numpy(), s=18, color=f"C{i % 10}", marker="os^Dv"[i // 10 % 5], label=name[:20])
+        axes.scatter(
+            *points[rows].T.numpy(), s=18, color=f"C{i % 10}", marker="os^Dv"[i // 10 % 5], label=name[:20]
+        )
     axes.set_axis_off()
     axes.set_aspect("equal")
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    figure.savefig(buffer := io.BytesIO(), format="png", dpi=110)
+    figure.savefig(buffer := io.BytesIO(), format="png", dpi=110, bbox_inches="tight")
     found, noise = int(clusters.max()) + 1, int((clusters < 0).sum())
-    about = (f"{len(points)} images by the features of the last layer (t-SNE), coloured by the class that is explained; "
-            f"HDBSCAN finds {found} clusters and leaves out {noise} images")
-    return Shown(about, Picture(embed(buffer.getvalue()), 704, 528))
-
-
+    about = (
+        f"{len(points)} images by the features of the last layer (t-SNE), coloured by the class that is "
+        f"explained; HDBSCAN finds {found} clusters and leaves out {noise} images"
+    )
+    with Image.open(buffer) as drawn:
+        return Shown(about, Picture(embed(buffer.getvalue()), *drawn.size))

@@ -19,7 +19,7 @@ from deepcanon.report.data import DataInfo, data_of
 from deepcanon.report.entries import Group, Scale, groups_of, scales
 from deepcanon.report.metrics import explain
 from deepcanon.report.numbers import duration, mark, number
-from deepcanon.report.pictures import Sample, samples
+from deepcanon.report.pictures import Sample, class_numbers, evaluated, samples
 
 CURVES, LOSSES = 6, 4  # drawn of one run at most
 
@@ -44,6 +44,8 @@ class Section:
     samples: list[Sample]
     earlier: list[Sample]
     classes: Classes | None
+    looked_at: list[Sample]
+    class_numbers: list[list[str]]
     data: list[DataInfo]
 
 
@@ -101,6 +103,8 @@ def section(group: Group) -> Section:
         shown,
         earlier,
         found[0] if found else None,
+        evaluated(last),
+        class_numbers(last),
         data_of(group.call),
     )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import csv
 import io
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,3 +96,19 @@ def samples(folder: Path, earlier: int = 3) -> tuple[list[Sample], list[Sample]]
         [s for path, caption in shown if (s := read_sample(path, caption))],
         [s for path, caption in history if (s := read_sample(path, caption))],
     )
+
+
+def evaluated(folder: Path) -> list[Sample]:
+    """The pictures of test images that an evaluation wrote: detections, words and where they were looked for."""
+    files = sorted(p for p in (folder / "evaluation").glob("*.png") if p.stem != "mistakes")
+    found = (read_sample(path, path.stem.rstrip("_0123456789").replace("_", " ")) for path in files)
+    return [sample for sample in found if sample]
+
+
+def class_numbers(folder: Path, most: int = 200) -> list[list[str]]:
+    """The table of the classes that an evaluation wrote, its heading first; empty if there is none."""
+    path = folder / "evaluation" / "classes.csv"
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(itertools.islice(csv.reader(file), most))

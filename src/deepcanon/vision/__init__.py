@@ -6,7 +6,6 @@ from deepcanon.lazy import attach
 
 if TYPE_CHECKING:
     from deepcanon.vision.anchors import anchor_grid as anchor_grid, anchor_shapes as anchor_shapes
-    from deepcanon.vision.auxiliary import DeeplySupervised as DeeplySupervised
     from deepcanon.vision.boxes import (
         centred as centred,
         clip_boxes as clip_boxes,

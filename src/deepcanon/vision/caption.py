@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from deepcanon.layers.checks import finite
+from deepcanon.layers.checks import examples, finite
 from deepcanon.layers.contract import checked
 from deepcanon.layers.modes import evaluating
 from deepcanon.layers.precision import typed_as, widened
@@ -53,7 +53,7 @@ class Captioner(nn.Module):
 
     def loss(self, batch) -> dict[str, Float[Tensor, ""]]:
         """The loss, and `nll` in nats a word. Raises ValueError for words of another type or outside the vocabulary."""
-        _, words = batch
+        _, words = examples(batch)
         told, mask = self.told(batch), words != FILL
         nll = word_nll(told.logits, words).sum() / mask.sum().clamp(min=1)
         uneven = (1 - (told.weights * mask.unsqueeze(-1)).sum(1)).square().mean()
@@ -61,7 +61,7 @@ class Captioner(nn.Module):
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """Nats a word of each sentence, and its weight: its words, the end among them."""
-        _, words = batch
+        _, words = examples(batch)
         nll = word_nll(self.told(batch).logits, words).sum(1)
         return {"nll": nll / (words != FILL).sum(1).clamp(min=1), "weight": self.weight(batch, sentences=True)}
 
@@ -88,7 +88,7 @@ class Captioner(nn.Module):
 
     def told(self, batch) -> Told:
         """What the decoder says of a batch, each word given the true ones before it."""
-        x, words = batch
+        x, words = examples(batch)
         return self.decoder(self.features(x), valid_words(words, len(x), len(self.vocabulary)), self.pick)
 
     def features(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B L D"]:

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from deepcanon.layers.checks import examples
 from deepcanon.layers.contract import checked
 from deepcanon.layers.joint import batch_sum
 from deepcanon.layers.precision import Float32Buffers, widened
@@ -48,7 +49,7 @@ class HardCaptioner(Float32Buffers, nn.Module):
             batch: images and word numbers.
             places: s for every image, where they are not drawn.
         """
-        x, words = batch
+        x, words = examples(batch)
         features = self.captioner.features(x)
         mean = torch.rand(len(x), device=x.device) < (self.mean_share if places is None else 0)      # (B,)
         pick = Places(places, mean)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from deepcanon.layers.checks import examples
 from deepcanon.layers.components import connected_components, dilated, in_order
 from deepcanon.layers.contract import checked
 from deepcanon.layers.modes import evaluating
@@ -36,16 +37,16 @@ class InstanceSegmenter(nn.Module):
 
     def __init__(self, net: nn.Module, *, dice_weight: float = 1.0, min_size: int = 10):
         super().__init__()
-        self.pixels, self.min_size = Segmenter(net, dice_weight=dice_weight), min_size
+        self.pixels, self.min_size = Segmenter(net, dice_weight=dice_weight, num_classes=3), min_size
 
     def loss(self, batch) -> dict[str, Float[Tensor, ""]]:
         """The loss of the three classes. Raises ValueError for maps of another shape or type."""
-        x, objects = batch
+        x, objects = examples(batch)
         return self.pixels.loss((x, three_classes(objects)))
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """Of each image: Dice of what is object, the mean precision over IoU thresholds, nats a pixel."""
-        x, objects = batch
+        x, objects = examples(batch)
         nll = self.pixels.metrics((x, three_classes(objects)))["nll"]
         found = self.predict(x) * (objects >= 0)
         precision = [mean_precision(one, truth.clamp(min=0)) for one, truth in zip(found, objects)]

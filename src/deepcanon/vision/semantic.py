@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from deepcanon.layers.checks import finite
+from deepcanon.layers.checks import examples
 from deepcanon.layers.contract import checked
 from deepcanon.layers.joint import batch_sum
 from deepcanon.layers.modes import evaluating
@@ -29,13 +29,15 @@ class Segmenter(nn.Module):
             padded with their border, and the logits cropped.
         dice_weight: w.
         ignored: the label of pixels that do not count.
+        num_classes: K, where it must be a certain one.
     """
 
-    def __init__(self, net: nn.Module, *, dice_weight: float = 0.0, ignored: int = IGNORED):
+    def __init__(self, net: nn.Module, *, dice_weight: float = 0.0, ignored: int = IGNORED,
+                 num_classes: int | None = None):
         super().__init__()
         if not dice_weight >= 0:
             raise ValueError(f"expected a dice_weight of 0 or more, got {dice_weight}")
-        self.net, self.dice_weight, self.ignored = net, dice_weight, ignored
+        self.net, self.dice_weight, self.ignored, self.num_classes = net, dice_weight, ignored, num_classes
 
     def loss(self, batch) -> dict[str, Float[Tensor, ""]]:
         """The loss, with its terms `nll` in nats a pixel and, where it counts, `dice`.
@@ -43,7 +45,7 @@ class Segmenter(nn.Module):
         Raises:
             ValueError: labels of another shape or type, or outside 0..K-1 and not the ignored one.
         """
-        x, y = batch
+        x, y = examples(batch)
         logits = self.logits(x)
         counted = self.counted(y, logits)
         nll = pixel_nll(logits, y, counted).sum() / counted.sum().clamp(min=1)
@@ -54,7 +56,7 @@ class Segmenter(nn.Module):
 
     def metrics(self, batch) -> dict[str, Float[Tensor, "B"]]:
         """Pixel accuracy (nan where a logit is) and nats a pixel of each image, and its weight: the pixels that count."""
-        x, y = batch
+        x, y = examples(batch)
         logits = self.logits(x)
         counted = self.counted(y, logits)
         hit = torch.where(logits.isnan().any(1), torch.nan, (logits.argmax(1) == y).float()).where(counted, 0.0)
@@ -76,12 +78,15 @@ class Segmenter(nn.Module):
         """Those of the net, for images of any sides. Raises ValueError for what is no image of numbers."""
         if x.ndim != 4 or not x.is_floating_point():
             raise ValueError(f"expected images (B, C, H, W) of real numbers in [0, 1], got {x.dtype} {tuple(x.shape)}")
-        finite(x)
         H, W = x.shape[2:]
         stride = getattr(self.net, "stride", 1)
         if H % stride or W % stride:
             x = F.pad(x, (0, -W % stride, 0, -H % stride), mode="replicate")
-        return self.net(x)[..., :H, :W]
+        logits = self.net(x)
+        if logits.ndim != 4 or (self.num_classes or logits.shape[1], *x.shape[2:]) != logits.shape[1:]:
+            expected = f"({len(x)}, {self.num_classes or 'K'}, {x.shape[2]}, {x.shape[3]})"
+            raise ValueError(f"expected the net's logits of shape {expected}, got {tuple(logits.shape)}")
+        return logits[..., :H, :W]
 
     def counted(self, y: Int[Tensor, "B H W"], logits: Float[Tensor, "B K H W"]) -> Bool[Tensor, "B H W"]:
         """Which pixels count. Raises ValueError as `loss`."""

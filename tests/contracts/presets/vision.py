@@ -17,7 +17,6 @@ from deepcanon.nets.segnet import SegNet
 from deepcanon.nets.swin import Swin
 from deepcanon.nets.vit import ViT
 from deepcanon.vision.anchors import anchor_shapes
-from deepcanon.vision.auxiliary import DeeplySupervised
 from deepcanon.vision.caption import Captioner
 from deepcanon.vision.classify import Classifier
 from deepcanon.vision.fast_rcnn import FastRCNN
@@ -83,7 +82,7 @@ PRESETS = {
     "convnet": Preset(lambda: Classifier(ConvNet([[6, 6], [8]], 4, in_channels=1, image_size=12, hidden=(16,), dropout=0.1), views=ten_views(1)),
                       lambda: images(12), verbs={"predict": (images(12)[0],)}),
     "densenet": Preset(lambda: Classifier(densenet_cifar(10, 4, 4, in_channels=1)), lambda: images(12), verbs={"predict": (images(12)[0],)}),
-    "googlenet": Preset(lambda: DeeplySupervised(GoogLeNet(4, in_channels=1, width=0.1, small=True, dropout=0.0)),
+    "googlenet": Preset(lambda: Classifier(GoogLeNet(4, in_channels=1, width=0.1, small=True, dropout=0.0), auxiliary=0.3),
                         lambda: images(16), verbs={"predict": (images(16)[0],)}),
     "vit": Preset(lambda: Classifier(ViT(4, image_size=12, patch=4, in_channels=1, embed_dim=16, num_layers=2, num_heads=2)),
                   lambda: images(12), verbs={"predict": (images(12)[0],)}),
