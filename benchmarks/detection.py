@@ -2,9 +2,9 @@
 
     python benchmarks/detection.py [--torchvision FOLDER] [--rounds 7]
 
-torchvision is measured where its operators can be loaded: installed, or from a FOLDER that holds its wheel unpacked (its
-operators alone, `torchvision/_C.so`; a wheel that was linked with CUDA needs stand-ins for its libraries on LD_LIBRARY_PATH).
-The contenders take turns; that they agree is asserted first.
+torchvision is measured where its operators can be loaded: installed, or from a FOLDER that holds its wheel
+unpacked (its operators alone, `torchvision/_C.so`; a wheel that was linked with CUDA needs stand-ins for its
+libraries on LD_LIBRARY_PATH). The contenders take turns; that they agree is asserted first.
 """
 
 import argparse

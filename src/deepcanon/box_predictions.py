@@ -1,9 +1,7 @@
-"""What a trained detector finds in new pictures: a table, COCO JSON, and the pictures with boxes drawn on
-them.
+"""What a trained detector finds in new pictures: a table, COCO JSON, and pictures with boxes on them.
 
-<run>/predictions/predictions.csv        one row a box: picture, label, score, x0, y0, x1, y1 in pixels of the
-picture
-                  predictions.json       the same in COCO's form, with the category numbers of the training
+<run>/predictions/predictions.csv        a row a box: picture, label, score, x0, y0, x1, y1 in its pixels
+                  predictions.json       the same as COCO has it, with the category numbers of the training
                   data
                   <name>.png             the first pictures with their boxes
 """
@@ -60,7 +58,7 @@ def predict_boxes(method: Any, source: Metadata, what: list[Any], path: Path) ->
         name, why = next(iter(bad.items()))
         raise ValueError(f"{name} cannot be read: {why}")
     rows = [(row, name) for index in indices for row, name in zip(index.rows, index.names, strict=True)]
-    names, sizes, found, pictures = [], [], [], []
+    names, sizes, found = [], [], []
     for start in range(0, len(rows), BATCH):
         some = rows[start : start + BATCH]
         looks = [readable(looked_at, row, name).size for row, name in some]
@@ -70,9 +68,8 @@ def predict_boxes(method: Any, source: Metadata, what: list[Any], path: Path) ->
             seen = method.detect(x.to(next(method.parameters()).device))
         found += [own_pixels(d, size, plan) for d, size, plan in zip(seen, looks, plans, strict=True)]
         names, sizes = names + [name for _, name in some], sizes + looks
-        pictures += list(zip(x, seen, strict=True))[: DRAWN - len(pictures)]
     result = Boxes(names, sizes, found, source["classes"], path)
-    write(result, source, pictures)
+    write(result, source, [row for row, _ in rows[:DRAWN]])
     return result
 
 
@@ -115,16 +112,18 @@ def own_pixels(d: Detections, size: tuple[int, int], plan: Plan) -> Detections:
     return Detections(torch.minimum(boxes.clamp(min=0), edge), d.scores.cpu().float(), d.labels.cpu())
 
 
-def write(result: Boxes, source: Metadata, pictures: list[tuple[Tensor, Detections]]) -> None:
-    """The table, the JSON file, and the first pictures."""
+def write(result: Boxes, source: Metadata, pictures: list[Any]) -> None:
+    """The table, the JSON file, and the first pictures, as they are."""
     write_bytes(result.path, boxes_csv(result).encode())
     rows = [list(zip(*(part.tolist() for part in d), strict=True)) for d in result.found]
     ids = source.get("category_ids", list(range(1, len(result.classes) + 1)))
     written = as_coco(result.names, result.sizes, rows, result.classes, ids)
     write_bytes(result.path.with_suffix(".json"), written.encode())
+    from deepcanon.data.image_decode import decoded
     from deepcanon.predictions import picture_names
 
-    for name, (x, d) in zip(picture_names(result.names), pictures, strict=False):
+    for name, d, row in zip(picture_names(result.names), result.found, pictures, strict=False):
+        x = decoded(row, channels=source["shape"][0]).float() / 255
         write_bytes(result.path.parent / f"{name}.png", boxes_picture(x, d, result.classes))
 
 

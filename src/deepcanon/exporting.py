@@ -59,10 +59,10 @@ class Use(NamedTuple):
 def use_of(method: Any, call: dict) -> Use:
     """The use of a method; ValueError when it has none that is one function of one tensor."""
     source = call["sources"][0] if call["sources"] else {}
-    if callable(getattr(method, "predict", None)) and source.get("kind") in ("images", "table"):
+    if callable(getattr(method, "predict", None)) and (source.get("kind") in ("images", "table") or hasattr(method, "logits")):
         shape = [len(source["columns"])] if source["kind"] == "table" and "shape" not in source else source["shape"]
         classes = source.get("classes", [])
-        takes = f"float32 ({', '.join(['B', *map(str, shape)])})" + (", pixels in [0, 1]" if source["kind"] == "images" else ", standardised columns")
+        takes = f"float32 ({', '.join(['B', *map(str, shape)])})" + (", pixels in [0, 1]" if source["kind"] != "table" else ", standardised columns")
         return Use("predict", torch.rand(2, *shape), takes, f"probabilities of the classes {', '.join(classes)}" if classes else "predictions")
     if hasattr(method, "tokenizer") and hasattr(method, "net"):
         size = len(method.tokenizer.vocabulary)

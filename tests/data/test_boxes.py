@@ -1,4 +1,6 @@
-"""Pictures with boxes: COCO, Pascal VOC and YOLO files, what is wrong with them, frames, sizes, changes, and scenes of digits."""
+"""Pictures with boxes: COCO, Pascal VOC and YOLO files, what is wrong with them, frames, sizes, changes, and
+scenes of digits.
+"""
 
 import json
 import os
@@ -20,7 +22,9 @@ from deepcanon.data.image_notices import collected
 from deepcanon.metrics.detection import Detections, mean_average_precision
 
 
-def picture(path, width: int = 20, height: int = 10, orientation: int = 1, bright=(), mode: str = "RGB") -> None:
+def picture(
+    path, width: int = 20, height: int = 10, orientation: int = 1, bright=(), mode: str = "RGB"
+) -> None:
     """A dark picture with bright boxes, `width` x `height` in its file."""
     pixels = np.zeros((height, width), np.uint8)
     for x0, y0, x1, y1 in bright:
@@ -34,9 +38,16 @@ def picture(path, width: int = 20, height: int = 10, orientation: int = 1, brigh
 
 def coco(folder, images: dict, entries: list[dict], ids=(1, 7, 90), name: str = "boxes.json") -> str:
     """A file: images name -> (width, height), their ids from 5; annotations as they are."""
-    listed = [{"id": 5 + i, "file_name": file, "width": size[0], "height": size[1]} for i, (file, size) in enumerate(images.items())]
+    listed = [
+        {"id": 5 + i, "file_name": file, "width": size[0], "height": size[1]}
+        for i, (file, size) in enumerate(images.items())
+    ]
     named = [{"id": i, "name": f"kind {i}"} for i in reversed(ids)]
-    content = {"images": listed, "annotations": [{"id": i, **entry} for i, entry in enumerate(entries)], "categories": named}
+    content = {
+        "images": listed,
+        "annotations": [{"id": i, **entry} for i, entry in enumerate(entries)],
+        "categories": named,
+    }
     Path(folder).mkdir(parents=True, exist_ok=True)
     (Path(folder) / name).write_text(json.dumps(content))
     return f"./{Path(folder).name}/{name}"
@@ -50,7 +61,11 @@ def many(workplace, count: int = 12, **more) -> str:
     """A sound file of some pictures with a box each."""
     for i in range(count):
         picture(workplace / "c" / f"{i}.png", **more)
-    return coco(workplace / "c", {f"{i}.png": (20, 10) for i in range(count)}, [entry(5 + i, (1, 7, 90)[i % 3]) for i in range(count)])
+    return coco(
+        workplace / "c",
+        {f"{i}.png": (20, 10) for i in range(count)},
+        [entry(5 + i, (1, 7, 90)[i % 3]) for i in range(count)],
+    )
 
 
 def test_coco_is_read_with_gaps_in_its_category_ids(workplace):
@@ -79,9 +94,20 @@ def test_perfect_detections_of_a_file_are_perfect_even_of_annotation_zero(workpl
 
 def test_detections_are_written_with_the_numbers_of_the_file():
     found = [[((80.0, 30.0, 120.0, 70.0), 0.5, 2)], []]
-    written = json.loads(as_coco(["a.png", "b.png"], [(200, 100), (50, 60)], found, ["x", "y", "z"], [1, 7, 90]))
-    assert written["annotations"] == [{"id": 1, "image_id": 1, "category_id": 90, "bbox": [80, 30, 40, 40], "area": 1600, "iscrowd": 0,
-                                       "score": 0.5}]
+    written = json.loads(
+        as_coco(["a.png", "b.png"], [(200, 100), (50, 60)], found, ["x", "y", "z"], [1, 7, 90])
+    )
+    assert written["annotations"] == [
+        {
+            "id": 1,
+            "image_id": 1,
+            "category_id": 90,
+            "bbox": [80, 30, 40, 40],
+            "area": 1600,
+            "iscrowd": 0,
+            "score": 0.5,
+        }
+    ]
     assert written["images"][1] == {"id": 2, "file_name": "b.png", "width": 50, "height": 60}
     assert [c["id"] for c in written["categories"]] == [1, 7, 90]
 
@@ -89,7 +115,9 @@ def test_detections_are_written_with_the_numbers_of_the_file():
 def test_crowds_are_not_trained_on_and_are_evaluated(workplace):
     picture(workplace / "c" / "a.png")
     picture(workplace / "c" / "b.png")
-    path = coco(workplace / "c", {"a.png": (20, 10), "b.png": (20, 10)}, [entry(), entry(iscrowd=1), entry(6, 1)])
+    path = coco(
+        workplace / "c", {"a.png": (20, 10), "b.png": (20, 10)}, [entry(), entry(iscrowd=1), entry(6, 1)]
+    )
     data = boxes(path, split=None, batch=2)
     _, corners, labels = data.at(0)
     assert labels.tolist() == [[1, -1], [0, -1]]
@@ -103,8 +131,14 @@ def test_crowds_are_not_trained_on_and_are_evaluated(workplace):
 def test_boxes_are_clipped_or_dropped_and_counted(workplace):
     for name in "abc":
         picture(workplace / "c" / f"{name}.png")
-    wild = [entry(bbox=(-4, -4, 8, 8)), entry(bbox=(15, 5, 9, 9)), entry(6, bbox=(3, 3, 0, 4)), entry(6, bbox=(30, 3, 4, 4)), entry(7),
-            entry(7, bbox=(0, 0, 20.0005, 10))]
+    wild = [
+        entry(bbox=(-4, -4, 8, 8)),
+        entry(bbox=(15, 5, 9, 9)),
+        entry(6, bbox=(3, 3, 0, 4)),
+        entry(6, bbox=(30, 3, 4, 4)),
+        entry(7),
+        entry(7, bbox=(0, 0, 20.0005, 10)),
+    ]
     path = coco(workplace / "c", {f"{name}.png": (20, 10) for name in "abc"}, wild)
     with collected() as lines:
         _, corners, labels = boxes(path, split=None, batch=3).at(0)
@@ -132,8 +166,10 @@ def test_raw_boxes_of_turned_pictures_are_turned_as_the_picture_is(workplace, or
     upright = turn((8.0, 0.0, 16.0, 8.0), (40, 24), orientation)
     assert list(upright) == seen
     if sideways:
-        assert corners[0, 0].tolist() == seen                          # the declared size is that of the raw picture
-        there = coco(workplace / "c", {"a.jpg": (24, 40), "b.jpg": (24, 40)}, [entry(bbox=(1, 2, 3, 4)), entry(6)])
+        assert corners[0, 0].tolist() == seen  # the declared size is that of the raw picture
+        there = coco(
+            workplace / "c", {"a.jpg": (24, 40), "b.jpg": (24, 40)}, [entry(bbox=(1, 2, 3, 4)), entry(6)]
+        )
         assert boxes(there, split=None, batch=2).at(0)[1][0, 0].tolist() == [1, 2, 4, 6]
 
 
@@ -141,23 +177,40 @@ def test_orientation_six_by_hand_and_declared_sizes(workplace):
     assert turn((0.0, 0.0, 1.0, 1.0), (4, 2), 6) == (1, 0, 2, 1)
     picture(workplace / "c" / "a.jpg", 4, 2, 6)
     picture(workplace / "c" / "b.jpg", 4, 2, 6)
-    path = coco(workplace / "c", {"a.jpg": (5, 2), "b.jpg": (4, 2)}, [entry(bbox=(0, 0, 1, 1)), entry(6, bbox=(0, 0, 1, 1))])
+    path = coco(
+        workplace / "c",
+        {"a.jpg": (5, 2), "b.jpg": (4, 2)},
+        [entry(bbox=(0, 0, 1, 1)), entry(6, bbox=(0, 0, 1, 1))],
+    )
     with pytest.raises(ValueError, match=r"a\.jpg: the annotations say 5 x 2 pixels, the picture has 2 x 4"):
         boxes(path).at(0)
-    path = coco(workplace / "c", {"a.jpg": (0, 0), "b.jpg": (4, 2)}, [entry(bbox=(0, 0, 1, 1)), entry(6, bbox=(0, 0, 1, 1))])
+    path = coco(
+        workplace / "c",
+        {"a.jpg": (0, 0), "b.jpg": (4, 2)},
+        [entry(bbox=(0, 0, 1, 1)), entry(6, bbox=(0, 0, 1, 1))],
+    )
     with collected() as lines:
         _, corners, _ = boxes(path, split=None).at(0)
     assert corners.tolist() == [[[0, 0, 1, 1]], [[1, 0, 2, 1]]]
     assert any("1 picture turned upright, with boxes drawn on the raw one (b.jpg)" in line for line in lines)
-    assert any("of no declared size: boxes are read as drawn on the upright one (a.jpg)" in line for line in lines)
+    assert any(
+        "of no declared size: boxes are read as drawn on the upright one (a.jpg)" in line for line in lines
+    )
 
 
 def test_pictures_of_several_sizes_become_squares_with_their_boxes(workplace):
     picture(workplace / "c" / "a.png", 40, 20, bright=[(8, 4, 24, 16)])
     picture(workplace / "c" / "b.png", 20, 40, bright=[(4, 8, 16, 24)])
-    path = coco(workplace / "c", {"a.png": (40, 20), "b.png": (20, 40)}, [entry(bbox=(8, 4, 16, 12)), entry(6, bbox=(4, 8, 12, 16))])
-    for fit, expected in (("pad", [[16, 28, 48, 52], [28, 16, 52, 48]]), ("stretch", [[16, 16, 48, 64], [16, 16, 64, 48]]),
-                          ("crop", [[0, 16, 56, 64], [16, 0, 64, 56]])):
+    path = coco(
+        workplace / "c",
+        {"a.png": (40, 20), "b.png": (20, 40)},
+        [entry(bbox=(8, 4, 16, 12)), entry(6, bbox=(4, 8, 12, 16))],
+    )
+    for fit, expected in (
+        ("pad", [[16, 28, 48, 52], [28, 16, 52, 48]]),
+        ("stretch", [[16, 16, 48, 64], [16, 16, 64, 48]]),
+        ("crop", [[0, 16, 56, 64], [16, 0, 64, 56]]),
+    ):
         x, corners, _ = boxes(path, split=None, size=80, fit=fit).at(0)
         assert x.shape[2:] == (80, 80)
         assert corners[:, 0].tolist() == expected
@@ -171,7 +224,9 @@ def test_pictures_of_several_sizes_become_squares_with_their_boxes(workplace):
 
 
 BAD = {
-    "empty": ("", "is empty"), "no json": ("{", "is not JSON"), "a list": ("[]", "is not in COCO's form: expected the lists images, annotations"),
+    "empty": ("", "is empty"),
+    "no json": ("{", "is not JSON"),
+    "a list": ("[]", "is not in COCO's form: expected the lists images, annotations"),
 }
 
 
@@ -185,15 +240,22 @@ def test_files_that_are_not_cocos_are_refused_by_name(workplace, content, messag
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("entries", "message"), [
-    ([], "boxes.json has no annotations"),
-    ([entry(99)], "annotation 0 is of image 99, which is not among its images"),
-    ([entry(category=8)], "annotation 0 has category 8, which is not among its categories"),
-    ([entry(bbox=(1, 2, 3))], r"annotation 0 has bbox \[1, 2, 3\], expected \[x, y, width, height\]"),
-    ([entry(bbox=(1, 2, float("nan"), 3))], "annotation 0 has bbox"),
-    ([entry(bbox=(1, 2, -3, 3))], "of a width or height below 0"),
-    ([entry(bbox=(0.1, 0.2, 0.5, 0.5)), entry(bbox=(0, 0, 1, 1))], r"all boxes lie in 0\.\.1, expected pixels \(annotation 0 has"),
-    ([{"image_id": 5, "category_id": 7}], "annotation 0 has no bbox")])
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ([], "boxes.json has no annotations"),
+        ([entry(99)], "annotation 0 is of image 99, which is not among its images"),
+        ([entry(category=8)], "annotation 0 has category 8, which is not among its categories"),
+        ([entry(bbox=(1, 2, 3))], r"annotation 0 has bbox \[1, 2, 3\], expected \[x, y, width, height\]"),
+        ([entry(bbox=(1, 2, float("nan"), 3))], "annotation 0 has bbox"),
+        ([entry(bbox=(1, 2, -3, 3))], "of a width or height below 0"),
+        (
+            [entry(bbox=(0.1, 0.2, 0.5, 0.5)), entry(bbox=(0, 0, 1, 1))],
+            r"all boxes lie in 0\.\.1, expected pixels \(annotation 0 has",
+        ),
+        ([{"image_id": 5, "category_id": 7}], "annotation 0 has no bbox"),
+    ],
+)
 def test_annotations_that_cannot_be_meant_are_refused(workplace, entries, message):
     picture(workplace / "c" / "a.png")
     with pytest.raises(ValueError, match=message) as error:
@@ -205,11 +267,17 @@ def test_annotations_of_pictures_that_are_not_there(workplace):
     path = many(workplace)
     os.remove("c/3.png")
     (workplace / "c" / "4.png").write_bytes(b"no picture")
-    with pytest.raises(ValueError, match=r"2 pictures of the annotations cannot be read: 3.png: no such picture, 4.png: not an image"):
+    with pytest.raises(
+        ValueError,
+        match=r"2 pictures of the annotations cannot be read: 3.png: no such picture, 4.png: not an image",
+    ):
         boxes(path).at(0)
     with collected() as lines:
         assert boxes(path, split=None, skip_unreadable=True).count == 10
-    assert any("left out, as they cannot be read: 3.png: no such picture, 4.png: not an image" in line for line in lines)
+    assert any(
+        "left out, as they cannot be read: 3.png: no such picture, 4.png: not an image" in line
+        for line in lines
+    )
     assert describe_boxes(path)["problems"]
     for name in range(12):
         Path(f"c/{name}.png").unlink(missing_ok=True)
@@ -221,32 +289,58 @@ def test_splits_of_coco_files_by_name_and_folder(workplace):
     for split, names in (("train", "ab"), ("val", "c")):
         for name in names:
             picture(workplace / "c" / f"{split}2017" / f"{name}.png")
-        coco(workplace / "c" / "annotations", {f"{name}.png": (20, 10) for name in names}, [entry(5 + i) for i in range(len(names))],
-             name=f"instances_{split}2017.json")
+        coco(
+            workplace / "c" / "annotations",
+            {f"{name}.png": (20, 10) for name in names},
+            [entry(5 + i) for i in range(len(names))],
+            name=f"instances_{split}2017.json",
+        )
     assert [boxes("./c", split=split).count for split in ("train", "test")] == [2, 1]
-    coco(workplace / "c" / "annotations", {"c.png": (20, 10)}, [entry()], ids=(7,), name="instances_test2017.json")
+    coco(
+        workplace / "c" / "annotations",
+        {"c.png": (20, 10)},
+        [entry()],
+        ids=(7,),
+        name="instances_test2017.json",
+    )
     with pytest.raises(ValueError, match="has other categories than"):
         boxes("./c").at(0)
     coco(workplace / "d", {"c.png": (20, 10)}, [entry()], name="one.json")
     coco(workplace / "d", {"c.png": (20, 10)}, [entry()], name="two.json")
-    with pytest.raises(ValueError, match=r"cannot tell the splits of one.json, two.json; name them train, val, test"):
+    with pytest.raises(
+        ValueError, match=r"cannot tell the splits of one.json, two.json; name them train, val, test"
+    ):
         boxes("./d").at(0)
     assert split_of("a/valid/labels/1.txt") == "val"
     assert split_of("photos/1.txt") is None
 
 
-VOC = "<annotation><filename>{name}</filename><size><width>20</width><height>10</height></size>{objects}</annotation>"
-OBJECT = "<object><name>{name}</name><difficult>{hard}</difficult><bndbox><xmin>3</xmin><ymin>2</ymin><xmax>6</xmax><ymax>4</ymax></bndbox></object>"
+VOC = (
+    "<annotation><filename>{name}</filename><size><width>20</width><height>10</height></size>"
+    "{objects}</annotation>"
+)
+OBJECT = (
+    "<object><name>{name}</name><difficult>{hard}</difficult>"
+    "<bndbox><xmin>3</xmin><ymin>2</ymin><xmax>6</xmax><ymax>4</ymax></bndbox></object>"
+)
 
-SHARES = "".join(f"<{side}>{v}</{side}>" for side, v in {"xmin": 0.1, "ymin": 0.2, "xmax": 0.6, "ymax": 0.9}.items())
+SHARES = "".join(
+    f"<{side}>{v}</{side}>" for side, v in {"xmin": 0.1, "ymin": 0.2, "xmax": 0.6, "ymax": 0.9}.items()
+)
 SHARES = f"<object><name>cat</name><bndbox>{SHARES}</bndbox></object>"
 
 
-def voc(workplace, names="abcdef", objects: str = OBJECT.format(name="cat", hard=0) + OBJECT.format(name="ant", hard=1)) -> str:
+def voc(
+    workplace,
+    names="abcdef",
+    objects: str = OBJECT.format(name="cat", hard=0) + OBJECT.format(name="ant", hard=1),
+) -> str:
     for name in names:
         picture(workplace / "v" / "JPEGImages" / f"{name}.jpg")
         (workplace / "v" / "Annotations").mkdir(parents=True, exist_ok=True)
-        (workplace / "v" / "Annotations" / f"{name}.xml").write_text(VOC.format(name=f"{name}.jpg", objects=objects))
+        (workplace / "v" / "Annotations" / f"{name}.xml").write_text(
+            VOC.format(name=f"{name}.jpg", objects=objects)
+        )
     return "./v"
 
 
@@ -267,14 +361,38 @@ def test_voc_counts_from_one_and_difficult_objects_are_ignored(workplace):
     assert any("1 picture" in line and "in no list of ImageSets/Main" in line for line in lines)
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    ("", "is empty"), ("<annotation>", "is not XML"), ("<html></html>", "it begins <html>, expected <annotation>"),
-    ('<!DOCTYPE a [<!ENTITY b "c">]><annotation></annotation>', "has a document type, which annotations have not"),
-    (VOC.format(name="a.jpg", objects=OBJECT.format(name="", hard=0)), "has an object without a name"),
-    (VOC.format(name="a.jpg", objects=OBJECT.format(name="cat", hard=0).replace("<xmin>3<", "<xmin>x<")), "expected numbers for xmin"),
-    (VOC.format(name="a.jpg", objects=OBJECT.format(name="cat", hard=0).replace("<xmin>3<", "<xmin>9<")), "with xmin <= xmax"),
-    (VOC.format(name="a.jpg", objects=SHARES), r"all corners lie in 0\.\.1, expected pixels"),
-    (VOC.format(name="a.jpg", objects=OBJECT.format(name="cat", hard=0)).replace("<width>20<", "<width>wide<"), "expected whole numbers")])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is empty"),
+        ("<annotation>", "is not XML"),
+        ("<html></html>", "it begins <html>, expected <annotation>"),
+        (
+            '<!DOCTYPE a [<!ENTITY b "c">]><annotation></annotation>',
+            "has a document type, which annotations have not",
+        ),
+        (VOC.format(name="a.jpg", objects=OBJECT.format(name="", hard=0)), "has an object without a name"),
+        (
+            VOC.format(
+                name="a.jpg", objects=OBJECT.format(name="cat", hard=0).replace("<xmin>3<", "<xmin>x<")
+            ),
+            "expected numbers for xmin",
+        ),
+        (
+            VOC.format(
+                name="a.jpg", objects=OBJECT.format(name="cat", hard=0).replace("<xmin>3<", "<xmin>9<")
+            ),
+            "with xmin <= xmax",
+        ),
+        (VOC.format(name="a.jpg", objects=SHARES), r"all corners lie in 0\.\.1, expected pixels"),
+        (
+            VOC.format(name="a.jpg", objects=OBJECT.format(name="cat", hard=0)).replace(
+                "<width>20<", "<width>wide<"
+            ),
+            "expected whole numbers",
+        ),
+    ],
+)
 def test_xml_that_cannot_be_meant_is_refused_by_name(workplace, content, message):
     voc(workplace, "ab")
     (workplace / "v" / "Annotations" / "a.xml").write_text(content)
@@ -293,8 +411,14 @@ def yolo(workplace, line: str = "1 0.5 0.5 0.2 0.4", names: str = "names: [dog, 
     return "./y"
 
 
-@pytest.mark.parametrize("names", ["names: [dog, 'big cat']\nnc: 2\n", "nc: 2  # classes\nnames:\n  0: dog\n  1: big cat\ntrain: x\n",
-                                   'names:\n- dog\n- "big cat"\n'])
+@pytest.mark.parametrize(
+    "names",
+    [
+        "names: [dog, 'big cat']\nnc: 2\n",
+        "nc: 2  # classes\nnames:\n  0: dog\n  1: big cat\ntrain: x\n",
+        'names:\n- dog\n- "big cat"\n',
+    ],
+)
 def test_yolo_by_hand_and_the_names_of_its_classes(workplace, names):
     data = boxes(yolo(workplace, names=names))
     _, corners, labels = data.at(0)
@@ -304,11 +428,22 @@ def test_yolo_by_hand_and_the_names_of_its_classes(workplace, names):
     assert boxes("./y", split="test").count == 1
 
 
-@pytest.mark.parametrize(("line", "message"), [
-    ("1 146.07 30 40 40", "line 1: 146.07 is no share of a side, expected numbers from 0 to 1: are these pixels?"),
-    ("1 0.5 0.5 -0.2 0.4", "line 1: -0.2 is no share"), ("1 0.5 0.5 nan 0.4", "line 1: nan is no share"),
-    ("0 0.5 0.5 0.2 0.4\n2 0.5 0.5 0.2 0.4", "line 2: class 2 is none of 0..1"), ("1.5 0.5 0.5 0.2 0.4", "class 1.5 is none of 0..1"),
-    ("-1 0.5 0.5 0.2 0.4", "class -1 is none"), ("1 0.5 0.5 0.2", "expected five numbers .*, got 4"), ("dog 0.5 0.5 0.2 0.4", "got 'dog 0.5")])
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "1 146.07 30 40 40",
+            "line 1: 146.07 is no share of a side, expected numbers from 0 to 1: are these pixels?",
+        ),
+        ("1 0.5 0.5 -0.2 0.4", "line 1: -0.2 is no share"),
+        ("1 0.5 0.5 nan 0.4", "line 1: nan is no share"),
+        ("0 0.5 0.5 0.2 0.4\n2 0.5 0.5 0.2 0.4", "line 2: class 2 is none of 0..1"),
+        ("1.5 0.5 0.5 0.2 0.4", "class 1.5 is none of 0..1"),
+        ("-1 0.5 0.5 0.2 0.4", "class -1 is none"),
+        ("1 0.5 0.5 0.2", "expected five numbers .*, got 4"),
+        ("dog 0.5 0.5 0.2 0.4", "got 'dog 0.5"),
+    ],
+)
 def test_lines_of_yolo_that_cannot_be_meant_are_refused_by_file_and_line(workplace, line, message):
     with pytest.raises(ValueError, match=message) as error:
         boxes(yolo(workplace, line)).at(0)
@@ -325,7 +460,10 @@ def test_small_overshoots_and_missing_files_of_yolo(workplace):
     with collected() as lines:
         _, _, labels = boxes("./y", shuffle=False).at(0)
     assert labels.tolist() == [[-1], [1], [1]]
-    assert any("1 pictures without a .txt file are read as without objects: images/train/a.png" in line for line in lines)
+    assert any(
+        "1 pictures without a .txt file are read as without objects: images/train/a.png" in line
+        for line in lines
+    )
     os.remove("y/images/train/b.png")
     with pytest.raises(ValueError, match=r"labels/train/b.txt: no such picture"):
         boxes("./y").at(0)
@@ -350,7 +488,10 @@ def test_the_kind_of_a_folder_is_told_by_its_files(workplace):
     with pytest.raises(ValueError, match="no boxes in 1 picture"):
         annotations("./plain")
     (workplace / "plain" / "cat" / "a.txt").unlink()
-    with pytest.raises(ValueError, match=r"plain has no annotations of boxes: expected a COCO .json file, Pascal VOC .xml files or YOLO"):
+    with pytest.raises(
+        ValueError,
+        match=r"plain has no annotations of boxes: expected a COCO .json file, Pascal VOC .xml files or YOLO",
+    ):
         annotations("./plain")
     with pytest.raises(FileNotFoundError, match="there is no folder nowhere"):
         annotations("nowhere")
@@ -364,15 +505,23 @@ def test_names_that_are_not_known_and_sizes_of_known_sets_are_refused(embedded_o
         boxes("digit_scene")
     with pytest.raises(ValueError, match="digit_scenes has a size and channels of its own"):
         boxes("digit_scenes", size=32)
-    with pytest.raises(FileNotFoundError, match=r"bccd needs bccd\.npz in the folder that DEEPCANON_DATA names"):
+    with pytest.raises(
+        FileNotFoundError, match=r"bccd needs bccd\.npz in the folder that DEEPCANON_DATA names"
+    ):
         boxes("bccd").at(0)
 
 
 def test_blood_cells_are_read_from_their_arrays(workplace, monkeypatch):
     x = np.zeros((3, 8, 16, 3), np.uint8)
-    np.savez(workplace / "bccd.npz", x=x, boxes=np.array([[1, 2, 5, 6], [0, 0, 4, 4], [2, 2, 9, 7]], np.float32),
-             box_image=np.array([0, 2, 0], np.int32), box_label=np.array([1, 0, 2], np.uint8), classes=np.array(["RBC", "WBC", "Platelets"]),
-             split=np.array(["train", "val", "test"]))
+    np.savez(
+        workplace / "bccd.npz",
+        x=x,
+        boxes=np.array([[1, 2, 5, 6], [0, 0, 4, 4], [2, 2, 9, 7]], np.float32),
+        box_image=np.array([0, 2, 0], np.int32),
+        box_label=np.array([1, 0, 2], np.uint8),
+        classes=np.array(["RBC", "WBC", "Platelets"]),
+        split=np.array(["train", "val", "test"]),
+    )
     monkeypatch.setenv("DEEPCANON_DATA", str(workplace))
     train, test = boxes("bccd", shuffle=False), boxes("bccd", split="test")
     assert train.at(0)[2].tolist() == [[1, 2], [-1, -1]]
@@ -409,9 +558,15 @@ def bright(n: int = 6) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return x, corners, torch.tensor([[2, -1]]).expand(n, 2)
 
 
-@pytest.mark.parametrize(("augment", "always"), [
-    (mirrored(1.0), True), (mirrored(0.5, upside_down=True), False), (zoomed(0.6, 1.4), False),
-    (in_turn(mirrored(), zoomed(0.8, 1.0), on_pictures(lambda x, g: x * 0.9)), False)])
+@pytest.mark.parametrize(
+    ("augment", "always"),
+    [
+        (mirrored(1.0), True),
+        (mirrored(0.5, upside_down=True), False),
+        (zoomed(0.6, 1.4), False),
+        (in_turn(mirrored(), zoomed(0.8, 1.0), on_pictures(lambda x, g: x * 0.9)), False),
+    ],
+)
 def test_boxes_move_with_what_they_hold(augment, always):
     x, corners, labels = bright()
     y, moved, kept = augment(x, corners, labels, torch.Generator().manual_seed(0))
@@ -452,7 +607,9 @@ def test_digit_scenes_are_the_same_every_time_and_differ_by_split(embedded_only)
     for scene in first:
         assert all(0 <= x0 < x1 <= SIDE and 0 <= y0 < y1 <= SIDE for x0, y0, x1, y1 in scene.boxes)
         assert all(scene.picture[y0:y1, x0:x1].max() > 60 for x0, y0, x1, y1 in scene.boxes)
-    shares = [np.tril(covered(np.array(scene.boxes), np.array(scene.boxes)), -1).max() for scene in first + train]
+    shares = [
+        np.tril(covered(np.array(scene.boxes), np.array(scene.boxes)), -1).max() for scene in first + train
+    ]
     assert max(shares) <= 0.33
     overlapping = [share > 0 for share in shares]
     assert 0.15 < sum(overlapping) / len(overlapping) < 0.45

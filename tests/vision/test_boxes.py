@@ -76,6 +76,7 @@ def test_generalized_iou_by_hand():
     torch.testing.assert_close(generalized_iou(a, others), expected)
     boxes = some()
     ours = generalized_iou(boxes, boxes)
+    torch.testing.assert_close(generalized_iou(boxes + 70, boxes + 70), ours)  # wherever the image begins
     assert (ours <= box_iou(boxes, boxes) + 1e-9).all()
     assert (ours > -1).all()
     torch.testing.assert_close(ours, ours.T)

@@ -207,7 +207,10 @@ def test_a_run_is_applied_to_new_files(workplace):
     found = predict(run.folder, ["0.png", "1.png"])
     assert isinstance(found, Boxes)
     assert found.names == ["0.png", "1.png"]
-    x = torch.stack([torch.from_numpy(np.array(Image.open(name))).permute(2, 0, 1) for name in found.names]) / 255
+    x = (
+        torch.stack([torch.from_numpy(np.array(Image.open(name))).permute(2, 0, 1) for name in found.names])
+        / 255
+    )
     for ours, right in zip(found.found, run.method.detect(x)):
         torch.testing.assert_close(ours.boxes, right.boxes)
         torch.testing.assert_close(ours.scores, right.scores)

@@ -156,6 +156,13 @@ def test_the_losses_of_regions_are_those_of_the_paper():
     assert none["class"] == none["box"] == 0
 
 
+def test_first_weights_are_small_as_in_the_papers():
+    head, net = RegionHead(nn.Flatten(), 400, 5), RegionProposals(64, anchor_shapes([10.0]), hidden=64)
+    for layer, std in ((head.classes, 0.01), (head.change, 0.001), (net.conv, 0.01), (net.change, 0.01)):
+        assert layer.weight.std().item() == pytest.approx(std, rel=0.1)
+        assert layer.bias.eq(0).all()
+
+
 def test_three_classes_have_four_logits():
     assert RegionHead(nn.Flatten(), 4, 3).classes.out_features == 4
     assert RegionHead(nn.Flatten(), 4, 3).change.out_features == 12

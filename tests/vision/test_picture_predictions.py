@@ -14,6 +14,7 @@ from deepcanon.cli import main
 from deepcanon.engine import options
 from deepcanon.engine.mask_pictures import coloured, overlay, palette, palette_png
 from deepcanon.engine.word_pictures import words_png
+from deepcanon.exporting import export
 from deepcanon.predictions import as_csv, predict
 
 
@@ -82,6 +83,13 @@ def test_captions_and_where_they_looked(scans):
     assert evaluation[0] == "file,caption,truth"
     assert all(line.endswith(",a bright block here,a bright block here") for line in evaluation[1:])
     assert run.results["bleu"] == run.results["exact"] == 1
+
+
+def test_a_segmenter_is_exported_as_its_probabilities(scans):
+    run = trained("segment", scans, size=16, width=4, batch=4, steps=1)
+    program = torch.export.load(export(run.folder) / "model.pt2").module()
+    x = torch.rand(3, 3, 16, 16)
+    torch.testing.assert_close(program(x), run.method.predict(x), atol=1e-5, rtol=1e-4)
 
 
 def test_a_picture_that_cannot_be_read_is_named(scans):

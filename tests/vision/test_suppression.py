@@ -48,7 +48,7 @@ def test_suppression_is_idempotent_and_classes_leave_each_other_alone(most, monk
     boxes, scores = detections(200)
     kept = nms(boxes, scores)
     assert nms(boxes[kept], scores[kept]).tolist() == list(range(len(kept)))
-    labels = (torch.arange(200) % 7).clamp(max=3) * 5 - 4             # classes of several sizes
+    labels = (torch.arange(200) % 7).clamp(max=3) * 5 - 4  # classes of several sizes
     both = batched_nms(boxes, scores, labels)
     alone = {
         i

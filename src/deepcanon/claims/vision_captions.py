@@ -49,8 +49,8 @@ def a_frozen_encoder_says_less() -> Finding:
 
 def maps() -> nn.Sequential:
     """Convolutions from 24 x 24 pixels to 6 x 6 places."""
-    return nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 24, 3, 2, 1), nn.ReLU(),
-                         nn.Conv2d(24, FEATURES, 3, 2, 1), nn.ReLU())
+    layers = [(1, 16, 1), (16, 24, 2), (24, FEATURES, 2)]
+    return nn.Sequential(*(nn.Sequential(nn.Conv2d(c, width, 3, stride, 1), nn.GroupNorm(4, width), nn.ReLU()) for c, width, stride in layers))
 
 
 def classifier_maps(seed: int) -> nn.Sequential:

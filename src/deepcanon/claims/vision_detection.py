@@ -13,9 +13,10 @@ WINDOW, STRIDE, PLACES = 32, 4, 21
 def convolutional_classification_is_cheap() -> Finding:
     """Convolutional classification makes sliding windows cheap.
 
-    A classifier of 3 x 32 x 32 images, two convolutions of 5 x 5 each with a pooling and two linear layers, on an
-    image of 112 x 112: at its 21 x 21 windows one by one, and in one pass with the linear layers as convolutions.
-    The largest difference of the logits, and the multiplications of each way.
+    A classifier of 3 x 32 x 32 images, two convolutions of 5 x 5 each with a pooling and two linear layers,
+    on an
+    image of 112 x 112: at its 21 x 21 windows one by one, and in one pass with the linear layers as
+    convolutions. The largest difference of the logits, and the multiplications of each way.
     """
     maps = [nn.Conv2d(3, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 5), nn.ReLU(), nn.MaxPool2d(2)]
     net = nn.Sequential(*maps, nn.Flatten(), nn.Linear(32 * 25, 128), nn.ReLU(), nn.Linear(128, 10)).eval()
@@ -36,7 +37,8 @@ def convolutional_classification_is_cheap() -> Finding:
     return Finding(
         measured,
         measured["difference"] < 1e-5 and measured["ratio"] > 10,
-        "What neighbouring windows share is computed once; it is exact where the convolutions pad nothing and "
+        "What neighbouring windows share is computed once; it is exact where the convolutions pad "
+        "nothing and "
         "windows lie a stride of the maps apart.",
     )
 

@@ -1,10 +1,9 @@
-"""Augmentation of pictures with boxes: each maker returns (x, boxes, labels, generator) -> (x, boxes,
-labels).
+"""Augmentation of pictures with boxes: each maker returns (x, boxes, labels, generator) -> the same, changed.
 
     boxes(data, augment=in_turn(mirrored(), zoomed(0.5), on_pictures(jitter(0.2))))
 
 A box that is cut to less than a third of itself is dropped: its label becomes -1.
-B pictures, M boxes each at most; pictures are float (B, C, H, W), boxes (B, M, 4) as (x0, y0, x1, y1) in
+B pictures, M boxes each at most; pictures are float (B, C, H, W), boxes (B, M, 4), (x0, y0, x1, y1) in
 pixels.
 """
 

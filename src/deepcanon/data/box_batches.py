@@ -1,11 +1,11 @@
 """Pictures with boxes, by a known name or from files of your own.
 
     data = boxes("digit_scenes", batch=16)
-    x, corners, labels = data.at(0)     # float32 (B, C, H, W) in [0, 1], (B, M, 4) in pixels, int64 (B, M),
-    -1 for none
+    x, corners, labels = data.at(0)
 
-N pictures, M boxes of one at most, B pictures a batch. Crowds and boxes that are to be ignored are not among
-those that are trained on; `objects` gives all, for evaluation.
+x is float32 (B, C, H, W) in [0, 1], corners are (B, M, 4) in pixels, labels int64 (B, M), -1 for none. Crowds
+and boxes that are to be ignored are not among those that are trained on; `objects` gives all, for evaluation.
+N pictures, M boxes of one at most, B pictures a batch.
 """
 
 import copy
@@ -156,7 +156,9 @@ def boxes(
     check_arguments("train" if split is None else split, size, fit, channels)
     if is_named(source):
         if isinstance(size, int) or channels:
-            raise ValueError(f"{source} has a size and channels of its own: size= and channels= are for your own pictures")
+            raise ValueError(
+                f"{source} has a size and channels of its own: size= and channels= are for your own pictures"
+            )
         load = partial(known, str(source), split, os.environ.get("DEEPCANON_DATA"))
     else:
         options = Options(size, fit, channels, skip_unreadable)

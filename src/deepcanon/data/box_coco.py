@@ -1,6 +1,6 @@
 """COCO's JSON (Lin et al.
 
-2014): images, annotations with bbox = [x, y, width, height], categories whose ids may have gaps.
+2014): images, annotations with bbox = [x, y, width, height], categories with any ids.
 """
 
 import json
@@ -66,12 +66,16 @@ def of_file(path: Path, split: str | None) -> Annotations:
         image = field(path, "annotation", annotation, "image_id")
         if image not in images:
             number_of = annotation.get("id", row)
-            raise ValueError(f"{path}: annotation {number_of} is of image {image}, which is not among its images")
+            raise ValueError(
+                f"{path}: annotation {number_of} is of image {image}, which is not among its images"
+            )
         boxes[image].append(box_of(path, annotation, row, number))
     if are_shares([box.corners for found in boxes.values() for box in found]):
         first = content["annotations"][0]
         named = f"annotation {first.get('id', 0)} has bbox {first['bbox']}"
-        raise ValueError(f"{path}: all boxes lie in 0..1, expected pixels ({named}): are these shares of the sides?")
+        raise ValueError(
+            f"{path}: all boxes lie in 0..1, expected pixels ({named}): are these shares of the sides?"
+        )
     ids = sorted(categories)
     shown = some([str(i) for i in ids], 6)
     gaps = [f"{path.name}: category ids {shown} are read as classes 1 to {len(ids)}, and written back"]

@@ -1,10 +1,9 @@
-"""From annotations to tensors: boxes upright, inside the picture, at the size of the picture that is trained
-on.
+"""From annotations to tensors: boxes upright, inside the picture, at the size that is trained on.
 
 frame       EXIF's orientation turns the picture; the declared width and height say whether the boxes were
             drawn on the turned one or on the raw one, whose boxes are turned as well
 clipped     what leaves the picture; a box without area is dropped; both are counted and said
-size        pictures of one size of at most `LARGEST` pixels a side stay; others become squares of `SIZE`
+size        pictures of one size of at most `LARGEST` pixels a side stay; others become squares of `SIDE`
 """
 
 from collections.abc import Sequence
@@ -103,7 +102,8 @@ def survey(found: Annotations, options: Options) -> tuple[list[Seen], Changes]:
     listed = some([f"{name}: {why}" for name, why in lost.items()])
     if lost and not options.skip_unreadable:
         raise ValueError(
-            f"{found.name}: {counted(len(lost), 'picture')} of the annotations cannot be read: {listed}; mend them, "
+            f"{found.name}: {counted(len(lost), 'picture')} of the annotations cannot be read: {listed}; "
+            "mend them, "
             "or leave them out with skip_unreadable=True"
         )
     if lost:
@@ -126,7 +126,8 @@ def upright(item: Annotated, size: tuple[int, int], turned: int, changes: Change
         boxes = [box._replace(corners=scaled(box.corners, width, height)) for box in boxes]
     elif item.size not in ((0, 0), size, raw):
         raise ValueError(
-            f"{item.name}: the annotations say {item.size[0]} x {item.size[1]} pixels, the picture has {width} x {height}"
+            f"{item.name}: the annotations say {item.size[0]} x {item.size[1]} pixels, the picture has "
+            f"{width} x {height}"
         )
     elif item.size == raw != size:
         boxes = [box._replace(corners=turn(box.corners, raw, turned)) for box in boxes]
@@ -183,11 +184,13 @@ def tell(found: Annotations, changes: Changes) -> None:
             say(f"{found.name}: {boxes} {line} ({some(list(dict.fromkeys(names)))})")
     if changes.turned:
         say(
-            f"{found.name}: {counted(len(changes.turned), 'picture')} turned upright, with boxes drawn on the raw one ({some(changes.turned)})"
+            f"{found.name}: {counted(len(changes.turned), 'picture')} turned upright, with boxes drawn on "
+            f"the raw one ({some(changes.turned)})"
         )
     if changes.unclear:
         say(
-            f"{found.name}: {counted(len(changes.unclear), 'picture')} turned upright and of no declared size: boxes are read as drawn on "
+            f"{found.name}: {counted(len(changes.unclear), 'picture')} turned upright and of no declared "
+            "size: boxes are read as drawn on "
             f"the upright one ({some(changes.unclear)})"
         )
 
@@ -206,7 +209,8 @@ def planned(found: Annotations, seen: Sequence[Seen], options: Options) -> Plan:
     width, height = (size, size) if size else one or (SIDE, SIDE)
     if size and options.size == "auto":
         say(
-            f"{found.name}: {counted(len(seen), 'picture')} of {counted(len(sizes), 'size')}, {FITS[options.fit]} "
+            f"{found.name}: {counted(len(seen), 'picture')} of {counted(len(sizes), 'size')}, "
+            f"{FITS[options.fit]} "
             f"resized to {size} x {size} (size=, fit=)"
         )
     return Plan(size, options.fit, channels, (channels, height, width), must_be_grey=False)
@@ -229,7 +233,12 @@ def placement(size: tuple[int, int], plan: Plan) -> tuple[float, float, float, f
         scale = side / least
         return scale, scale, -((width - least) // 2) * scale, -((height - least) // 2) * scale
     new = (side, round(height / width * side)) if width >= height else (round(width / height * side), side)
-    return new[0] / width, new[1] / height, float(round((side - new[0]) / 2)), float(round((side - new[1]) / 2))
+    return (
+        new[0] / width,
+        new[1] / height,
+        float(round((side - new[0]) / 2)),
+        float(round((side - new[1]) / 2)),
+    )
 
 
 def fitted(s: Seen, plan: Plan) -> list[list[float]]:

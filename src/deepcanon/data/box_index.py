@@ -1,5 +1,4 @@
-"""Pictures with boxes as files say them, before any picture is decoded: COCO's JSON, Pascal VOC's XML, YOLO's
-text.
+"""Pictures with boxes as files say them, before any picture is decoded.
 
     instances.json beside its pictures, or annotations/instances_train.json and train/        COCO
     Annotations/1.xml, JPEGImages/1.jpg, ImageSets/Main/train.txt; or 1.xml beside 1.jpg      Pascal VOC
@@ -99,29 +98,49 @@ def annotations(source: str | os.PathLike) -> Annotations:
         raise ValueError(f"{empty[0]} is empty")
     raise ValueError(
         f"{path} has no annotations of boxes: expected a COCO .json file, Pascal VOC .xml files or YOLO "
-        f".txt files; it holds {counted(len(found.pictures), 'picture')} and {some(found.others) or 'nothing else'}"
+        f".txt files; it holds {counted(len(found.pictures), 'picture')} and "
+        f"{some(found.others) or 'nothing else'}"
     )
 
 
 def has_boxes(path: Path) -> bool:
-    """Whether a file or folder seems to hold annotations of boxes: by the names of the files, and by the first of them."""
+    """Whether a file or folder seems to hold annotations of boxes: by the names of the files, and by the
+    first of them.
+    """
     from . import box_coco, box_yolo
 
     if not path.is_dir():
         return path.suffix.lower() == ".json" and box_coco.is_coco(path)
-    files = [name for _, name in zip(range(LOOKED_AT), (p for p in path.rglob("*") if p.is_file()), strict=False)]
-    stems = {box_yolo.stem_of(p.relative_to(path).as_posix()) for p in files if p.suffix.lower() in folder.SUFFIXES}
+    files = [
+        name for _, name in zip(range(LOOKED_AT), (p for p in path.rglob("*") if p.is_file()), strict=False)
+    ]
+    stems = {
+        box_yolo.stem_of(p.relative_to(path).as_posix()) for p in files if p.suffix.lower() in folder.SUFFIXES
+    }
     if not stems:
         return False
-    jsons, trees, texts = ([p for p in files if p.suffix.lower() == ending] for ending in (".json", ".xml", ".txt"))
-    if any(box_coco.is_coco(p) for p in jsons[:5]) or any(b"<annotation" in p.read_bytes()[:500] for p in trees[:5]):
+    jsons, trees, texts = (
+        [p for p in files if p.suffix.lower() == ending] for ending in (".json", ".xml", ".txt")
+    )
+    if any(box_coco.is_coco(p) for p in jsons[:5]) or any(
+        b"<annotation" in p.read_bytes()[:500] for p in trees[:5]
+    ):
         return True
-    labels = [p for p in texts if box_yolo.is_label(p.name) and box_yolo.stem_of(p.relative_to(path).as_posix()) in stems]
-    return any(re.match(r"\s*\d+(\s+[-+.\deE]+){4}\s*$", p.read_text(errors="replace").partition("\n")[0]) for p in labels[:20])
+    labels = [
+        p
+        for p in texts
+        if box_yolo.is_label(p.name) and box_yolo.stem_of(p.relative_to(path).as_posix()) in stems
+    ]
+    return any(
+        re.match(r"\s*\d+(\s+[-+.\deE]+){4}\s*$", p.read_text(errors="replace").partition("\n")[0])
+        for p in labels[:20]
+    )
 
 
 def are_shares(corners: Sequence[Sequence[float]]) -> bool:
-    """Whether all boxes of a file lie in 0..1 with a number between: shares of the sides, where pixels are expected."""
+    """Whether all boxes of a file lie in 0..1 with a number between: shares of the sides, where pixels are
+    expected.
+    """
     values = [v for box in corners for v in box]
     return bool(values) and max(values) <= 1 and any(v != int(v) for v in values)
 

@@ -1,10 +1,9 @@
 """Digit scenes: scikit-learn's digits of several sizes on a canvas, some close together, among clutter.
-Nothing is fetched.
 
 A scene has two to six digits, 16 to 32 pixels high, at brightness 0.6 to 1; in one scene of three each digit
 after the first is put beside an earlier one, so that their boxes touch or overlap by up to a third. Four to
 eight pieces of other digits and noise lie behind. Boxes are those of the ink. Digits of the test part are in
-test scenes only.
+test scenes only. Nothing is fetched.
 """
 
 from typing import NamedTuple
@@ -86,7 +85,9 @@ def ink(glyph: np.ndarray) -> Box:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def place(shape: tuple[int, ...], boxes: list[Box], beside: Box | None, rng: np.random.Generator) -> Box | None:
+def place(
+    shape: tuple[int, ...], boxes: list[Box], beside: Box | None, rng: np.random.Generator
+) -> Box | None:
     """A place for a digit that covers no other by more than `OVERLAP` (apart: not at all); None when none is
     found among `TRIES`."""
     height, width = shape
@@ -96,7 +97,9 @@ def place(shape: tuple[int, ...], boxes: list[Box], beside: Box | None, rng: np.
     x, y = (rng.integers(low, high + 1, TRIES) for low, high in ends)
     corner = np.stack([x.clip(0, SIDE - width), y.clip(0, SIDE - height)], 1)
     tries = np.concatenate([corner, corner + np.array([width, height])], 1)
-    fits = covered(tries, np.array(boxes).reshape(-1, 4)).max(1, initial=0) <= (0 if beside is None else OVERLAP)
+    fits = covered(tries, np.array(boxes).reshape(-1, 4)).max(1, initial=0) <= (
+        0 if beside is None else OVERLAP
+    )
     if not fits.any():
         return None
     x0, y0, x1, y1 = tries[fits.argmax()].tolist()

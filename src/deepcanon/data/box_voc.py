@@ -76,7 +76,8 @@ def box_of(path: Path, entry: ElementTree.Element, classes: dict[str, int]) -> B
         ) from None
     if not all(map(math.isfinite, (x0, y0, x1, y1))) or x1 < x0 or y1 < y0:
         raise ValueError(
-            f"{path}: the box of {name} is {texts}, expected {', '.join(CORNERS)} with xmin <= xmax and ymin <= ymax"
+            f"{path}: the box of {name} is {texts}, expected {', '.join(CORNERS)} with xmin <= xmax and "
+            "ymin <= ymax"
         )
     difficult = (entry.findtext("difficult") or "0").strip() == "1"
     return Box((x0 - 1, y0 - 1, x1, y1), classes.setdefault(name, len(classes)), IGNORE if difficult else 0)

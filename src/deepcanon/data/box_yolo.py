@@ -1,6 +1,6 @@
 """YOLO's text (Redmon et al.
 
-2016): a file a picture, a line an object: class, then centre and size as shares of the sides.
+2016): a line an object, its class, then centre and size as shares of the sides.
 """
 
 import math
@@ -83,11 +83,13 @@ def boxes_of(path: Path, count: int) -> list[Box]:
             values = [float(word) for word in words]
         except ValueError:
             raise ValueError(
-                f"{where}: expected five numbers (class, centre x, centre y, width, height), got '{line.strip()[:60]}'"
+                f"{where}: expected five numbers (class, centre x, centre y, width, height), got "
+                f"'{line.strip()[:60]}'"
             ) from None
         if len(values) != 5:
             raise ValueError(
-                f"{where}: expected five numbers (class, centre x, centre y, width, height), got {len(values)}"
+                f"{where}: expected five numbers (class, centre x, centre y, width, height), got "
+                f"{len(values)}"
             )
         label, x, y, w, h = values
         if label != int(label) or label < 0 or (count and label >= count):

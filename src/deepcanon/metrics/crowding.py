@@ -1,7 +1,7 @@
 """How well a detector finds objects that stand close together, beside all others.
 
-An object is crowded if its centre lies in one cell of a grid of 7 x 7 with that of another: YOLO (Redmon et al. 2016)
-can tell only one of them. G objects.
+An object is crowded if its centre lies in one cell of a grid of 7 x 7 with that of another: YOLO (Redmon et
+al. 2016) can tell only one of them. G objects.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,4 @@
-"""Average precision of object detection (Everingham et al. 2010; Lin et al. 2014, "Microsoft COCO", arXiv
-1405.0312).
+"""Average precision of object detection (Everingham et al. 2010; COCO: Lin et al. 2014, arXiv 1405.0312).
 
     IoU(a, b) = |a n b| / |a u b|
     AP        = mean over r in {0, 1/100, ..., 1} of  max_{r' >= r} precision(r')        or the area below it

@@ -78,7 +78,7 @@ def describe(kind: str, about: dict) -> str:
 
 def shaped(kind: str, shape: list) -> str:
     """ "8×8 pixels, grey" for images; sizes for anything else."""
-    if kind == "images" and len(shape) == 3:
+    if kind in ("images", "masks", "captions") and len(shape) == 3:
         colour = {1: "grey", 3: "colour"}.get(shape[0], f"{shape[0]} channels")
         return f"{shape[1]}×{shape[2]} pixels, {colour}"
     if len(shape) == 1:

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     )
     from deepcanon.vision.instances import InstanceSegmenter as InstanceSegmenter, objects_of as objects_of
     from deepcanon.vision.localize import Localizer as Localizer
-    from deepcanon.vision.overfeat import OverFeat as OverFeat, as_convolutions as as_convolutions, merge_boxes as merge_boxes
+    from deepcanon.vision.overfeat import (
+        OverFeat as OverFeat,
+        as_convolutions as as_convolutions,
+        merge_boxes as merge_boxes,
+    )
     from deepcanon.vision.rcnn import RCNN as RCNN
     from deepcanon.vision.region_head import RegionHead as RegionHead
     from deepcanon.vision.region_proposals import RegionProposals as RegionProposals

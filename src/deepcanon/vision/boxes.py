@@ -1,12 +1,11 @@
 """Boxes: their forms, what two of them share, and how one is written as a change of another.
 
-    IoU = |a n b| / |a u b|,        GIoU = IoU - |hull \\ (a u b)| / |hull|         Rezatofighi et al. 2019,
-    arXiv 1902.09630
-    t_x = (x - x_a) / w_a,  t_y = (y - y_a) / h_a,  t_w = log(w / w_a),  t_h = log(h / h_a)      Girshick et
-    al. 2014
+    IoU = |a n b| / |a u b|,        GIoU = IoU - |hull \\ (a u b)| / |hull|
+    t_x = (x - x_a) / w_a,  t_y = (y - y_a) / h_a,  t_w = log(w / w_a),  t_h = log(h / h_a)
 
 A box is (x0, y0, x1, y1), its corners in pixels, x to the right and y down; a pixel is 1 wide, so that the
-box of the first pixel is (0, 0, 1, 1). a is an anchor or a proposal, (x, y) a centre.
+box of the first pixel is (0, 0, 1, 1). a is an anchor or a proposal, (x, y) a centre. GIoU is of Rezatofighi
+et al. 2019 (arXiv 1902.09630), t of Girshick et al. 2014.
 N boxes.
 """
 

@@ -34,7 +34,9 @@ def checked_images(x: Shaped[Tensor, "..."]) -> Float[Tensor, "B C H W"]:
     if x.ndim != 4:
         raise ValueError(f"expected images (B, C, H, W), got {tuple(x.shape)}")
     if not x.is_floating_point():
-        raise ValueError(f"expected floating-point images in [0, 1], got {x.dtype}; divide 8-bit images by 255")
+        raise ValueError(
+            f"expected floating-point images in [0, 1], got {x.dtype}; divide 8-bit images by 255"
+        )
     if not x.isfinite().all():
         raise ValueError("expected images of finite numbers, got some that are nan or inf")
     return x
@@ -50,7 +52,8 @@ def checked_targets(x: Tensor, boxes: Tensor, labels: Tensor, num_classes: int) 
     checked_images(x)
     if boxes.ndim != 3 or boxes.shape[0] != len(x) or boxes.shape[2] != 4 or labels.shape != boxes.shape[:2]:
         raise ValueError(
-            f"expected boxes ({len(x)}, M, 4) and labels ({len(x)}, M), got {tuple(boxes.shape)} and {tuple(labels.shape)}"
+            f"expected boxes ({len(x)}, M, 4) and labels ({len(x)}, M), got {tuple(boxes.shape)} and "
+            f"{tuple(labels.shape)}"
         )
     if labels.is_floating_point() or (
         labels.numel() and (labels.amin() < -1 or labels.amax() >= num_classes)

@@ -1,10 +1,11 @@
-"""Fast R-CNN (Girshick 2015, arXiv 1504.08083): one pass of the net an image, regions are cut out of its
-maps.
+"""Fast R-CNN (Girshick 2015, arXiv 1504.08083): one pass of the net an image, from whose maps regions are
+cut.
 
     image -> maps -> proposals, projected to the maps -> P x P cells each -> class and better box
 
 The terms of the loss are those of `region_head`. Regions come from outside, from `selective_search` as a
-rule. B images, C channels, H x W pixels, F channels of the maps, R proposals of an image.
+rule.
+B images, C channels, H x W pixels, F channels of the maps, R proposals of an image.
 """
 
 from collections.abc import Callable

@@ -1,10 +1,10 @@
-"""Faster R-CNN (Ren, He, Girshick & Sun 2015, arXiv 1506.01497): proposals and their classes from the same
-maps.
+"""Faster R-CNN (Ren, He, Girshick & Sun 2015, arXiv 1506.01497): proposals and classes from the same maps.
 
     L = L_proposals + L_regions,        regions = propose(maps),  maps = backbone(image)
 
 No gradient passes through the corners of the proposals. The terms are those of `region_proposals` and
-`region_head`. B images, C channels, H x W pixels, F channels of the maps, P x P cells of a region.
+`region_head`.
+B images, C channels, H x W pixels, F channels of the maps, P x P cells of a region.
 """
 
 from functools import partial

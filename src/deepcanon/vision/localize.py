@@ -1,11 +1,11 @@
-"""Classification with localization (Sermanet et al. 2014, arXiv 1312.6229): one net, a head for the class and
-one for the box.
+"""Classification with localization (Sermanet et al. 2014, arXiv 1312.6229): one net, two heads.
 
-    L = -log p_k*(x) + |b(x) - b*|^2,        b = (centre x, centre y, width, height) as shares of the sides of
-    the image
+    L = -log p_k*(x) + |b(x) - b*|^2,        b = (centre x, centre y, width, height), shares of the image's
+    sides
 
 The object of an image is the largest in it. An answer is right if its class is and the IoU of its box is
-above 0.5. B images, D features, K classes.
+above 0.5.
+B images, D features, K classes.
 """
 
 import torch
@@ -57,7 +57,8 @@ class Localizer(nn.Module):
         h = self.net(typed_as(self.net, x))
         if h.shape != (len(x), self.classes.in_features):
             raise ValueError(
-                f"expected the net to give features ({len(x)}, {self.classes.in_features}), got {tuple(h.shape)}"
+                f"expected the net to give features ({len(x)}, {self.classes.in_features}), got "
+                f"{tuple(h.shape)}"
             )
         return widened(self.classes(h)), widened(self.box(h))
 

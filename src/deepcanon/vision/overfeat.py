@@ -1,12 +1,12 @@
-"""OverFeat (Sermanet et al. 2014, arXiv 1312.6229): a classifier slides over an image in one pass, and its
-windows vote for a box.
+"""OverFeat (Sermanet et al. 2014, arXiv 1312.6229): a classifier slides over an image in one pass.
 
     linear layer on k x k x C  =  k x k convolution,          box = sum_w p_w b_w / sum_w p_w
 
 As convolutions, the layers of a classifier of h x w images give, on a larger image, what the classifier says
 of every window of h x w pixels, one a stride of its maps, and what neighbours share is computed once. It
-equals the loop over crops where the convolutions pad nothing. p_w is the probability of the class in window
-w, b_w the box that w predicts. B images, C channels, K classes, N windows, h x w maps.
+equals the loop over crops where the convolutions pad nothing. The windows vote for a box: p_w is the
+probability of the class in window w, b_w the box that w predicts.
+B images, C channels, K classes, N windows, h x w maps.
 """
 
 import copy
@@ -65,7 +65,8 @@ def as_convolutions(net: nn.Sequential, shape: tuple[int, int, int]) -> nn.Seque
         if isinstance(layer, nn.Linear):
             if layer.in_features != channels * kernel[0] * kernel[1]:
                 raise ValueError(
-                    f"expected a linear layer on {channels} x {kernel[0]} x {kernel[1]} numbers, got one on {layer.in_features}"
+                    f"expected a linear layer on {channels} x {kernel[0]} x {kernel[1]} numbers, got one "
+                    f"on {layer.in_features}"
                 )
             conv = nn.Conv2d(
                 channels, layer.out_features, (kernel[0], kernel[1]), bias=layer.bias is not None
@@ -135,7 +136,8 @@ class OverFeat(nn.Module):
             sides = [round(side * scale) for side in (height, width)]
             if sides[0] < self.shape[1] or sides[1] < self.shape[2]:
                 raise ValueError(
-                    f"images of {height} x {width} at scale {scale} are smaller than a window of {self.shape[1]} x {self.shape[2]}"
+                    f"images of {height} x {width} at scale {scale} are smaller than a window of "
+                    f"{self.shape[1]} x {self.shape[2]}"
                 )
             resized = x if scale == 1 else F.interpolate(x, sides, mode="bilinear", antialias=True)
             with evaluating(net):

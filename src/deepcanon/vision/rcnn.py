@@ -1,11 +1,11 @@
-"""R-CNN (Girshick, Donahue, Darrell & Malik 2014, arXiv 1311.2524): regions with features of a convolutional
-net.
+"""R-CNN (Girshick, Donahue, Darrell & Malik 2014, arXiv 1311.2524): proposals with features of a net.
 
     image -> proposals -> each cut out and resized to S x S -> net -> class and better box
 
 The net sees every proposal by itself: as many passes as proposals. Class and box are learned together by the
 loss of `region_head`, in place of the paper's support vector machines and ridge regression, which are trained
-afterwards. B images, C channels, H x W pixels, P proposals of one.
+afterwards.
+B images, C channels, H x W pixels, P proposals of one.
 """
 
 from collections.abc import Callable

@@ -1,12 +1,12 @@
-"""The second stage of the R-CNN family (Girshick 2015, arXiv 1504.08083): a class and a better box for each
-region.
+"""The second stage of the R-CNN family (Girshick 2015, arXiv 1504.08083): what a region holds, and where.
 
     L = (1 / n) sum_r CE(p_r, k_r) + (1 / n) sum_r [k_r >= 1] smooth_L1(t_r[k_r] - t*_r)
 
 r runs over n regions drawn of an image, a quarter of them positive at most: a region whose IoU with an object
 is 0.5 or more has the class of that object, 1..K, any other is background, 0. t is the change of the region
 to the box, one for every class, in units of (0.1, 0.1, 0.2, 0.2). The objects themselves are among the
-regions that are drawn from. B images, M objects and P regions of one at most, R regions in all, K classes.
+regions that are drawn from.
+B images, M objects and P regions of one at most, R regions in all, K classes.
 """
 
 from collections.abc import Callable

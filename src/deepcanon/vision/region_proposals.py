@@ -1,5 +1,4 @@
-"""Region proposal network (Ren, He, Girshick & Sun 2015, arXiv 1506.01497, section 3.1): objectness and box
-of every anchor.
+"""Region proposal network (Ren, He, Girshick & Sun 2015, arXiv 1506.01497): objectness and box of anchors.
 
     L = (1 / n) sum_i CE(p_i, a_i) + (1 / n) sum_i a_i smooth_L1(t_i - t*_i)
 
@@ -100,7 +99,10 @@ class RegionProposals(Float32Buffers, nn.Module):
         place = F.smooth_l1_loss(change.gather(1, each), target.to(change), reduction="none", beta=BETA).sum(
             -1
         )
-        return {"objectness": ((object * real).sum(1) / n).mean(), "anchor_box": ((place * a).sum(1) / n).mean()}
+        return {
+            "objectness": ((object * real).sum(1) / n).mean(),
+            "anchor_box": ((place * a).sum(1) / n).mean(),
+        }
 
     @torch.no_grad()
     def propose(

@@ -1,14 +1,14 @@
-"""Selective search (Uijlings, van de Sande, Gevers & Smeulders 2013): regions that may hold an object,
-without learning.
+"""Selective search (Uijlings, van de Sande, Gevers & Smeulders 2013): regions that may hold an object.
 
     start    segments of a graph of pixels (Felzenszwalb & Huttenlocher 2004): an edge of weight w joins two
              segments a, b if w <= min(Int(a) + k / |a|, Int(b) + k / |b|), Int the largest weight inside
     then     the two most similar neighbours become one, until one is left; every region's box is a proposal
-    s(a, b)  = sum_i min(c_a_i, c_b_i) + sum_i min(t_a_i, t_b_i) + [1 - (|a| + |b|) / |image|] + [1 - (|box| -
-    |a| - |b|) / |image|]
+    s(a, b)  = sum_i min(c_a_i, c_b_i) + sum_i min(t_a_i, t_b_i)
+               + [1 - (|a| + |b|) / |image|] + [1 - (|box| - |a| - |b|) / |image|]
 
-c are histograms of colour, t of the directions of edges; what they hold in common, then small regions first,
-then such as fill their box. H x W pixels, N regions.
+Nothing is learned. c are histograms of colour, t of the directions of edges: what two regions have in common.
+The last terms join small regions first, then such as fill their box.
+H x W pixels, N regions.
 """
 
 import hashlib

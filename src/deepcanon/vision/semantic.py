@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from deepcanon.layers.checks import examples, finite
+from deepcanon.layers.checks import examples
 from deepcanon.layers.contract import checked
 from deepcanon.layers.joint import batch_sum
 from deepcanon.layers.modes import evaluating
@@ -78,7 +78,6 @@ class Segmenter(nn.Module):
         """Those of the net, for images of any sides. Raises ValueError for what is no image of numbers."""
         if x.ndim != 4 or not x.is_floating_point():
             raise ValueError(f"expected images (B, C, H, W) of real numbers in [0, 1], got {x.dtype} {tuple(x.shape)}")
-        finite(x)
         H, W = x.shape[2:]
         stride = getattr(self.net, "stride", 1)
         if H % stride or W % stride:

@@ -5,8 +5,9 @@
 The detections are sorted and worked through in blocks. Inside a block the rule above is iterated until
 nothing changes, k <- [k U = 0], where U_ij = [IoU(i, j) > threshold] for j of a lower score than i: the
 result is that of going through one by one (Zheng et al. 2022, arXiv 2005.03572). What a block keeps then
-removes from all that follows. Soft suppression (Bodla et al. 2017, arXiv 1704.04503) lowers scores in place
-of removing:
+removes from all that follows.
+
+Soft suppression (Bodla et al. 2017, arXiv 1704.04503) lowers scores in place of removing:
 
     s_i <- s_i exp(-IoU(i, j)^2 / sigma)                    for every j of a higher score, in order
 
@@ -108,9 +109,7 @@ def batched_nms(
     return kept[scores[kept].argsort(descending=True, stable=True)]
 
 
-def together(
-    boxes: Float[Tensor, "N 4"], counts: Int[Tensor, "G"], threshold: float
-) -> Bool[Tensor, "N"]:
+def together(boxes: Float[Tensor, "N 4"], counts: Int[Tensor, "G"], threshold: float) -> Bool[Tensor, "N"]:
     """Which boxes stay, of groups that follow each other, the surest of each first: all groups at once."""
     most = int(counts.max())
     group = torch.arange(len(counts), device=boxes.device).repeat_interleave(counts)

@@ -1,5 +1,4 @@
-"""You only look once (Redmon, Divvala, Girshick & Farhadi 2016, arXiv 1506.02640): detection as one
-regression.
+"""You only look once (Redmon, Divvala, Girshick & Farhadi 2016, arXiv 1506.02640): one regression.
 
     L = lam_xy sum_i [(x_i - x*_i)^2 + (y_i - y*_i)^2 + (sqrt w_i - sqrt w*_i)^2 + (sqrt h_i - sqrt h*_i)^2]
       + sum_i (C_i - IoU_i)^2  +  lam_no sum_j C_j^2  +  sum_cells sum_k (p_k - [k = k*])^2
@@ -8,7 +7,8 @@ The image is a grid of S x T cells. The cell that holds the centre of an object 
 that of the highest IoU does. i runs over these, j over all other boxes, the last sum over cells with an
 object. (x, y) is the place of the centre in its cell, (w, h) the size as a share of the image, of which the
 net gives the square roots; C is the confidence, p the classes of a cell. Of several objects in a cell the
-first is learned. B batch, K classes, M objects of an image at most.
+first is learned.
+B batch, K classes, M objects of an image at most.
 """
 
 from typing import NamedTuple
@@ -94,7 +94,8 @@ class YOLO(nn.Module):
         width = 5 * self.boxes + self.num_classes
         if y.ndim != 4 or y.shape[:2] != (len(x), width):
             raise ValueError(
-                f"expected the net to give ({len(x)}, {width}, S, T), 5 numbers for each of {self.boxes} boxes and "
+                f"expected the net to give ({len(x)}, {width}, S, T), 5 numbers for each of {self.boxes} "
+                "boxes and "
                 f"{self.num_classes} classes, got {tuple(y.shape)}"
             )
         return y.permute(0, 2, 3, 1)

@@ -88,9 +88,9 @@ def yolo(data: Boxes = "digit_scenes", *, size: int | None = None, boxes: int = 
 @recipe(paper="Ren et al. 2015", systems=["VIS-24"], presets=[
     preset("digit_scenes", distort="zoom", steps=500, target={"map50": at_least(0.9)}, seconds=900),
     preset("bccd", distort="turned", batch=8, steps=1_000, target={"map50": at_least(0.6)}, seconds=1_800)])
-def faster_rcnn(data: Boxes = "digit_scenes", *, size: int | None = None, width: int = 32, proposals: int = 60,
-                distort: str = "photo", lr: float = 2e-3, batch: int = 16, steps: int = 1_500, ema: float = 0.99,
-                fast: bool = True, seed: int = 0) -> Run:
+def faster_rcnn(data: Boxes = "digit_scenes", *, size: int | None = None, width: int = 32,
+                proposals: int = 60, distort: str = "photo", lr: float = 2e-3, batch: int = 16,
+                steps: int = 1_500, ema: float = 0.99, fast: bool = True, seed: int = 0) -> Run:
     """Faster R-CNN finds objects in two stages: where something is, then what it is.
 
     Args:
@@ -117,7 +117,7 @@ def faster_rcnn(data: Boxes = "digit_scenes", *, size: int | None = None, width:
 
 @recipe(paper="Girshick 2015; Girshick et al. 2014", systems=["VIS-21", "VIS-23"], presets=[
     preset("digit_scenes", pictures=500, steps=500, target={"map50": at_least(0.6)}, seconds=900),
-    preset("digit_scenes", features="pictures", expect="The net sees each region by itself: slower than with maps.")])
+    preset("digit_scenes", features="pictures", expect="Slower than with maps: the net sees each region.")])
 def fast_rcnn(data: Boxes = "digit_scenes", features: Literal["maps", "pictures"] = "maps", *,
               size: int | None = None, width: int = 32, pictures: int = 800, lr: float = 2e-3, batch: int = 8,
               steps: int = 1_000, ema: float = 0.99, fast: bool = True, seed: int = 0) -> Run:
@@ -153,9 +153,9 @@ def fast_rcnn(data: Boxes = "digit_scenes", features: Literal["maps", "pictures"
 
 @recipe(paper="Sermanet et al. 2014", systems=["VIS-15"], presets=[
     preset("digit_scenes", distort="zoom", steps=1_000, target={"localized": at_least(0.5)}, seconds=900)])
-def localize(data: Boxes = "digit_scenes", *, size: int | None = None, width: int = 32, distort: str = "photo",
-             lr: float = 2e-3, batch: int = 32, steps: int = 2_000, ema: float = 0.99, fast: bool = True,
-             seed: int = 0) -> Run:
+def localize(data: Boxes = "digit_scenes", *, size: int | None = None, width: int = 32,
+             distort: str = "photo", lr: float = 2e-3, batch: int = 32, steps: int = 2_000, ema: float = 0.99,
+             fast: bool = True, seed: int = 0) -> Run:
     """A net says the class and the box of the largest object of a picture.
 
     Args:

@@ -22,7 +22,7 @@ from deepcanon.vision.semantic import Segmenter
            published={"mean_iou": 0.6010}, source="Badrinarayanan et al. 2017, SegNet at 480 x 360 from VGG's weights"),
     preset("camvid", architecture="segnet", expect="fewer details than U-Net: places of maxima come back, values do not"),
     preset("camvid", architecture="fcn", expect="coarser than U-Net: the finest scores are at an eighth of the resolution"),
-    preset("nuclei", zoom=0.3, flip="both", width=16, steps=800, target={"dice": at_least(0.88)}, seconds=900)])
+    preset("nuclei", zoom=0.3, flip="both", width=16, steps=300, target={"dice": at_least(0.88)}, seconds=600)])
 def segment(data: Masks = "shapes", architecture: Literal["unet", "segnet", "fcn"] = "unet", *, size: int | None = None,
             width: int = 24, dice: float = 1.0, zoom: float = 0.25, flip: str = "sides", light: float = 0.3,
             lr: float = 3e-3, weight_decay: float = 0.01, ema: float = 0.99, batch: int = 8, steps: int = 2_000,
@@ -48,7 +48,7 @@ def segment(data: Masks = "shapes", architecture: Literal["unet", "segnet", "fcn
 
 @recipe(paper="Ronneberger et al. 2015; Caicedo et al. 2019", systems=["VIS-26"], presets=[
     preset("shapes", steps=400, batch=16, zoom=0.0, light=0.1, expect="lines cut and join objects: the precision stays low"),
-    preset("nuclei", steps=800, target={"dice": at_least(0.88)}, seconds=900)])
+    preset("nuclei", steps=300, target={"dice": at_least(0.88)}, seconds=600)])
 def segment_instances(data: Masks = "shapes", *, size: int | None = None, width: int = 16, dice: float = 1.0,
                       zoom: float = 0.3, flip: str = "both", light: float = 0.3, min_size: int = 10, lr: float = 3e-3,
                       weight_decay: float = 0.01, ema: float = 0.99, batch: int = 8, steps: int = 800, fast: bool = True,
