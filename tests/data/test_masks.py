@@ -376,6 +376,9 @@ def test_changes_of_a_run_are_the_ones_that_are_asked_for():
     _, labels = augment_pairs.changes(0.4, "none", 0.0, fill=-1)(x, y, generator)
     assert (labels == -1).any()
     assert augment_pairs.changes(0.4, "none", 0.0)(x, y, generator)[1].max() == 255
+    same, again = (change(x, y, torch.Generator().manual_seed(1)) for change in
+                   (augment_pairs.changes(0.4, "none", 0.0), augment_pairs.zoom((1 - 0.4, 1 + 2 * 0.4), shift=0.4)))
+    assert torch.equal(same[1], again[1])
     lit = augment_pairs.changes(0.0, "none", 0.5)(x, y, generator)
     assert torch.equal(lit[1], y)
     assert not torch.allclose(lit[0], x)
