@@ -319,6 +319,9 @@ def test_batches_are_a_function_of_seed_and_step_and_split_over_ranks():
     assert len(data) == len(list(data)) == 66
     with pytest.raises(ValueError, match=r"rank must be in 0\.\.1, got 2"):
         data.shard(2, 2)
+    keys = {masks("shapes", **how).key for how in ({}, {"size": 12}, {"channels": 1}, {"instances": True}, {"split": "test"})}
+    assert len(keys) == 5
+    assert data.key == "masks:shapes:train"
     taken = data.take([7, 7, 2])
     assert (taken.count, taken.key != data.key) == (3, True)
 
