@@ -131,6 +131,12 @@ def test_json_that_is_none(tmp_path):
             captions(str(tmp_path)).at(0)
 
 
+def test_a_caption_alone_needs_no_list(tmp_path):
+    pictures(tmp_path)
+    (tmp_path / "captions.json").write_text(json.dumps({name: texts[0] for name, texts in TEXTS.items()}))
+    assert opened(str(tmp_path), None).texts == [texts[:1] for texts in TEXTS.values()]
+
+
 def test_what_is_not_there(tmp_path):
     pictures(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"has no file of captions \(expected .*captions\.csv with the columns file and caption\)"):
@@ -220,6 +226,7 @@ def test_what_would_be_read(tmp_path):
     pictures(tmp_path)
     (tmp_path / "captions.csv").write_text(FORMS["captions.csv"])
     about = describe(str(tmp_path))
+    assert about["longest"] == 6                                                     # words of "A red apple, on a table."
     assert (about["kind"], about["shape"], about["example"]) == ("captions", [3, 12, 12], "a.png: A red apple, on a table.")
     (tmp_path / "captions.csv").write_text("file,caption\nz.png,a zebra\n")
     assert "not there: z.png" in describe(str(tmp_path), "captions")["problems"][0]
