@@ -8,12 +8,14 @@ asked for by name. B images, C channels, H x W pixels.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from deepcanon import explain
 from deepcanon.catalogue import suggest
@@ -27,6 +29,7 @@ from deepcanon.layers.modes import evaluating
 from deepcanon.layers.precision import typed_as
 from deepcanon.predictions import parts
 from deepcanon.runs import rebuild
+from deepcanon.vision.classify import Classifier
 
 AT_ONCE, MAPPED, LARGE = (
     8,
@@ -164,14 +167,35 @@ def opened(what: str, mean: Sequence[float], std: Sequence[float], weights: str)
     if mean or std:
         raise ValueError(f"{what} normalises images itself: leave out --mean and --std")
     method: Any = rebuild(what, weights).method
-    net = method if type(method).forward is not nn.Module.forward else getattr(method, "net", None)
-    if (
-        source.get("kind") != "images"
-        or not callable(getattr(method, "predict", None))
-        or not isinstance(net, nn.Module)
-    ):
+    if source.get("kind") != "images" or not callable(getattr(method, "predict", None)):
         raise ValueError(f"{what} holds a {type(method).__name__}, which is no classifier of images")
+    net = method.net if isinstance(method, Classifier) else Predicting(method)
     return Model(what, net, source.get("classes", []), tuple(source["shape"]))
+
+
+class Differentiating(TorchFunctionMode):
+    """Inside, every operation keeps its gradient, also below `torch.no_grad`."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        with torch.enable_grad():
+            return func(*args, **(kwargs or {}))
+
+
+class Predicting(nn.Module):
+    """A method as a net: what `predict` says, as logits, with gradients where they are wanted."""
+
+    def __init__(self, method: nn.Module):
+        super().__init__()
+        self.method = method
+
+    def forward(self, x: Tensor) -> Tensor:
+        with Differentiating() if torch.is_grad_enabled() else contextlib.nullcontext():
+            predicted = cast(Any, self.method).predict(x)
+        if not isinstance(predicted, Tensor) or predicted.ndim != 2:
+            return predicted
+        sums = predicted.sum(1)
+        is_probability = bool((predicted >= 0).all()) and bool(((sums - 1).abs() < 1e-2).all())
+        return predicted.clamp(min=1e-12).log() if is_probability else predicted
 
 
 def net_of_object(what: str) -> nn.Module:

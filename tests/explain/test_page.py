@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from deepcanon import cli, recipes
+from deepcanon.data import images
 from deepcanon.engine import options
 from deepcanon.explaining import OF_AN_IMAGE, OF_THE_NET, explain_images
 from deepcanon.report.explanations import ABOUT, over, scaled, signed
@@ -148,6 +150,25 @@ def test_what_is_no_classifier_is_said(own, capsys):
     assert "vae holds a VAE, which is no classifier of images" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("recipe", ["linear", "deep_ensemble", "acgan"])
+def test_classifiers_of_other_methods_are_explained(own, recipe):
+    few = {"members": 2} if recipe == "deep_ensemble" else {}
+    with options(quiet=True, folder="other"):
+        run = getattr(recipes, recipe)("digits", steps=3, **few)
+    found = explain_images("other", ["digits"], methods=["saliency", "integrated_gradients"], target="3")
+    x = images(Path("digits"), split=None).at(0)[0]
+    with torch.no_grad():
+        p = run.method.eval().predict(x)
+    for i, image in enumerate(found.images):
+        assert image.likeliest[0][1] == pytest.approx(p.softmax(1)[i].max().item() if p.min() < 0 else p[i].max().item(), abs=1e-4)
+        assert image.maps["saliency"].any()
+    gained = torch.stack([image.maps["integrated_gradients"].sum() for image in found.images])
+    with torch.no_grad():
+        black = run.method.predict(torch.zeros_like(x))
+    logs = (p[:, 3] - black[:, 3]) if p.min() < 0 else (p[:, 3] / black[:, 3]).log()
+    torch.testing.assert_close(gained, logs, atol=0.1, rtol=0.1)
+
+
 def test_many_images_are_mapped(own):
     digits = ["digits/0.png", "digits/1.png", "digits/2.png"] * 8
     found = explain_images("run", digits, methods=["map", "regions"])
@@ -159,8 +180,6 @@ def test_many_images_are_mapped(own):
 
 
 def test_every_method_is_explained_and_maps_have_a_scale():
-    import torch
-
     assert ABOUT.keys() == OF_AN_IMAGE.keys()
     assert not OF_AN_IMAGE.keys() & OF_THE_NET.keys()
     values = torch.tensor([[0.0, -2.0], [1.0, 2.0]])

@@ -69,8 +69,9 @@ def test_losses_of_other_shapes_are_refused(annotations_unchecked):
             style_loss([f], [torch.rand(shape)])
     with pytest.raises(ValueError, match=r"expected features of shape \(2, 3\), got \(2, 4\)"):
         content_loss(torch.rand(2, 4), torch.rand(2, 3))
-    with pytest.raises(ValueError, match=r"expected maps \(B, C, h, w\), got \(2, 3\)"):
-        gram(torch.rand(2, 3))
+    for shape in [(2, 3), (2, 3, 0, 4), (2, 3, 4, 0)]:
+        with pytest.raises(ValueError, match=r"expected maps \(B, C, h, w\), got \(2, 3"):
+            gram(torch.rand(shape))
 
 
 def pictures() -> tuple[torch.Tensor, torch.Tensor, nn.Module]:

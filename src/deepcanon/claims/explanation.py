@@ -168,7 +168,7 @@ def density_finds_what_means_do_not() -> Finding:
     x, y = make_moons(400, noise=0.05, random_state=0)
     points = torch.from_numpy(x)
     found = {
-        "kmeans": KMeans(2, n_init=10, random_state=0).fit_predict(x),
+        "kmeans": KMeans(2, n_init=10, random_state=0).fit_predict(x),  # pyright: ignore[reportArgumentType]
         "dbscan": density_clusters(points, radius=0.2),
         "hdbscan": density_clusters(points, least=10),
     }
