@@ -275,7 +275,7 @@ def test_an_option_of_another_kind_of_data_is_refused(workplace):
         small(photos, target="x", steps=1)
     with reading(separator=";"), pytest.raises(ValueError, match=r"images, to which separator= does not apply; it is of a table$"):
         small(photos, steps=1)
-    with reading(fit="pad"), pytest.raises(ValueError, match=r"^'iris' is read as a table, to which fit= does not apply; it is of images$"):
+    with reading(fit="pad"), pytest.raises(ValueError, match=r"^'iris' is read as a table, to which fit= does not apply; it is of images or boxes$"):
         small("iris", steps=1)
 
 

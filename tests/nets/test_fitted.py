@@ -5,7 +5,6 @@ import torch
 
 from deepcanon.layers.local_response import LocalResponseNorm
 from deepcanon.nets.fitted import fitted_alexnet, fitted_densenet, fitted_googlenet, fitted_vgg
-from deepcanon.nets.vit import fitting_patch
 
 
 @pytest.mark.parametrize("build", [fitted_alexnet, fitted_vgg, fitted_googlenet, fitted_densenet])
@@ -50,15 +49,3 @@ def test_a_scale_is_in_0_to_1(scale):
     for build in (fitted_alexnet, fitted_vgg, fitted_googlenet, fitted_densenet):
         with pytest.raises(ValueError, match=r"expected a scale as a share of the paper's widths in \(0, 1\]"):
             build((3, 16, 16), 5, scale=scale)
-
-
-@pytest.mark.row("VIS-31")
-@pytest.mark.parametrize(("side", "patches", "patch"), [(8, 8, 2), (28, 8, 4), (32, 8, 4), (224, 14, 16), (30, 8, 5), (32, 1_000, 2)])
-def test_the_smallest_patch_that_is_not_too_many(side, patches, patch):
-    assert fitting_patch(side, patches) == patch
-
-
-@pytest.mark.parametrize("side", [2, 31])
-def test_an_image_that_patches_do_not_divide_is_refused(side):
-    with pytest.raises(ValueError, match=f"images of {side} pixels cannot be cut into 2 to 8 patches a side; pass size="):
-        fitting_patch(side, 8)

@@ -110,6 +110,13 @@ def test_the_loss_is_that_of_the_last_head_and_a_share_of_the_others():
     torch.testing.assert_close(found, smooth[0] + 0.5 * (smooth[1] + smooth[2]))
 
 
+@pytest.mark.row("VIS-14")
+def test_small_images_keep_their_resolution_in_the_stem():
+    x = torch.rand(1, 3, 16, 16)
+    sides = [GoogLeNet(3, width=0.1, small=small).stem(x).shape[-1] for small in (True, False)]
+    assert sides == [16, 2]
+
+
 def test_what_does_not_fit_is_refused(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as a user meets it
     for width in (0.0, 1.5):

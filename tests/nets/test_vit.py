@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from deepcanon.nets.vit import ViT, resize_vit, resized_positions
+from deepcanon.nets.vit import ViT, fitting_patch, resize_vit, resized_positions
 
 
 def small(**settings) -> ViT:
@@ -138,3 +138,15 @@ def test_it_is_exported_for_any_number_of_images():
     net, x = small().eval(), torch.rand(4, 3, 12, 12)
     program = torch.export.export(net, (x[:2],), dynamic_shapes=({0: torch.export.Dim("batch")},))
     torch.testing.assert_close(program.module()(x), net(x))
+
+
+@pytest.mark.row("VIS-31")
+@pytest.mark.parametrize(("side", "patches", "patch"), [(8, 8, 2), (28, 8, 4), (224, 14, 16), (30, 8, 5), (32, 1_000, 2)])
+def test_the_smallest_patch_that_is_not_too_many(side, patches, patch):
+    assert fitting_patch(side, patches) == patch
+
+
+@pytest.mark.parametrize("side", [2, 31])
+def test_an_image_that_patches_do_not_divide_is_refused(side):
+    with pytest.raises(ValueError, match=f"images of {side} pixels cannot be cut into 2 to 8 patches a side; pass size="):
+        fitting_patch(side, 8)

@@ -79,6 +79,24 @@ def test_small_parts_are_left_out_and_parts_without_an_inside_are_objects():
     assert not objects_of(inside, torch.zeros_like(object)).any()                    # an inside of nothing is nothing
 
 
+class Stated(nn.Module):
+    """A net that is given the probabilities of the three classes as its image."""
+
+    def forward(self, x):
+        return x.log()
+
+
+@pytest.mark.row("VIS-26")
+def test_what_is_inside_and_what_is_an_object_by_probability():
+    """Two insides at 0.6 with less sure pixels between them, and pixels that are rather background."""
+    inside, object, neither = (0.3, 0.6, 0.1), (0.45, 0.45, 0.1), (0.55, 0.4, 0.05)
+    row = [inside, inside, object, object, inside, neither, object, neither]
+    x = torch.tensor(row).T.reshape(1, 3, 1, 8).expand(1, 3, 2, 8)
+    found = InstanceSegmenter(Stated(), min_size=1).predict(x)
+    assert found[0].tolist() == 2 * [[1, 1, 1, 2, 2, 0, 3, 0]]
+    assert InstanceSegmenter(Stated(), min_size=3).predict(x)[0].tolist() == 2 * [[1, 1, 1, 2, 2, 0, 0, 0]]
+
+
 def test_growth_is_even_and_stays_inside():
     labels = torch.zeros(1, 3, 9, dtype=torch.long)
     labels[0, 1, 1], labels[0, 1, 7] = 5, 4

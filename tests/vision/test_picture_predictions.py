@@ -6,15 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sacrebleu
 import torch
 from PIL import Image
+from torch import nn
 
 from deepcanon import recipes
 from deepcanon.cli import main
+from deepcanon.data import open_data
+from deepcanon.data.caption_data import opened
 from deepcanon.engine import options
 from deepcanon.engine.mask_pictures import coloured, overlay, palette, palette_png
 from deepcanon.engine.word_pictures import words_png
 from deepcanon.exporting import export
+from deepcanon.picture_evaluations import Sentences
 from deepcanon.predictions import as_csv, predict
 
 
@@ -83,6 +88,26 @@ def test_captions_and_where_they_looked(scans):
     assert evaluation[0] == "file,caption,truth"
     assert all(line.endswith(",a bright block here,a bright block here") for line in evaluation[1:])
     assert run.results["bleu"] == run.results["exact"] == 1
+
+
+class Parrot(nn.Module):
+    """A captioner that says two sentences in turn."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def generate(self, x, beam):
+        return [("a seven above a two", "a one left of an eight left of a nine")[i % 2] for i in range(len(x))]
+
+
+@pytest.mark.row("VIS-33")
+def test_captions_are_scored_as_sacrebleu_does(embedded_only):
+    found = Sentences(open_data("digit_captions", "captions"), beam=1)(Parrot())
+    said, texts = Parrot().generate(range(200), 1), [text for (text,) in opened("digit_captions", "test").texts]
+    assert found["bleu"] == pytest.approx(sacrebleu.corpus_bleu(said, [texts]).score / 100, rel=1e-6)
+    assert found["bleu"] > 0.1
+    assert found["exact"] == sum(a == b for a, b in zip(said, texts)) / 200
 
 
 def test_a_segmenter_is_exported_as_its_probabilities(scans):

@@ -10,6 +10,7 @@ from deepcanon.vision.rcnn import RCNN
 from deepcanon.vision.region_head import RegionHead
 from deepcanon.vision.region_search import Regions, boxes_of, histograms, segments, selective_search
 from deepcanon.vision.regions import roi_align, roi_pool
+from tests.contracts.presets.common import with_proposals
 
 PIECES = [
     (0, 0, 14, 40),
@@ -180,6 +181,34 @@ def test_the_maps_are_computed_once_an_image(pool):
     found = method.detect(x, proposals)
     assert passes == [2]
     assert [d.boxes.tolist() for d in found] == [[[14, 10, 28, 22]], [[6, 22, 17, 33]]]
+
+
+@pytest.mark.row("VIS-21", "VIS-23")
+@pytest.mark.parametrize("kind", [RCNN, FastRCNN])
+def test_the_loss_is_that_of_the_regions_that_are_given_or_found(kind):
+    x, boxes, labels, near = with_proposals()
+    searched = []
+
+    def search(image):
+        searched.append(1)
+        return near[0, 3:]
+
+    head = RegionHead(nn.Flatten(), 16, 3, sampled=100, share=1.0)  # all regions: nothing is drawn
+    method = RCNN(head, search, side=4) if kind is RCNN else FastRCNN(nn.AvgPool2d(8), head, search, cells=4)
+    given = method.loss((x, boxes, labels, near))
+    assert not searched
+    right = head.errors(method.cut(x), near, boxes, labels)
+    assert {name: given[name].item() for name in right} == pytest.approx(
+        {k: v.item() for k, v in right.items()}
+    )
+    assert given["box"] > 0.01
+    torch.testing.assert_close(given["loss"], given["class"] + given["box"])
+    found = method.loss((x, boxes, labels))
+    assert len(searched) == len(x)
+    torch.testing.assert_close(
+        found["class"], head.errors(method.cut(x), near[:, 3:], boxes, labels)["class"]
+    )
+    assert not torch.allclose(found["class"], given["class"], atol=1e-4)
 
 
 def test_proposals_of_several_images_are_joined_and_checked():

@@ -188,6 +188,7 @@ TRAINING = {
     "place": Metric("part of the loss: centres and sides of the boxes", "down"),
     "object": Metric("part of the loss: confidence where an object is", "down"),
     "empty": Metric("part of the loss: confidence where none is", "down"),
+    "square": Metric("part of the loss: squared distance of the box", "down"),
     "data": Metric("mean energy of real examples"),
     "model": Metric("mean energy of generated examples"),
     "entropy": Metric("entropy of the policy", None, "nats"),

@@ -49,7 +49,7 @@ class FasterRCNN(nn.Module):
         anchors = self.proposals.anchors(maps, size)
         logits, change = self.proposals(maps)
         terms = self.proposals.errors(logits, change, anchors, boxes, labels)
-        regions = self.proposals.propose(logits.detach(), change.detach(), anchors, size)
+        regions = self.proposals.propose(logits, change, anchors, size)
         terms |= self.head.errors(self.cut(maps, size), regions, boxes, labels)
         return {"loss": sum(terms.values(), logits.new_zeros(()))} | terms
 

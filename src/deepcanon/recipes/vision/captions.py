@@ -33,8 +33,10 @@ def caption(data: Captions = "digit_captions", attention: Literal["soft", "none"
         attention: soft (a weighted mean of places), hard (one place, learned by REINFORCE) or none.
         size: side in pixels; None keeps pictures of one size of at most 128 a side, and resizes others to 64.
         min_count: how often a word stands in the training captions at least.
-        width, hidden, dropout: channels of the first layer, a fourth of the last; units of the RNN, the share left out.
-        coverage, entropy: weights of looking everywhere alike (soft), and of keeping the choice open (hard).
+        width: channels of the first layer; they double where the map is halved, to four times as many.
+        hidden, dropout: units of the RNN, the share of them that is left out.
+        coverage: weight of looking at every place alike over a sentence, for soft attention.
+        entropy: weight of keeping the choice open, for hard attention.
         flip: learn from mirror images too; not where captions say left and right.
         lr, beam: peak learning rate of AdamW, width of the search for the likeliest sentence.
     """

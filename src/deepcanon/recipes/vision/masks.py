@@ -33,10 +33,12 @@ def segment(data: Masks = "shapes", architecture: Literal["unet", "segnet", "fcn
         data: images with masks by name, or a folder that holds `images` and `masks`.
         architecture: unet, segnet or fcn.
         size: side in pixels; None keeps pictures of one size of at most 256 a side, and stretches others to 128.
-        width, dice: channels at full resolution, which double to the fourth level; weight of the soft Dice in the loss.
+        width: channels at full resolution; they double to the fourth level.
+        dice: weight of the soft Dice beside the cross-entropy.
         zoom: pictures are enlarged by up to 1 + 2 zoom, made smaller by 1 - zoom, and moved as far.
-        flip, light: sides, both (up and down too) or none; strength of changes of brightness, contrast and colour.
-        lr, weight_decay, ema: peak learning rate of AdamW, its decay, that of the averaged weights.
+        flip: sides, both (up and down too) or none.
+        light: strength of random changes of brightness, contrast and colour.
+        lr, weight_decay, ema: peak learning rate of AdamW, its decay, decay of the averaged weights.
         fast: bfloat16 where the processor has it.
     """
     source = open_data(data, "masks", size=size)
@@ -59,9 +61,11 @@ def segment_instances(data: Masks = "shapes", *, size: int | None = None, width:
         data: images with masks that number objects, or of one label, whose connected parts are the objects.
         size: side in pixels; None keeps pictures of one size of at most 256 a side, and stretches others to 128.
         width, dice: channels at full resolution, weight of the soft Dice beside the cross-entropy.
-        zoom, flip, light: how pictures are changed, see `segment`.
+        zoom: pictures are enlarged by up to 1 + 2 zoom, made smaller by 1 - zoom, and moved as far.
+        flip: sides, both (up and down too) or none.
+        light: strength of random changes of brightness, contrast and colour.
         min_size: pixels of the smallest object.
-        lr, weight_decay, ema: peak learning rate of AdamW, its decay, that of the averaged weights.
+        lr, weight_decay, ema: peak learning rate of AdamW, its decay, decay of the averaged weights.
         fast: bfloat16 where the processor has it.
     """
     source = open_data(data, "masks", size=size, instances=True)
