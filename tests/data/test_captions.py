@@ -207,6 +207,9 @@ def test_batches_are_split_over_ranks_and_arguments_are_checked():
     assert torch.equal(parts[1][0], x[1::2])
     assert torch.equal(parts[0][1], words[0::2])
     assert data.take([5, 5]).at(0)[0].shape == (2, 1, 24, 24)
+    keys = {captions("digit_captions", **how).key for how in ({}, {"size": 12}, {"channels": 3}, {"min_count": 2}, {"split": "test"})}
+    assert len(keys) == 5
+    assert captions("digit_captions", min_count=1).key == data.key == "captions:digit_captions:train"
     with pytest.raises(ValueError, match="split must be 'train', 'test' or None, got 'val'"):
         captions("digit_captions", split="val")
     with pytest.raises(ValueError, match="min_count must be at least 1, got 0"):

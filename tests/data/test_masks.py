@@ -319,6 +319,9 @@ def test_batches_are_a_function_of_seed_and_step_and_split_over_ranks():
     assert len(data) == len(list(data)) == 66
     with pytest.raises(ValueError, match=r"rank must be in 0\.\.1, got 2"):
         data.shard(2, 2)
+    keys = {masks("shapes", **how).key for how in ({}, {"size": 12}, {"channels": 1}, {"instances": True}, {"split": "test"})}
+    assert len(keys) == 5
+    assert data.key == "masks:shapes:train"
     taken = data.take([7, 7, 2])
     assert (taken.count, taken.key != data.key) == (3, True)
 
@@ -376,6 +379,9 @@ def test_changes_of_a_run_are_the_ones_that_are_asked_for():
     _, labels = augment_pairs.changes(0.4, "none", 0.0, fill=-1)(x, y, generator)
     assert (labels == -1).any()
     assert augment_pairs.changes(0.4, "none", 0.0)(x, y, generator)[1].max() == 255
+    same, again = (change(x, y, torch.Generator().manual_seed(1)) for change in
+                   (augment_pairs.changes(0.4, "none", 0.0), augment_pairs.zoom((1 - 0.4, 1 + 2 * 0.4), shift=0.4)))
+    assert torch.equal(same[1], again[1])
     lit = augment_pairs.changes(0.0, "none", 0.5)(x, y, generator)
     assert torch.equal(lit[1], y)
     assert not torch.allclose(lit[0], x)
