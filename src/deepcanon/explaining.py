@@ -84,6 +84,7 @@ def explain_images(
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
     weights: str = "weights",
+    skip_unreadable: bool = False,
 ) -> Explanation:
     """Why a classifier takes images for what it takes them for.
 
@@ -95,6 +96,7 @@ def explain_images(
         layer: of Grad-CAM and of the regions, by its name in the net; None: the last maps.
         size: pixels a side that images are brought to, for a net that does not say.
         mean, std: of the pixels that a module:object takes, if it does not normalise them itself.
+        skip_unreadable: leave out files that cannot be read.
 
     Raises:
         ValueError: no classifier, images that it does not take, a class or a method that is none.
@@ -103,7 +105,7 @@ def explain_images(
     if unknown := next((m for m in methods if m not in known), None):
         raise ValueError(f"no method '{unknown}'{suggest(unknown, known)}; known: {', '.join(known)}")
     model = opened(what, mean, std, weights)
-    names, x = read(files, model, size)
+    names, x = read(files, model, size, skip_unreadable)
     p = probabilities(model, x)
     classes = model.classes or [str(i) for i in range(p.shape[1])]
     k = p.argmax(1) if target is None else torch.full_like(p[:, 0], class_number(target, classes)).long()
@@ -162,6 +164,8 @@ def opened(what: str, mean: Sequence[float], std: Sequence[float], weights: str)
             )
         net = nn.Sequential(Normalized(mean, std), net) if mean else net
         return Model(what, net.to(current_options().torch_device()), [], None)
+    if what.endswith(".py"):
+        raise ValueError(f"expected the name of a net after the file, such as '{what}:net'")
     call = read_call(Path(what))
     source = call["sources"][0] if call["sources"] else {}
     if mean or std:
@@ -223,27 +227,22 @@ class Normalized(nn.Module):
         return (x - mean) / std
 
 
-def read(files: Sequence[str], model: Model, size: int | None) -> tuple[list[str], Tensor]:
+def read(files: Sequence[str], model: Model, size: int | None, skip: bool) -> tuple[list[str], Tensor]:
     """Names and pixels of images, (B, C, H, W), in the form that the classifier takes."""
     first = next((m for m in model.net.modules() if isinstance(m, nn.Conv2d)), None)
     channels, height, width = model.shape or (first.in_channels if first is not None else None, size, size)
+    how = {"split": None, "size": height, "skip_unreadable": skip}
     names, found = [], []
     for some in parts(list(files)):
         part = Path(some) if isinstance(some, str) else some  # a file or folder, whatever its name
         with collected():
-            grey = channels == 3 and images(part, split=None, size=height).shape[0] == 1
+            grey = channels == 3 and images(part, **how).shape[0] == 1
         if grey:
             raise ValueError(
                 f"{part[0] if isinstance(part, list) else part} is grey, and {model.name} takes RGB images"
             )
-        data = images(
-            part,
-            split=None,
-            shuffle=False,
-            batch=1_000,
-            size=height,
-            channels=channels if channels in (1, 3) else None,
-        )
+        wanted = channels if channels in (1, 3) else None
+        data = images(part, shuffle=False, batch=1_000, channels=wanted, **how)
         if height is not None and tuple(data.shape[1:]) != (height, width):
             raise ValueError(
                 f"{model.name} takes images of {height} x {width} pixels, those of {part} are "

@@ -154,6 +154,7 @@ def test_moons_are_found_by_density_and_not_by_means():
         found = density_clusters(points, radius=radius, least=least)
         assert found.tolist() == DBSCAN(eps=radius, min_samples=least).fit_predict(x).tolist()
     assert found.dtype == torch.int64
+    assert torch.equal(density_clusters(points.clone().requires_grad_(), radius=0.1, least=12), found)
 
 
 def agreement(y, found: torch.Tensor) -> float:

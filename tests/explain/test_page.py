@@ -94,6 +94,15 @@ def test_a_net_of_ones_own_is_explained(own, what):
     assert "layer of Grad-CAM: 1.1" in page  # behind the normalisation
 
 
+def test_what_cannot_be_read_is_left_out_when_asked(own, capsys):
+    Path("photos/broken.png").write_bytes(b"nothing")
+    words = ["explain", "own.py:net", "photos", "--methods", "saliency"]
+    assert cli.main(words) == 1
+    assert "broken.png" in capsys.readouterr().err
+    assert cli.main([*words, "--skip-unreadable"]) == 0
+    assert "images  3" in capsys.readouterr().out
+
+
 def test_what_normalises_is_in_front_of_the_net(own):
     plain, normalised = (
         explain_images("own.py:net", ["photos/0.png"], target="2", methods=["integrated_gradients"], **more)
@@ -126,7 +135,8 @@ def test_what_normalises_is_in_front_of_the_net(own):
         (["own.py:Net", "digits"], "digits is grey, and own.py:Net takes RGB images"),
         (["own.py:Nett", "photos"], "net 'own.py:Nett': 'own.py' has no 'Nett'"),
         (["own.py:number", "photos"], "expected own.py:number to be an nn.Module or to make one, got int"),
-        (["other.py:Net", "photos"], "there is no file 'other.py'"),
+        (["own.py", "photos"], "expected the name of a net after the file, such as 'own.py:net'"),
+    (["other.py:Net", "photos"], "there is no file 'other.py'"),
         (["own.py:Net", "photos", "--class", "5"], "no class '5'; known: 0, 1, 2, 3, 4"),
         (["own.py:Net", "photos", "--mean", "0.5"], "expected as many means as deviations"),
         (["own.py:Fixed", "photos", "--size", "16"], "own.py:Fixed does not take images of 3 x 16 x 16"),

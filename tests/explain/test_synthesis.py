@@ -261,6 +261,25 @@ def test_a_dream_strengthens_its_layer(net):
     assert (small - x)[inside].abs().mean() == pytest.approx(0.001, rel=0.5)  # the mean change of a pixel
 
 
+def test_images_are_moved_by_all_shifts_up_to_the_jitter():
+    """Of an image with one bright point, where the point is when the layer sees it."""
+    net, x, seen = convolutional(), torch.full((1, 1, 9, 9), 0.3), set()
+    x[0, 0, 4, 4] = 1.0
+
+    def look(module, inputs, output):
+        place = inputs[0].detach().flatten().argmax().item()
+        seen.add((place // 9 - 4, place % 9 - 4))
+
+    handle = net[0].register_forward_hook(look)
+    every = {(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)}
+    dream(net, "2", x, octaves=1, steps=60, rate=1e-6, jitter=1)
+    assert seen == every
+    seen.clear()
+    class_visualization(net, 0, x, steps=60, rate=1e-6, prior=Prior(jitter=1))
+    assert seen == every
+    handle.remove()
+
+
 def test_octaves_grow_to_the_size_of_the_image():
     assert octave_sizes((140, 70), 3, 1.4) == [(71, 36), (100, 50), (140, 70)]
     assert octave_sizes((2, 1), 3, 4.0) == [(1, 1), (1, 1), (2, 1)]

@@ -183,6 +183,13 @@ def test_targets_that_cannot_be_meant_are_refused(boxes, labels, message):
         checked_targets(torch.zeros(1, 1, *SIZE), boxes, labels, 20)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.int64, torch.float32, torch.float64])
+def test_boxes_of_16_bits_and_whole_numbers_are_widened(dtype):
+    boxes = checked_targets(torch.zeros(1, 1, *SIZE), BOXES.to(dtype), LABELS, 20)
+    assert boxes.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    assert torch.equal(boxes, BOXES.to(boxes))
+
+
 def test_images_and_nets_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"expected a batch \(images, boxes, labels\), got 2 entries"):
         YOLO(said(perfect()), 20).loss((torch.zeros(1, 1, *SIZE), BOXES))

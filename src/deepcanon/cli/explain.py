@@ -52,6 +52,7 @@ def flags() -> Parser:
                         help="mean of each channel of the pixels that a module:object takes, if it does not "
                         "normalise them itself")
     parser.add_argument("--std", metavar="A,B,C", type=numbers, default=[], help="their standard deviations")
+    parser.add_argument("--skip-unreadable", action="store_true", help="leave out files that cannot be read")
     parser.add_argument("--out", metavar="FILE", type=path,
                         help="the page (default: explanations.html in the run folder, or here)")
     add_weights(parser)
