@@ -20,8 +20,9 @@ from tests.contracts.presets.language import Letters
 from tests.engine.draws import EqualRows
 
 ONE_LOSS = [name for name, preset in PRESETS.items() if not hasattr(preset.build(), "losses")]
-REFUSED = {"hopfield", "semi_supervised_vae"}                          # a loss of the whole batch
-SAID = {"realnvp_images", "glow_varied", "vq_vae", "vq_vae_averaged", "resnet"}   # statistics of a batch
+REFUSED = {"hopfield", "semi_supervised_vae", "unet_masks", "instances"}                          # a loss of the whole batch
+SAID = {"realnvp_images", "glow_varied", "vq_vae", "vq_vae_averaged", "resnet", "densenet", "fine-tuned", "segnet",
+        "fcn", "captions_hard"}                                                # statistics of a batch
 DRAWN = {"ddpm", "ddpm_of_a_thousand_levels", "score_sde", "told_ddpm", "ebm",
          "score_function_vae"}                                         # a part of a draw is no draw of a part
 

@@ -126,3 +126,12 @@ def test_what_does_not_fit_is_refused(monkeypatch):
         Classifier(nn.Identity(), auxiliary=-1.0)
     with pytest.raises(ValueError, match=r"expected images \(B, 3, H, W\), got \(2, 1, 8, 8\)"):
         GoogLeNet(3, width=0.1, small=True)(torch.rand(2, 1, 8, 8))
+
+
+@pytest.mark.row("VIS-14")
+@pytest.mark.parametrize("small", [False, True])
+def test_the_first_logits_are_small_without_normalisation(small):
+    net = GoogLeNet(10, width=0.25, small=small).eval()
+    x = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        assert max(logits.std().item() for logits in net.all_logits(x)) < 2

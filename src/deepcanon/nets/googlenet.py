@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from deepcanon.layers.checks import image_batch
 from deepcanon.layers.local_response import LocalResponseNorm
 from deepcanon.layers.pooling import global_average_pool
-from deepcanon.nets.resnet import he_normal
 
 # 1x1; before 3x3, 3x3; before 5x5, 5x5; after the pooling
 MODULES = (
@@ -113,7 +112,7 @@ class GoogLeNet(nn.Module):
             channels = inception.out_channels
         self.blocks, self.auxiliary = nn.ModuleList(modules), nn.ModuleList(heads)
         self.dropout, self.head = nn.Dropout(dropout), nn.Linear(channels, num_classes)
-        self.apply(he_normal)
+        self.apply(kaiming)
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
@@ -136,6 +135,12 @@ class GoogLeNet(nn.Module):
             found += [x] if i in HEADS else []
             x = block(x)
         return [*found, x]
+
+
+def kaiming(layer: nn.Module) -> None:
+    """Normal weights of variance 2 / fan-in (He et al. 2015): by the fan-out those that cut channels would be large."""
+    if isinstance(layer, nn.Conv2d):
+        nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
 
 
 class Auxiliary(nn.Module):

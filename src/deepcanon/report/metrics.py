@@ -63,6 +63,7 @@ CLASSIFICATION = {
     "iou": Metric("intersection over union of the predicted box and the true one", "up"),
     "localized": Metric("share of images whose class is right and whose box has an IoU above 0.5", "up"),
     "top5_accuracy": Metric("share of examples whose class is among the five most probable", "up"),
+    "pixel_accuracy": Metric("share of pixels whose class is right", "up"),
     "mean_iou": Metric("intersection over union of predicted and true pixels, the mean of the classes", "up"),
     "dice": Metric("overlap of predicted and true pixels, twice their intersection over the sum of both", "up"),
     "mean_precision": Metric("share of objects found, missed and invented ones counted, over IoU thresholds from 0.5 to 0.95", "up"),
