@@ -174,8 +174,9 @@ Mean over the seeds, with the 95 % interval of the mean; seconds are of the wall
 have shared. This page is written by `python -m deepcanon.proofs`.
 
 """
-DOZEN = ("lenet/mnist", "resnet/fashion", "vae/mnist", "iwae/mnist", "gan/mnist-relativistic", "glow/mnist", "pixelcnn/mnist", "score_sde/fashion",
-         "byol/fashion", "gpt/tinyshakespeare", "dqn/CartPole-v1", "sac/Pendulum-v1")
+DOZEN = ("lenet/mnist", "resnet/cifar10", "faster_rcnn/bccd", "vae/mnist", "iwae/mnist", "gan/mnist-relativistic",
+         "glow/mnist", "pixelcnn/mnist", "score_sde/fashion", "byol/fashion", "gpt/tinyshakespeare",
+         "dqn/CartPole-v1", "sac/Pendulum-v1")
 START, END = "<!-- results: written by `python -m deepcanon.proofs` -->\n", "<!-- end of results -->"
 
 
