@@ -10,6 +10,7 @@ B images, C channels, H x W pixels, F channels of the maps, R proposals of an im
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped
@@ -57,11 +58,7 @@ class FastRCNN(nn.Module):
         Raises:
             ValueError: targets that `detections.checked_targets` refuses, or proposals that are no boxes.
         """
-        x, boxes, labels, *regions = boxed(batch)
-        boxes = checked_targets(x, boxes, labels, self.head.num_classes)
-        regions = checked_proposals(regions[0], x) if regions else proposed(self.propose, x)
-        terms = self.head.errors(self.cut(x), regions, boxes, labels)
-        return {"loss": terms["class"] + terms["box"]} | terms
+        return region_losses(self, batch)
 
     def cut(self, x: Float[Tensor, "B C H W"]) -> partial:
         """The function that cuts regions out of the maps of images."""
@@ -85,12 +82,28 @@ class FastRCNN(nn.Module):
             least: the lowest score that is given out.
             threshold: of the IoU above which, of two boxes of a class, the less sure one is left out.
         """
-        checked_images(x)
-        regions = proposed(self.propose, x) if regions is None else checked_proposals(regions, x)
-        with evaluating(self):
-            return self.head.detections(
-                self.cut(x), regions, (x.shape[2], x.shape[3]), least=least, threshold=threshold
-            )
+        return detect_in_regions(self, x, regions, least=least, threshold=threshold)
+
+
+def region_losses(method: Any, batch: Any) -> dict[str, Tensor]:
+    """The loss a region, and its terms, of a method with `head`, `propose` and `cut`; see `FastRCNN.loss`."""
+    x, boxes, labels, *regions = boxed(batch)
+    boxes = checked_targets(x, boxes, labels, method.head.num_classes)
+    regions = checked_proposals(regions[0], x) if regions else proposed(method.propose, x)
+    terms = method.head.errors(method.cut(x), regions, boxes, labels)
+    return {"loss": terms["class"] + terms["box"]} | terms
+
+
+def detect_in_regions(
+    method: Any, x: Float[Tensor, "B C H W"], regions: Tensor | None, *, least: float, threshold: float
+) -> list[Detections]:
+    """Boxes of each image, of a method with `head`, `propose` and `cut`; see `FastRCNN.detect`."""
+    checked_images(x)
+    regions = proposed(method.propose, x) if regions is None else checked_proposals(regions, x)
+    with evaluating(method):
+        return method.head.detections(
+            method.cut(x), regions, (x.shape[2], x.shape[3]), least=least, threshold=threshold
+        )
 
 
 def checked_proposals(regions: Shaped[Tensor, "B R 4"], x: Tensor) -> Float[Tensor, "B R 4"]:

@@ -16,10 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from deepcanon.layers.contract import checked
-from deepcanon.layers.modes import evaluating
 from deepcanon.metrics.detection import Detections
-from deepcanon.vision.detections import boxed, checked_images, checked_targets
-from deepcanon.vision.fast_rcnn import checked_proposals, proposed
+from deepcanon.vision.fast_rcnn import detect_in_regions, region_losses
 from deepcanon.vision.region_head import RegionHead
 from deepcanon.vision.regions import roi_align
 
@@ -45,11 +43,7 @@ class RCNN(nn.Module):
         Raises:
             ValueError: targets that `detections.checked_targets` refuses, or proposals that are no boxes.
         """
-        x, boxes, labels, *regions = boxed(batch)
-        boxes = checked_targets(x, boxes, labels, self.head.num_classes)
-        regions = checked_proposals(regions[0], x) if regions else proposed(self.propose, x)
-        terms = self.head.errors(self.cut(x), regions, boxes, labels)
-        return {"loss": terms["class"] + terms["box"]} | terms
+        return region_losses(self, batch)
 
     def cut(self, x: Float[Tensor, "B C H W"]) -> partial:
         """The function that cuts regions out of images."""
@@ -71,9 +65,4 @@ class RCNN(nn.Module):
             least: the lowest score that is given out.
             threshold: of the IoU above which, of two boxes of a class, the less sure one is left out.
         """
-        checked_images(x)
-        regions = proposed(self.propose, x) if regions is None else checked_proposals(regions, x)
-        with evaluating(self):
-            return self.head.detections(
-                self.cut(x), regions, (x.shape[2], x.shape[3]), least=least, threshold=threshold
-            )
+        return detect_in_regions(self, x, regions, least=least, threshold=threshold)
