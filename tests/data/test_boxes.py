@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from deepcanon.data import boxes, describe_boxes, open_data, recorded_sources
+from deepcanon.data import boxes, describe_boxes, objects_in, open_data, recorded_sources
 from deepcanon.data.box_augment import crop, cut_boxes, in_turn, mirror, mirrored, on_pictures, zoomed
 from deepcanon.data.box_coco import as_coco
 from deepcanon.data.box_content import turn
@@ -87,7 +87,7 @@ def test_coco_is_read_with_gaps_in_its_category_ids(workplace):
 
 def test_perfect_detections_of_a_file_are_perfect_even_of_annotation_zero(workplace):
     data = boxes(many(workplace), split=None, batch=12)
-    objects = data.objects()
+    objects = objects_in(data)
     right = [Detections(there.boxes, torch.ones(len(there.labels)), there.labels) for there in objects]
     assert mean_average_precision(right, objects, 3).eq(1).all()
 
@@ -122,7 +122,7 @@ def test_crowds_are_not_trained_on_and_are_evaluated(workplace):
     _, corners, labels = data.at(0)
     assert labels.tolist() == [[1, -1], [0, -1]]
     assert corners[0, 1].eq(0).all()
-    first, second = data.objects()
+    first, second = objects_in(data)
     assert first.crowd.tolist() == [False, True]
     assert first.boxes.tolist() == [[2, 1, 6, 4]] * 2
     assert second.labels.tolist() == [0]
@@ -350,7 +350,7 @@ def test_voc_counts_from_one_and_difficult_objects_are_ignored(workplace):
     assert corners[0].tolist() == [[2, 1, 6, 4], [0, 0, 0, 0]]
     assert labels[0].tolist() == [1, -1]
     assert data.classes == ["ant", "cat"]
-    assert data.objects()[0].ignore.tolist() == [False, True]
+    assert objects_in(data)[0].ignore.tolist() == [False, True]
     assert data.metadata["paths"][0] == "JPEGImages/a.jpg"
     lists = workplace / "v" / "ImageSets" / "Main"
     lists.mkdir(parents=True)
@@ -625,7 +625,7 @@ def test_shards_are_the_rows_of_the_batch_with_its_changes(embedded_only):
     with pytest.raises(ValueError, match=r"rank must be in 0\.\.1, got 2"):
         whole.shard(2, 2)
     few = whole.take([3, 5])
-    assert few.count == len(few.objects()) == 2
+    assert few.count == len(objects_in(few)) == 2
     assert len(whole) == 500
 
 

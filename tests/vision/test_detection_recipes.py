@@ -63,7 +63,7 @@ def test_a_detector_is_measured_on_the_test_part(monkeypatch, embedded_only, tmp
     monkeypatch.setattr(box_scenes, "COUNTS", {"train": 8, "test": 6})
     box_batches.known.cache_clear()
     source = open_data("digit_scenes", "boxes")
-    objects = source.test().objects()
+    objects = box_batches.objects_in(source.test())
     right = [Detections(there.boxes, torch.ones(len(there.labels)), there.labels) for there in objects]
     quality = DetectionQuality(source)
     measured = quality(Knows(right))

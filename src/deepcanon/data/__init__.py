@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         arrays as arrays,
         batches_of as batches_of,
     )
-    from deepcanon.data.box_batches import BoxBatches as BoxBatches, boxes as boxes
+    from deepcanon.data.box_batches import boxes as boxes, objects_in as objects_in
     from deepcanon.data.box_check import describe_boxes as describe_boxes
     from deepcanon.data.caption_data import captions as captions, describe_captions as describe_captions
     from deepcanon.data.description import describe as describe
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from deepcanon.data.experience import Experience as Experience, after as after, anneal as anneal
     from deepcanon.data.few_shot import Episodes as Episodes, Sinusoids as Sinusoids, episodes as episodes
     from deepcanon.data.image_check import describe_images as describe_images
+    from deepcanon.data.joint_batches import JointBatches as JointBatches
     from deepcanon.data.kinds import (
         Arrays as Arrays,
         Boxes as Boxes,
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
         Tokens as Tokens,
     )
     from deepcanon.data.mask_data import (
-        MaskBatches as MaskBatches,
         describe_masks as describe_masks,
         masks as masks,
     )

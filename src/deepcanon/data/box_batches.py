@@ -4,16 +4,13 @@
     x, corners, labels = data.at(0)
 
 x is float32 (B, C, H, W) in [0, 1], corners are (B, M, 4) in pixels, labels int64 (B, M), -1 for none. Crowds
-and boxes that are to be ignored are not among those that are trained on; `objects` gives all, for evaluation.
+and boxes that are to be ignored are not among those that are trained on; `objects_in` gives all, for evaluation.
 N pictures, M boxes of one at most, B pictures a batch.
 """
 
-import copy
 import os
-from collections.abc import Iterator
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,94 +24,27 @@ from .box_augment import BoxAugment
 from .box_content import CROWD, packed
 from .box_scenes import digit_scenes
 from .image_content import Options
-from .metadata import Metadata
-from .order import mix
+from .joint_batches import JointBatches
 from .pictures import check_arguments
 
 DIGITS = [str(digit) for digit in range(10)]
 
 
-class BoxBatches:
-    """Batches (pictures, boxes, labels).
+def boxed(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Pictures, corners and labels of rows y (B, M, 6): corners, label, flag."""
+    corners, labels, flags = y[..., :4], y[..., 4].long(), y[..., 5]
+    labels = torch.where(flags > 0, -1, labels)
+    return x, torch.where((labels >= 0)[..., None], corners, 0.0), labels
 
-    Args:
-        rows: batches of (x, y), y (B, M, 6): corners, label, flag.
-        augment: (x, boxes, labels, generator) -> the same, changed.
-    """
 
-    def __init__(self, rows: Batches, augment: BoxAugment | None = None):
-        self.rows, self.augment, self.rank, self.world = rows, augment, 0, 1
-
-    def at(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Batch number `step`: the same one whenever it is asked for."""
-        x, y = self.rows.at(step)
-        boxes, labels, flags = y[..., :4], y[..., 4].long(), y[..., 5]
-        labels = torch.where(flags > 0, -1, labels)
-        boxes = torch.where((labels >= 0)[..., None], boxes, 0.0)
-        if self.augment is not None:
-            generator = torch.Generator(x.device).manual_seed(mix(self.rows.seed, ~step))
-            x, boxes, labels = self.augment(x, boxes, labels, generator)  # drawn for the joined batch
-        mine = slice(self.rank, None, self.world)
-        return x[mine], boxes[mine], labels[mine]
-
-    def objects(self) -> list[Objects]:
-        """What is in each picture, in order, crowds and ignored boxes included."""
-        found = []
-        for row in self.rows.content.y:
-            row = row[row[:, 4] >= 0].cpu()
-            flags = row[:, 5]
-            found.append(Objects(row[:, :4], row[:, 4].long(), flags == CROWD, flags > CROWD))
-        return found
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        return map(self.at, range(len(self)))
-
-    def to(self, device: torch.device | str) -> "BoxBatches":
-        """The same data on another device."""
-        return self._with(rows=self.rows.to(device))
-
-    def shard(self, rank: int, world: int) -> "BoxBatches":
-        """The rows rank, rank + world, ... of every batch."""
-        if not 0 <= rank < world:
-            raise ValueError(f"rank must be in 0..{world - 1}, got {rank}")
-        return self._with(rank=rank, world=world)
-
-    def take(self, rows: Any) -> "BoxBatches":
-        """Only these rows, as `Batches.take`."""
-        return self._with(rows=self.rows.take(rows))
-
-    @property
-    def key(self) -> str:
-        return self.rows.key
-
-    @property
-    def metadata(self) -> Metadata:
-        return self.rows.metadata
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.rows.shape
-
-    @property
-    def classes(self) -> list[str]:
-        return self.rows.classes
-
-    @property
-    def count(self) -> int:
-        return self.rows.count
-
-    @property
-    def content(self) -> Content:
-        """The tensors, on the device."""
-        return self.rows.content
-
-    def _with(self, **changes) -> "BoxBatches":
-        other = copy.copy(self)
-        vars(other).update(changes)
-        return other
+def objects_in(data: JointBatches) -> list[Objects]:
+    """What is in each picture, in order, crowds and ignored boxes included."""
+    found = []
+    for row in data.content.y:
+        row = row[row[:, 4] >= 0].cpu()
+        flags = row[:, 5]
+        found.append(Objects(row[:, :4], row[:, 4].long(), flags == CROWD, flags > CROWD))
+    return found
 
 
 def boxes(
@@ -129,7 +59,7 @@ def boxes(
     fit: str = "pad",
     channels: int | None = None,
     skip_unreadable: bool = False,
-) -> BoxBatches:
+) -> JointBatches:
     """Pictures with boxes.
 
     Args:
@@ -166,7 +96,8 @@ def boxes(
     how = (None if size == "auto" else size, None if fit == "pad" else fit, channels, skip_unreadable or None)
     key = ":".join(["boxes", str(source), split or "all", *(str(v) for v in how if v is not None)])
     shuffle = split == "train" if shuffle is None else shuffle
-    return BoxBatches(Batches(key, load, batch=batch, shuffle=shuffle, seed=seed, augment=None), augment)
+    rows = Batches(key, load, batch=batch, shuffle=shuffle, seed=seed, augment=None)
+    return JointBatches(rows, boxed, augment)
 
 
 def is_named(source: str | os.PathLike) -> bool:

@@ -7,9 +7,8 @@ A mask's values are its labels, 255 is ignored; `instances=True` gives each obje
 N images, C channels, H x W pixels, B images a batch.
 """
 
-import copy
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,87 +16,22 @@ import torch
 from torch import Tensor
 
 from . import sets
-from .batches import Batches, Content
+from .batches import Batches
+from .joint_batches import JointBatches
 from .mask_files import array_content, describe_folder, folder_content
 from .mask_sets import named
-from .metadata import Metadata
-from .order import mix
 
 PairAugment = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]    # (x, y, generator) -> x, y
 
 
-class MaskBatches:
-    """Batches (x, y) whose augmentation changes image and mask alike.
-
-    Args:
-        rows: batches of images and masks as they are.
-        augment: (x, y, generator) -> x, y, drawn for the joined batch, however many ranks there are.
-    """
-
-    def __init__(self, rows: Batches, augment: PairAugment | None = None):
-        self.rows, self.augment, self.rank, self.world = rows, augment, 0, 1
-        self.key, self.device = rows.key, rows.device
-
-    def at(self, step: int) -> tuple[Tensor, Tensor]:
-        """Batch number `step`: the same one whenever it is asked for."""
-        x, y = self.rows.at(step)
-        y = y.long()
-        if self.augment is not None:
-            generator = torch.Generator(self.device).manual_seed(mix(self.rows.seed, ~step))
-            x, y = self.augment(x, y, generator)
-        return x[self.rank :: self.world], y[self.rank :: self.world]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """One pass: batches 0 to len - 1."""
-        return map(self.at, range(len(self)))
-
-    def to(self, device: torch.device | str) -> "MaskBatches":
-        """The same data on another device."""
-        return self._with(rows=self.rows.to(device), device=torch.device(device))
-
-    def shard(self, rank: int, world: int) -> "MaskBatches":
-        """The rows rank, rank + world, ... of every batch."""
-        if not 0 <= rank < world:
-            raise ValueError(f"rank must be in 0..{world - 1}, got {rank}")
-        return self._with(rank=rank, world=world)
-
-    def take(self, rows: Any) -> "MaskBatches":
-        """Only these rows, in memory."""
-        taken = self.rows.take(rows)
-        return self._with(rows=taken, key=taken.key)
-
-    @property
-    def content(self) -> Content:
-        return self.rows.content
-
-    @property
-    def metadata(self) -> Metadata:
-        return self.rows.metadata
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.rows.shape
-
-    @property
-    def classes(self) -> list[str]:
-        return self.rows.classes
-
-    @property
-    def count(self) -> int:
-        return self.rows.count
-
-    def _with(self, **changes) -> "MaskBatches":
-        other = copy.copy(self)
-        vars(other).update(changes)
-        return other
+def labelled(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Images, and the label of every pixel."""
+    return x, y.long()
 
 
 def masks(source: Any, *, split: str | None = "train", batch: int = 16, seed: int = 0,
           augment: PairAugment | None = None, shuffle: bool | None = None, size: int | str | None = "auto",
-          channels: int | None = None, instances: bool = False) -> MaskBatches:
+          channels: int | None = None, instances: bool = False) -> JointBatches:
     """Images and their masks.
 
     Args:
@@ -122,7 +56,7 @@ def masks(source: Any, *, split: str | None = "train", batch: int = 16, seed: in
     if is_pair(source):
         content = array_content(source, split, size, channels, instances)
         rows = Batches(f"masks:arrays:{split or 'all'}{options}", lambda: content, augment=None, **how)
-        return MaskBatches(rows, augment)
+        return JointBatches(rows, labelled, augment)
     own = not isinstance(source, str) or sets.is_path(source) or source not in sets.names("masks")
     if own and isinstance(source, str) and not os.path.exists(source) and not sets.is_path(source):
         sets.lookup(source, "masks")
@@ -131,7 +65,8 @@ def masks(source: Any, *, split: str | None = "train", batch: int = 16, seed: in
                          f"got a {type(source).__name__}")
     read = folder_content if own else named
     load = partial(read, str(source), split, size, channels, instances)
-    return MaskBatches(Batches(f"masks:{source}:{split or 'all'}{options}", load, augment=None, **how), augment)
+    rows = Batches(f"masks:{source}:{split or 'all'}{options}", load, augment=None, **how)
+    return JointBatches(rows, labelled, augment)
 
 
 def check_arguments(split: str | None, size: int | str | None, channels: int | None) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from deepcanon.data.box_batches import objects_in
 from deepcanon.data.source import Source
 from deepcanon.engine.checkpoint import write_bytes
 from deepcanon.metrics.crowding import recalls
@@ -41,7 +42,7 @@ class DetectionQuality:
         """What is found in every test picture, and what is there."""
         device, test = next(method.parameters()).device, self.source.test()
         found = [d for x, *_ in test for d in method.detect(x.to(device))]
-        return [Detections(*(part.cpu() for part in d)) for d in found], test.objects()
+        return [Detections(*(part.cpu() for part in d)) for d in found], objects_in(test)
 
     def write(self, folder: Path, method: Any) -> None:
         """evaluation/classes.csv with the average precisions of each class, and evaluation/detections.png."""
